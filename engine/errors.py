@@ -1,0 +1,93 @@
+"""Every error Sakuga raises on purpose.
+
+    SakugaError
+    ├── UsageError               the call itself is wrong: an option, a request, a job line
+    │   └── SizeError            a picture size outside what the bundle renders
+    ├── CheckpointError          a checkpoint that cannot be read or is not what it should be
+    │   ├── FileFormatError      not a safetensors file, truncated, or refused for safety
+    │   ├── UnknownFamilyError   a readable file that is no model Sakuga knows
+    │   └── TensorError          missing, surplus or wrongly shaped tensors
+    ├── BuildError               a build that could not finish; nothing is left behind
+    │   └── BusyError            another process is writing the same bundle
+    ├── BundleError              a bundle that cannot be used
+    │   ├── BundleFormatError    no bundle, or one written by a newer Sakuga
+    │   └── BundleDamagedError   a file of the bundle is missing or has changed
+    ├── MissingDependencyError   an optional package is needed and not installed
+    └── RenderError              a picture that could not be made
+
+A message has three parts: what happened, the facts (`note`), and what to do next (`hint`).
+"""
+
+
+class SakugaError(Exception):
+    """The root. `note` holds the facts, `hint` says what to do next; either may be empty."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, note: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.note = note
+        self.hint = hint
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.note:
+            lines.append(f"Note: {self.note}")
+        if self.hint:
+            lines.append(f"Hint: {self.hint}")
+        return "\n".join(lines)
+
+
+class UsageError(SakugaError):
+    """The call is wrong: an option, a request or a job line."""
+
+    exit_code = 2
+
+
+class SizeError(UsageError):
+    """A picture size outside what the bundle renders."""
+
+
+class CheckpointError(SakugaError):
+    """A checkpoint that cannot be read or is not what it should be."""
+
+
+class FileFormatError(CheckpointError):
+    """Not a safetensors file, a truncated one, or a format refused for safety."""
+
+
+class UnknownFamilyError(CheckpointError):
+    """A readable file that is no model Sakuga knows."""
+
+
+class TensorError(CheckpointError):
+    """Missing, surplus or wrongly shaped tensors."""
+
+
+class BuildError(SakugaError):
+    """A build that could not finish; nothing is left behind."""
+
+
+class BusyError(BuildError):
+    """Another process is writing the same bundle."""
+
+
+class BundleError(SakugaError):
+    """A bundle that cannot be used."""
+
+
+class BundleFormatError(BundleError):
+    """No bundle, or one written by a newer Sakuga."""
+
+
+class BundleDamagedError(BundleError):
+    """A file of the bundle is missing or has changed."""
+
+
+class MissingDependencyError(SakugaError):
+    """An optional package is needed and not installed."""
+
+
+class RenderError(SakugaError):
+    """A picture that could not be made."""

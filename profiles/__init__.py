@@ -1,0 +1,1 @@
+"""What exists: families, sizes, networks and their tensors, presets. Standard library only."""
