@@ -1,0 +1,104 @@
+"""One model evaluation's arithmetic, for any sampler: guidance, update, history, next model input.
+
+    ê  = Σ w_r · output_r                        over the rows of the slot
+    x' = a·x + b·ê + c·noise + Σ d_k · h_k       summed from left to right
+    h' = e·x + f·ê                               from the old x, over history buffer `write`
+    model input = c_in · x'                      rounded to the input's type, once for each row
+
+Every product and every sum is rounded to float32; nothing is fused. A term whose coefficient is
+zero is left out, not multiplied, so what it would have read may be anything.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Latent = NDArray[np.float32]
+Row = NDArray[np.floating[Any]]
+
+SCRATCH = 3  # latents of working memory a step needs
+
+
+class Coefficients(NamedTuple):
+    """What one evaluation does; rounded to float32 when used.
+
+    `d` has one entry for each history buffer of the sampler, in the order of the buffers and not
+    of their age: a sampler with several walks around them by naming in `write` the one to
+    overwrite. With `e` and `f` both zero nothing is written. `c_in` scales the next model input.
+    """
+
+    a: float
+    b: float
+    c: float
+    d: tuple[float, ...]
+    e: float
+    f: float
+    write: int
+    c_in: float
+
+
+def denoise_step(
+    latent: Latent,
+    histories: Sequence[Latent] | NDArray[np.float32],
+    outputs: Iterable[Row],
+    weights: Sequence[float],
+    coefficients: Coefficients,
+    noise: Latent | None,
+    model_inputs: Iterable[Row],
+    scratch: NDArray[np.float32],
+) -> None:
+    """Advance one slot by one evaluation, in place.
+
+    latent: x, float32 [4, height, width]; becomes x'. histories: as many buffers of that shape as
+    `coefficients.d` has entries. outputs: the network's rows of this slot, float16 or float32,
+    with one weight each. noise: float32, needed where `c` is not zero. model_inputs: the rows of
+    the next call that belong to this slot; there may be none, or more or fewer than outputs.
+    scratch: float32 [SCRATCH, 4, height, width], overwritten.
+    """
+    eps, term, kept = scratch
+    _weighted_sum(outputs, weights, eps, term)
+    a, b, c, d, e, f, write, c_in = coefficients
+    keeps = e != 0 or f != 0
+    if keeps:
+        np.multiply(latent, np.float32(e), out=kept)
+        _add_product(kept, f, eps, term)
+    latent *= np.float32(a)
+    _add_product(latent, b, eps, term)
+    if c != 0:
+        assert noise is not None
+        _add_product(latent, c, noise, term)
+    for weight, history in zip(d, histories, strict=True):
+        _add_product(latent, weight, history, term)
+    if keeps:
+        histories[write][...] = kept
+    write_model_inputs(latent, c_in, model_inputs)
+
+
+def write_model_inputs(latent: Latent, c_in: float, model_inputs: Iterable[Row]) -> None:
+    """Write c_in · x, computed in float32 and rounded once, into every row given."""
+    first: Row | None = None
+    for row in model_inputs:
+        if first is None:
+            np.multiply(latent, np.float32(c_in), out=row, dtype=np.float32, casting="same_kind")
+            first = row
+        else:
+            row[...] = first
+
+
+def _weighted_sum(
+    outputs: Iterable[Row], weights: Sequence[float], total: Latent, term: Latent
+) -> None:
+    target = total
+    for weight, output in zip(weights, outputs, strict=True):
+        np.multiply(output, np.float32(weight), out=target, dtype=np.float32)
+        if target is term:
+            total += term
+        target = term
+
+
+def _add_product(total: Latent, weight: float, values: Latent, term: Latent) -> None:
+    if weight != 0:
+        np.multiply(values, np.float32(weight), out=term)
+        total += term
