@@ -1,0 +1,1 @@
+"""Prompts to conditioning: tokens, chunks of 77, hidden states."""
