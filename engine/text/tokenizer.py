@@ -107,8 +107,9 @@ def _refuse_surrogates(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
+        code = ord(text[error.start])
         raise UsageError(
             "The prompt is not valid Unicode text",
-            note=f"Character {error.start + 1} is the lone surrogate U+{ord(text[error.start]):04X}.",
+            note=f"Character {error.start + 1} is the lone surrogate U+{code:04X}.",
             hint="Remove that character; it often comes from cutting an emoji in half.",
         ) from error
