@@ -1,0 +1,29 @@
+"""The graphs that ship: weight-free ONNX models, one per family and network, under xz.
+
+Every weight of a shipped graph is an initializer with a name, a shape and no data; its name is
+that of `profiles.weights`, with `.T` added where the graph wants the matrix transposed.
+"""
+
+import lzma
+from pathlib import Path
+
+import onnx
+
+GRAPHS = Path(__file__).parent / "graphs"
+TRANSPOSED = ".T"
+
+
+def read_graph(family: str, network: str, folder: Path = GRAPHS) -> onnx.ModelProto:
+    """The weight-free graph of a network in float32."""
+    return onnx.load_from_string(lzma.decompress((folder / family / f"{network}.onnx.xz").read_bytes()))
+
+
+def write_graph(model: onnx.ModelProto, folder: Path, family: str, network: str) -> int:
+    """Write a weight-free graph; returns its compressed size in bytes."""
+    path = folder / family / f"{network}.onnx.xz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = lzma.compress(
+        model.SerializeToString(deterministic=True), preset=9 | lzma.PRESET_EXTREME
+    )
+    path.write_bytes(data)
+    return len(data)

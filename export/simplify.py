@@ -1,0 +1,138 @@
+"""From a raw torch export to the graph that ships: small, free of weights, lean at run time.
+
+For maintainers; needs the `verify` extra (onnxscript, onnx-ir). Torch writes shape arithmetic for
+every reshape and a transpose before every linear layer; a runtime pays for the first at every
+step and a CPU runtime for the second at every start.
+"""
+
+import onnx
+import onnx_ir as ir
+import onnx_ir.passes.common as passes
+from onnxscript import optimizer
+
+from sakuga.export.graph_files import TRANSPOSED
+from sakuga.profiles.networks import Network
+
+
+def simplified(model: ir.Model, network: Network) -> onnx.ModelProto:
+    """The model cleaned, its weights turned into initializers without data."""
+    borders = {tensor.name for tensor in network.inputs}
+    strip_metadata(model)
+    weights_to_inputs(model.graph)
+    optimizer.optimize_ir(model)
+    lean_reshapes(model.graph)
+    transposed_weights(model.graph)
+    for tidy in (passes.CommonSubexpressionEliminationPass(), passes.RemoveUnusedNodesPass()):
+        tidy(model)
+    strip_metadata(model)
+    drop_unused_weights(model.graph, borders)
+    return weights_to_initializers(ir.to_proto(model), borders)
+
+
+def strip_metadata(model: ir.Model) -> None:
+    """Remove stack traces and comments, which are nine tenths of a raw export."""
+    model.metadata_props.clear()
+    model.graph.metadata_props.clear()
+    for value in model.graph.inputs:
+        value.metadata_props.clear()
+    for node in model.graph:
+        node.metadata_props.clear()
+        node.doc_string = None
+        for value in node.outputs:
+            value.metadata_props.clear()
+
+
+def weights_to_inputs(graph: ir.Graph) -> None:
+    """Make every parameter a graph input, so that constant folding leaves it alone."""
+    for name in list(graph.initializers):
+        value = graph.initializers.pop(name)
+        value.const_value = None
+        value.name = name.removeprefix("unet.")
+        graph.inputs.append(value)
+
+
+def lean_reshapes(graph: ir.Graph) -> None:
+    """Give a Reshape a constant shape wherever 0 (keep) and one -1 (the rest) can say it.
+
+    Compares the symbolic shapes torch proved, so it holds for every size.
+    """
+    for node in graph:
+        if node.op_type != "Reshape":
+            continue
+        before, after = node.inputs[0], node.outputs[0]
+        if before is None or before.shape is None or after.shape is None:
+            continue
+        constant = _reshape_constant(tuple(before.shape), tuple(after.shape))
+        if constant is None:
+            continue
+        shape = ir.node(
+            "Constant", [], attributes={"value": ir.tensor(constant, dtype=ir.DataType.INT64)}
+        )
+        graph.insert_before(node, shape)
+        node.replace_input_with(1, shape.outputs[0])
+        node.attributes.pop("allowzero", None)
+
+
+def _reshape_constant(before: tuple[object, ...], after: tuple[object, ...]) -> list[int] | None:
+    constant: list[int] = []
+    for axis, dim in enumerate(after):
+        if isinstance(dim, int):
+            constant.append(dim)
+        elif axis < len(before) and str(before[axis]) == str(dim) != "None":
+            constant.append(0)
+        elif -1 in constant:
+            return None
+        else:
+            constant.append(-1)
+    return constant
+
+
+def transposed_weights(graph: ir.Graph) -> None:
+    """Replace `Transpose(weight)` by a weight that the binder writes transposed."""
+    weights = set(graph.inputs)
+    made: dict[str, ir.Value] = {}
+    for node in list(graph):
+        if node.op_type != "Transpose" or node.inputs[0] not in weights:
+            continue
+        weight = node.inputs[0]
+        assert weight.name is not None and weight.shape is not None
+        if list(node.attributes["perm"].as_ints()) != [1, 0]:
+            continue
+        if weight.name not in made:
+            rows, columns = weight.shape
+            made[weight.name] = ir.Value(
+                name=weight.name + TRANSPOSED,
+                shape=ir.Shape([columns, rows]),
+                type=ir.TensorType(ir.DataType.FLOAT),
+            )
+            graph.inputs.append(made[weight.name])
+        ir.convenience.replace_all_uses_with(node.outputs[0], made[weight.name])
+        graph.remove(node, safe=True)
+
+
+def drop_unused_weights(graph: ir.Graph, borders: set[str]) -> None:
+    """Forget parameters nothing reads, such as one whose transposed form took its place."""
+    for value in list(graph.inputs):
+        if value.name not in borders and not value.uses():
+            graph.inputs.remove(value)
+
+
+def weights_to_initializers(proto: onnx.ModelProto, borders: set[str]) -> onnx.ModelProto:
+    """Turn the weights back into initializers that name their data and do not hold it."""
+    graph = proto.graph
+    weights = [value for value in graph.input if value.name not in borders]
+    for value in weights:
+        graph.input.remove(value)
+        tensor = graph.initializer.add()
+        tensor.name = value.name
+        tensor.data_type = value.type.tensor_type.elem_type
+        tensor.dims.extend(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="weights")
+    kept = {value.name for value in graph.output}
+    del graph.value_info[:]
+    for index, node in enumerate(graph.node):
+        node.name = f"n{index}"
+    assert kept
+    proto.producer_name, proto.producer_version = "sakuga", ""
+    return proto
