@@ -1,0 +1,1 @@
+"""Checkpoints in: safetensors files and diffusers folders to canonical tensors, without torch."""
