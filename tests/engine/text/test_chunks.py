@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sakuga.engine.text.chunks import LongPrompt, Pad, chunk, end_index, frame, split
 from sakuga.engine.text.tokenizer import clip_tokenizer
 from sakuga.engine.text.vocabulary import BEGIN, COMMA, END

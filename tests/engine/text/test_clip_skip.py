@@ -1,6 +1,7 @@
 """The table of clip skip."""
 
 import pytest
+
 from sakuga.engine.errors import UsageError
 from sakuga.engine.text.clip_skip import Compat, Kind, Layer, choose_layer
 

@@ -1,0 +1,265 @@
+"""Conditioning against diffusers' own prompt encoding, with small random text encoders."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from numpy.typing import NDArray
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+from sakuga.engine.errors import UsageError
+from sakuga.engine.text import vocabulary
+from sakuga.engine.text.chunks import LongPrompt
+from sakuga.engine.text.clip_skip import choose_layer
+from sakuga.engine.text.conditioning import (
+    ClipEncoder,
+    Conditioning,
+    RunNetwork,
+    Tensors,
+    encode_prompts,
+    gather,
+    time_ids,
+)
+from sakuga.engine.text.tokenizer import clip_tokenizer
+from sakuga.profiles.buckets import Size
+from sakuga.profiles.families import SD15_TINY, SDXL_TINY, Family, TextEncoder
+
+PROMPTS = [
+    "1girl, souryuu asuka langley, neon genesis evangelion, solo, upper body, v, smile",
+    "",
+    "nsfw, lowres, (bad), text, error!, [abstract]",
+]
+LONG = ", ".join(["looking at viewer"] * 30)  # 119 tokens
+
+# Annotated loosely: the libraries' own annotations refuse what they document.
+XLPipeline: Any = StableDiffusionXLPipeline
+Pipeline: Any = StableDiffusionPipeline
+
+
+def text_module(config: TextEncoder) -> Any:
+    kind: Any = CLIPTextModel if config.projection is None else CLIPTextModelWithProjection
+    torch.manual_seed(config.layers)
+    return kind(
+        CLIPTextConfig(
+            vocab_size=49408,
+            hidden_size=config.hidden,
+            intermediate_size=config.intermediate,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            hidden_act=config.activation,
+            projection_dim=config.projection or config.hidden,
+            eos_token_id=vocabulary.END,
+        )
+    ).eval()
+
+
+def embedding(module: Any) -> torch.nn.Embedding:
+    layer = module.get_input_embeddings()
+    assert isinstance(layer, torch.nn.Embedding)
+    return layer
+
+
+def runner(module: Any) -> RunNetwork:
+    """The torch model as a network that reads embedded tokens, as the exported graphs do."""
+    norm = next(part for name, part in module.named_modules() if name.endswith("final_layer_norm"))
+
+    def run(inputs: Tensors) -> dict[str, NDArray[np.generic]]:
+        embeds = torch.from_numpy(np.asarray(inputs["inputs_embeds"]))
+        ids = torch.zeros(embeds.shape[:2], dtype=torch.long)
+        ids[torch.arange(len(ids)), torch.from_numpy(np.asarray(inputs["end_index"]))] = 49407
+        hook = embedding(module).register_forward_hook(lambda *_: embeds)
+        with torch.no_grad():
+            out = module(input_ids=ids, output_hidden_states=True)
+            hidden = out.hidden_states[-int(inputs["clip_skip"][0])]
+            states = {"hidden": hidden, "hidden_normed": norm(hidden)}
+        hook.remove()
+        if "text_embeds" in out:
+            states["pooled"] = out.text_embeds
+        return {name: value.numpy() for name, value in states.items()}
+
+    return run
+
+
+class Oracle:
+    """A family's random text encoders, as diffusers' pipeline and as ours."""
+
+    def __init__(self, family: Family) -> None:
+        self.family = family
+        self.modules = [text_module(config) for config in family.text_encoders]
+
+    def encoders(self) -> list[ClipEncoder]:
+        tokenizer = clip_tokenizer()
+        return [
+            ClipEncoder(
+                config, tokenizer, embedding(module).weight.detach().numpy(), runner(module)
+            )
+            for config, module in zip(self.family.text_encoders, self.modules, strict=True)
+        ]
+
+    def diffusers_encoders(self) -> list[ClipEncoder]:
+        return [
+            replace(one, tokenizer=one.tokenizer.with_special("!"))
+            if one.config.pad == "zero"
+            else one
+            for one in self.encoders()
+        ]
+
+    def encode(self, prompts: Sequence[str], clip_skip: int | None) -> list[Conditioning]:
+        layers = min(config.layers for config in self.family.text_encoders)
+        layer = choose_layer(self.family.kind, "diffusers", clip_skip, layers)
+        return encode_prompts(prompts, self.diffusers_encoders(), "diffusers", layer)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def sdxl() -> Oracle:
+    return Oracle(SDXL_TINY)
+
+
+@pytest.fixture(scope="module")
+def sd15() -> Oracle:
+    return Oracle(SD15_TINY)
+
+
+def their_tokenizer(pad: str) -> Any:
+    merges = vocabulary.clip_merges()
+    vocab = vocabulary.clip_vocabulary(merges)
+    kind: Any = CLIPTokenizer
+    return kind(vocab, merges, pad_token=pad, model_max_length=77)
+
+
+@pytest.mark.parametrize("clip_skip", [None, 1])
+def test_sdxl_equals_diffusers(sdxl: Oracle, clip_skip: int | None) -> None:
+    parts = dict.fromkeys(["vae", "unet", "scheduler"])
+    pipeline = XLPipeline(
+        **parts,
+        text_encoder=sdxl.modules[0],
+        text_encoder_2=sdxl.modules[1],
+        tokenizer=their_tokenizer("<|endoftext|>"),
+        tokenizer_2=their_tokenizer("!"),
+        add_watermarker=False,
+    )
+    with torch.no_grad():
+        states, _, pooled, _ = pipeline.encode_prompt(
+            PROMPTS, do_classifier_free_guidance=False, clip_skip=clip_skip, device="cpu"
+        )
+    for index, ours in enumerate(sdxl.encode(PROMPTS, clip_skip)):
+        assert ours.states.shape == (77, SDXL_TINY.unet.context)
+        assert ours.pooled is not None
+        np.testing.assert_allclose(ours.states, states[index], atol=2e-5)
+        np.testing.assert_allclose(ours.pooled, pooled[index], atol=2e-5)
+
+
+@pytest.mark.parametrize("clip_skip", [None, 1, 2])
+def test_sd15_equals_diffusers(sd15: Oracle, clip_skip: int | None) -> None:
+    parts = dict.fromkeys(["vae", "unet", "scheduler", "safety_checker", "feature_extractor"])
+    pipeline = Pipeline(
+        **parts,
+        text_encoder=sd15.modules[0],
+        tokenizer=their_tokenizer("<|endoftext|>"),
+        requires_safety_checker=False,
+    )
+    # diffusers looks for the final norm at the place older versions of transformers had it.
+    vars(sd15.modules[0])["text_model"] = sd15.modules[0]
+    with torch.no_grad():
+        states, _ = pipeline.encode_prompt(PROMPTS, "cpu", 1, False, clip_skip=clip_skip)
+    for index, ours in enumerate(sd15.encode(PROMPTS, clip_skip)):
+        assert ours.pooled is None
+        np.testing.assert_allclose(ours.states, states[index], atol=2e-5)
+
+
+def test_diffusers_reports_the_tokens_it_cut(sd15: Oracle) -> None:
+    assert [one.tokens_cut for one in sd15.encode(["1girl", LONG], None)] == [0, 119 - 75]
+
+
+def web_ui(oracle: Oracle, prompts: Sequence[str], rule: LongPrompt) -> list[Conditioning]:
+    layer = choose_layer(oracle.family.kind, "a1111", None, 3)
+    return encode_prompts(prompts, oracle.encoders(), rule, layer)
+
+
+def test_long_prompt_is_its_chunks_encoded_apart(sdxl: Oracle) -> None:
+    # "cat," is 2 tokens, each tag with its comma 4: the comma after 74 ends the first chunk.
+    first = "cat, " + "looking at viewer, " * 18
+    second = "looking at viewer, " * 12
+    whole, head, tail = web_ui(sdxl, [first + second, first, second], "a1111")
+    assert whole.states.shape == (154, SDXL_TINY.unet.context)
+    np.testing.assert_allclose(whole.states, np.concatenate([head.states, tail.states]), atol=1e-6)
+    assert whole.pooled is not None and head.pooled is not None
+    np.testing.assert_allclose(whole.pooled, head.pooled, atol=1e-6)
+
+
+def test_one_call_per_encoder_reads_all_rows(sdxl: Oracle) -> None:
+    shapes = []
+
+    def spied(encoder: ClipEncoder) -> ClipEncoder:
+        def run(inputs: Tensors) -> Tensors:
+            shapes.append({name: (value.shape, str(value.dtype)) for name, value in inputs.items()})
+            return encoder.run(inputs)
+
+        return replace(encoder, run=run)
+
+    encoders = [spied(encoder) for encoder in sdxl.encoders()]
+    encode_prompts([LONG, "1girl"], encoders, "a1111", choose_layer("sdxl", "a1111", None, 3))
+    assert shapes == [
+        {
+            "inputs_embeds": ((3, 77, config.hidden), "float32"),
+            "end_index": ((3,), "int64"),
+            "clip_skip": ((1,), "int64"),
+        }
+        for config in SDXL_TINY.text_encoders
+    ]
+
+
+def test_more_rows_than_a_call_takes(sd15: Oracle) -> None:
+    prompts = [f"{number} girls" for number in range(70)]
+    together = web_ui(sd15, prompts, "a1111")
+    (alone,) = web_ui(sd15, prompts[69:], "a1111")
+    assert len(together) == 70
+    np.testing.assert_allclose(together[69].states, alone.states, atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["a1111", "comfy"])
+def test_too_many_chunks(sd15: Oracle, rule: LongPrompt) -> None:
+    with pytest.raises(UsageError, match="4 chunks of 75; at most 3"):
+        web_ui(sd15, ["cat " * 226], rule)
+
+
+def test_zeroed_keeps_shapes(sdxl: Oracle) -> None:
+    (one,) = web_ui(sdxl, ["1girl"], "a1111")
+    zero = one.zeroed()
+    assert zero.pooled is not None and one.pooled is not None
+    assert (zero.states.shape, zero.pooled.shape) == (one.states.shape, one.pooled.shape)
+    assert not zero.states.any() and not zero.pooled.any()
+    assert zero.states.dtype == np.float32
+
+
+def test_gather_reads_a_memory_mapped_half_precision_table(tmp_path: Path) -> None:
+    table = np.linspace(0, 1, 49408 * 2).reshape(49408, 2).astype(np.float16)
+    path = tmp_path / "table.npy"
+    np.save(path, table)
+    rows = np.array([[0, 5, 49407]])
+    found = gather(np.load(path, mmap_mode="r"), rows)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, table[rows].astype(np.float32))
+
+
+def test_time_ids_order() -> None:
+    size = Size(width=832, height=1216)
+    np.testing.assert_array_equal(time_ids(size), [1216, 832, 0, 0, 1216, 832])
+    given = time_ids(
+        size, original=Size(1920, 1080), crop_top=3, crop_left=4, target=Size(640, 1536)
+    )
+    np.testing.assert_array_equal(given, [1080, 1920, 3, 4, 1536, 640])
+    assert given.dtype == np.float32
