@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import (
+    StableDiffusionXLPipeline,
+)
 from numpy.typing import NDArray
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
@@ -41,10 +44,10 @@ XLPipeline: Any = StableDiffusionXLPipeline
 Pipeline: Any = StableDiffusionPipeline
 
 
-def text_module(config: TextEncoder) -> Any:
+def text_module(config: TextEncoder) -> torch.nn.Module:
     kind: Any = CLIPTextModel if config.projection is None else CLIPTextModelWithProjection
     torch.manual_seed(config.layers)
-    return kind(
+    module: torch.nn.Module = kind(
         CLIPTextConfig(
             vocab_size=49408,
             hidden_size=config.hidden,
@@ -55,16 +58,15 @@ def text_module(config: TextEncoder) -> Any:
             projection_dim=config.projection or config.hidden,
             eos_token_id=vocabulary.END,
         )
-    ).eval()
+    )
+    return module.eval()
 
 
-def embedding(module: Any) -> torch.nn.Embedding:
-    layer = module.get_input_embeddings()
-    assert isinstance(layer, torch.nn.Embedding)
-    return layer
+def embedding(module: torch.nn.Module) -> torch.nn.Embedding:
+    return next(part for part in module.modules() if isinstance(part, torch.nn.Embedding))
 
 
-def runner(module: Any) -> RunNetwork:
+def runner(module: torch.nn.Module) -> RunNetwork:
     """The torch model as a network that reads embedded tokens, as the exported graphs do."""
     norm = next(part for name, part in module.named_modules() if name.endswith("final_layer_norm"))
 
@@ -133,11 +135,12 @@ def sd15() -> Oracle:
     return Oracle(SD15_TINY)
 
 
-def their_tokenizer(pad: str) -> Any:
+def their_tokenizer(pad: str) -> CLIPTokenizer:
     merges = vocabulary.clip_merges()
     vocab = vocabulary.clip_vocabulary(merges)
     kind: Any = CLIPTokenizer
-    return kind(vocab, merges, pad_token=pad, model_max_length=77)
+    tokenizer: CLIPTokenizer = kind(vocab, merges, pad_token=pad, model_max_length=77)
+    return tokenizer
 
 
 @pytest.mark.parametrize("clip_skip", [None, 1])

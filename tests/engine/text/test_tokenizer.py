@@ -74,10 +74,11 @@ def ours_with_special_pad() -> Tokenizer:
 
 
 @cache
-def theirs(pad: str) -> Any:
+def theirs(pad: str) -> CLIPTokenizer:
     merges = vocabulary.clip_merges()
     kind: Any = CLIPTokenizer  # its annotations refuse pairs, which it takes
-    return kind(vocabulary.clip_vocabulary(merges), merges, pad_token=pad)
+    tokenizer: CLIPTokenizer = kind(vocabulary.clip_vocabulary(merges), merges, pad_token=pad)
+    return tokenizer
 
 
 def their_ids(text: str, pad: str = "<|endoftext|>") -> list[int]:
