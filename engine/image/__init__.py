@@ -1,0 +1,1 @@
+"""Pixels to files: PNG, its metadata, contact sheets."""
