@@ -1,0 +1,1 @@
+"""Job files: many pictures described in one file."""

@@ -1,0 +1,33 @@
+"""Job ids, which become file names on every system."""
+
+import re
+import unicodedata
+
+MAX_BYTES = 200  # leaves room for an extension and a temporary name within 255
+
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u2028\u2029]')
+_DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\..*)?", re.IGNORECASE)
+
+
+def id_fault(text: str) -> str | None:
+    """What keeps an id from being a safe file name, None where nothing does."""
+    if not text:
+        return "it is empty"
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        return "it holds a lone surrogate"
+    if size > MAX_BYTES:
+        return f"it has {size} bytes, at most {MAX_BYTES} are possible"
+    if found := _FORBIDDEN.search(text):
+        return f"it holds {found.group()!r}"
+    if text[0] == "." or text[-1] == "." or text != text.strip():
+        return "it begins with a dot or a space, or ends with one"
+    if _DEVICES.fullmatch(text):
+        return "Windows keeps that name for a device"
+    return None
+
+
+def same_file_key(text: str) -> str:
+    """Equal for ids that some file systems take for the same name (case, composed accents)."""
+    return unicodedata.normalize("NFC", text.casefold())

@@ -1,0 +1,216 @@
+"""Job files: one JSON object a line, one picture each."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from sakuga.engine.errors import UsageError
+from sakuga.engine.jobs.ids import id_fault, same_file_key
+from sakuga.engine.sampling.compat import find_compat
+from sakuga.engine.sampling.samplers import sampler_name
+
+MIN_DIGITS = 5  # of a default id, so that a growing file keeps its ids
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One picture to render. `line` is its line in the file, `id` a safe file name.
+
+    The other fields are those of a request; None means the bundle's own default.
+    """
+
+    line: int
+    id: str
+    prompt: str
+    negative_prompt: str | None = None
+    width: int | None = None
+    height: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    sampler: str | None = None
+    seed: int = 0
+    compat: str = "a1111"
+    clip_skip: int | None = None
+
+
+@dataclass(frozen=True)
+class _Field:
+    """What a field must be, and a check that says so."""
+
+    description: str
+    valid: Callable[[Any], bool]
+
+
+def _whole(least: int, limit: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and least <= value < limit
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
+def _is_guidance(value: object) -> bool:
+    if type(value) is int:
+        return 0 <= value < 2**53
+    return isinstance(value, float) and math.isfinite(value) and value >= 0
+
+
+_COUNT = _Field("a whole number from 1", _whole(1, 2**31))
+_TEXT = _Field("valid Unicode text", _is_text)
+FIELDS = {
+    "prompt": _TEXT,
+    "negative_prompt": _TEXT,
+    "width": _COUNT,
+    "height": _COUNT,
+    "steps": _Field("a whole number from 1 to 1000", _whole(1, 1001)),
+    "guidance": _Field("a number from 0", _is_guidance),
+    "sampler": _TEXT,
+    "seed": _Field("a whole number from 0, below 2**64", _whole(0, 2**64)),
+    "id": _TEXT,
+    "compat": _TEXT,
+    "clip_skip": _Field("a whole number from 0", _whole(0, 2**31)),
+}
+
+
+def read_jobs(path: Path) -> list[Job]:
+    """Reads a job file in UTF-8. Blank lines do not count; a job without id is numbered.
+
+    Raises UsageError that names file, line and field for the first thing that is wrong.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"The job file {path} cannot be read",
+            note=error.strerror or str(error),
+            hint="Give a file with one JSON object a line.",
+        ) from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UsageError(
+            f"{path}, line {line}: not UTF-8 text", hint="Save the job file as UTF-8."
+        ) from error
+    return parse_jobs(text, str(path))
+
+
+def parse_jobs(text: str, source: str) -> list[Job]:
+    """The jobs in the text of a job file; `source` names it in errors. Raises as `read_jobs`."""
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if not lines:
+        raise UsageError(
+            f"{source} holds no jobs", hint='Write one JSON object a line: {"prompt": "1girl"}.'
+        )
+    jobs = [
+        _job(line, f"{source}, line {number}", number, order)
+        for order, (number, line) in enumerate(lines, 1)
+    ]
+    _refuse_duplicates(jobs, source)
+    return jobs
+
+
+def _job(line: str, place: str, number: int, order: int) -> Job:
+    values = _object(line, place)
+    for name, value in values.items():
+        _check_field(name, value, place)
+    if values.get("prompt") is None:
+        raise UsageError(f"{place}: field 'prompt' is missing", hint="Every job needs a prompt.")
+    given = {name: value for name, value in values.items() if value is not None}
+    return Job(line=number, **{"id": f"{order:0{MIN_DIGITS}d}", **given})
+
+
+def _object(line: str, place: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{place}: not valid JSON",
+            note=_reason(error),
+            hint='A line is one JSON object, such as {"prompt": "1girl", "seed": 42}.',
+        ) from error
+    if not isinstance(value, dict):
+        raise UsageError(
+            f"{place}: not a JSON object",
+            note=f"It is a {type(value).__name__}.",
+            hint='A line is one JSON object, such as {"prompt": "1girl", "seed": 42}.',
+        )
+    return value
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at column {error.colno}."
+    return f"{error}."
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"field {twice!r} is given twice")
+    return values
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _check_field(name: str, value: object, place: str) -> None:
+    if name not in FIELDS:
+        near = get_close_matches(name, FIELDS, n=1)
+        raise UsageError(
+            f"{place}: there is no field {name!r}",
+            note=f"Known fields: {', '.join(FIELDS)}.",
+            hint=f"Did you mean {near[0]!r}?" if near else "",
+        )
+    field = FIELDS[name]
+    if value is None:
+        return
+    if not field.valid(value):
+        raise UsageError(
+            f"{place}: field {name!r} must be {field.description}",
+            note=f"It is {_shown(value)}.",
+            hint="Leave the field out to get the usual value." if name != "prompt" else "",
+        )
+    _check_name(name, value, place)
+
+
+def _check_name(name: str, value: object, place: str) -> None:
+    find = {"sampler": sampler_name, "compat": find_compat}.get(name)
+    if find and isinstance(value, str):
+        try:
+            find(value)
+        except UsageError as error:
+            what = f"{place}: field {name!r}: {error.what}"
+            raise UsageError(what, note=error.note, hint=error.hint) from error
+    if name == "id" and isinstance(value, str) and (fault := id_fault(value)):
+        raise UsageError(
+            f"{place}: field 'id' must be usable as a file name",
+            note=f"It is {_shown(value)}: {fault}.",
+            hint="Use letters, digits, dashes and underscores.",
+        )
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _refuse_duplicates(jobs: list[Job], source: str) -> None:
+    seen: dict[str, Job] = {}
+    for job in jobs:
+        first = seen.setdefault(same_file_key(job.id), job)
+        if first is not job:
+            raise UsageError(
+                f"{source}: lines {first.line} and {job.line} have the same id {job.id!r}",
+                note=""
+                if first.id == job.id
+                else f"Line {first.line} has {first.id!r}: some file systems take both for one.",
+                hint="Give every job an id of its own, or none to have them numbered.",
+            )

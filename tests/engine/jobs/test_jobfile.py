@@ -1,0 +1,156 @@
+"""Job files: what they give, and what their errors say."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sakuga.engine.errors import UsageError
+from sakuga.engine.jobs.jobfile import FIELDS, Job, parse_jobs, read_jobs
+from sakuga.engine.text.tokenizer import clip_tokenizer
+from sakuga.profiles.buckets import QUARTER_BUCKETS, Size
+
+
+def error_of(*lines: str) -> UsageError:
+    with pytest.raises(UsageError) as caught:
+        parse_jobs("\n".join(lines), "jobs.jsonl")
+    assert caught.value.exit_code == 2
+    return caught.value
+
+
+def test_all_fields() -> None:
+    fields = {
+        "prompt": "1girl, \u2028 緑",
+        "negative_prompt": "",
+        "width": 832,
+        "height": 1216,
+        "steps": 28,
+        "guidance": 7,
+        "sampler": "Euler a",
+        "seed": 2**64 - 1,
+        "id": "asuka",
+        "compat": "diffusers",
+        "clip_skip": 2,
+    }
+    assert set(fields) == set(FIELDS)
+    (job,) = parse_jobs(json.dumps(fields, ensure_ascii=False), "jobs.jsonl")
+    assert {name: getattr(job, name) for name in fields} == fields
+    assert job.line == 1
+
+
+def test_only_a_prompt_is_needed() -> None:
+    (job,) = parse_jobs('{"prompt": "", "negative_prompt": null}', "jobs.jsonl")
+    assert job == Job(line=1, id="00001", prompt="")
+
+
+def test_blank_lines_and_line_ends() -> None:
+    jobs = parse_jobs('\n{"prompt": "a"}\r\n  \r\n\n{"prompt": "b"}', "jobs.jsonl")
+    assert [(job.line, job.id, job.prompt) for job in jobs] == [
+        (2, "00001", "a"),
+        (5, "00002", "b"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "what", "more"),
+    [
+        ('{"prompt": "a", "promt": 1}', "there is no field 'promt'", "mean 'prompt'?"),
+        ('{"prompt": "a", "cfg_scale": 1}', "no field 'cfg_scale'", "Known fields: prompt"),
+        ('{"prompt": "a", "steps": 0}', "field 'steps' must be a whole number from 1", "It is 0."),
+        ('{"prompt": "a", "steps": 28.5}', "field 'steps'", "It is 28.5."),
+        ('{"prompt": "a", "steps": true}', "field 'steps'", "It is true."),
+        ('{"prompt": "a", "steps": 1001}', "field 'steps'", "It is 1001."),
+        ('{"prompt": "a", "width": "832"}', "field 'width'", 'It is "832".'),
+        ('{"prompt": "a", "height": -8}', "field 'height'", "It is -8."),
+        ('{"prompt": "a", "guidance": "7"}', "field 'guidance' must be a number", 'It is "7".'),
+        ('{"prompt": "a", "guidance": NaN}', "not valid JSON", "NaN is not a JSON number"),
+        ('{"prompt": "a", "guidance": 1e999}', "field 'guidance'", "It is Infinity."),
+        ('{"prompt": "a", "seed": -1}', "field 'seed'", "It is -1."),
+        ('{"prompt": "a", "seed": 18446744073709551616}', "field 'seed'", "It is 184467"),
+        ('{"prompt": "a", "sampler": "Eulr a"}', "field 'sampler'", "Did you mean 'Euler a'?"),
+        ('{"prompt": "a", "compat": "webui"}', "field 'compat'", "a1111, comfy, diffusers"),
+        ('{"prompt": "a", "id": "../x"}', "field 'id' must be usable as a file", "holds '/'"),
+        ('{"prompt": "a", "id": 7}', "field 'id' must be valid Unicode text", "It is 7."),
+        ('{"prompt": ["a"]}', "field 'prompt' must be valid Unicode text", 'It is ["a"].'),
+        ('{"prompt": "\\ud83d"}', "field 'prompt' must be valid Unicode", 'It is "\\ud83d".'),
+        ('{"prompt": null}', "field 'prompt' is missing", "needs a prompt"),
+        ('{"seed": 1}', "field 'prompt' is missing", "needs a prompt"),
+        ('{"prompt": "a", "prompt": "b"}', "not valid JSON", "'prompt' is given twice"),
+        ('{"prompt": "a"', "not valid JSON", "at column 15"),
+        ("1girl, solo", "not valid JSON", "at column 2"),
+        ('["a"]', "not a JSON object", "It is a list."),
+        ("[" * 100_000, "not valid JSON", "recursion"),
+        ('{"prompt": "a", "seed": ' + "9" * 5000 + "}", "not valid JSON", "digits"),
+    ],
+)  # fmt: skip
+def test_errors_name_line_and_field(line: str, what: str, more: str) -> None:
+    error = error_of('{"prompt": "good"}', "", line)
+    assert error.what.startswith("jobs.jsonl, line 3: ")
+    assert what in error.what
+    assert more in str(error)
+
+
+def test_duplicate_ids_name_both_lines() -> None:
+    lines = ('{"prompt": "a", "id": "x"}', '{"prompt": "b"}', '{"prompt": "c", "id": "x"}')
+    assert "lines 1 and 3 have the same id 'x'" in error_of(*lines).what
+
+
+def test_ids_that_differ_in_case_alone() -> None:
+    error = error_of('{"prompt": "a", "id": "Asuka"}', '{"prompt": "b", "id": "asuka"}')
+    assert "lines 1 and 2" in error.what
+    assert "Line 1 has 'Asuka'" in error.note
+
+
+def test_id_that_a_numbered_job_has() -> None:
+    assert "lines 1 and 2" in error_of('{"prompt": "a", "id": "00002"}', '{"prompt": "b"}').what
+
+
+@pytest.mark.parametrize("text", ["", "\n \r\n"])
+def test_no_jobs(text: str) -> None:
+    assert "holds no jobs" in error_of(text).what
+
+
+def test_files(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.jsonl"
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_jobs(path)
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_jobs(tmp_path)
+    path.write_bytes('\ufeff{"prompt": "緑"}'.encode())
+    assert read_jobs(path)[0].prompt == "緑"
+    path.write_bytes(b'{"prompt": "a"}\n{"prompt": "\xe9"}')
+    with pytest.raises(UsageError, match="line 2: not UTF-8"):
+        read_jobs(path)
+
+
+@given(st.text(max_size=40))
+def test_any_text_gives_jobs_or_a_clear_error(text: str) -> None:
+    try:
+        assert parse_jobs(text, "jobs.jsonl")
+    except UsageError as error:
+        assert error.what.startswith("jobs.jsonl")
+
+
+def demo_jobs() -> list[Job]:
+    path = files("sakuga.export") / "demo" / "jobs.jsonl"
+    return parse_jobs(path.read_text(encoding="utf-8"), "demo")
+
+
+def test_demo_jobs_cover_the_nine_quarter_sizes() -> None:
+    sizes = {Size(job.width or 0, job.height or 0) for job in demo_jobs()}
+    assert sizes == set(QUARTER_BUCKETS)
+
+
+def test_demo_jobs_stand_on_their_own() -> None:
+    jobs = demo_jobs()
+    assert 9 <= len(jobs) <= 12
+    assert len({job.seed for job in jobs}) == len(jobs)
+    assert {job.steps for job in jobs} == {25, 28}
+    tokenizer = clip_tokenizer()
+    for job in jobs:
+        assert not job.id.isdigit()
+        assert job.guidance is not None and 4 <= job.guidance <= 9
+        assert len(tokenizer.encode(job.prompt)) <= 75
