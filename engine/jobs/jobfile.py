@@ -2,9 +2,11 @@
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from sakuga.engine.jobs.ids import id_fault, same_file_key
 from sakuga.engine.sampling.compat import find_compat
 from sakuga.engine.sampling.samplers import sampler_name
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 MIN_DIGITS = 5  # of a default id, so that a growing file keeps its ids
 
 
@@ -50,7 +53,7 @@ def _whole(least: int, limit: int) -> Callable[[Any], bool]:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
+    return isinstance(value, str) and not _SURROGATE.search(value)
 
 
 def _is_guidance(value: object) -> bool:
@@ -73,6 +76,12 @@ FIELDS = {
     "id": _TEXT,
     "compat": _TEXT,
     "clip_skip": _Field("a whole number from 0", _whole(0, 2**31)),
+}
+
+# Cached: a file of a hundred thousand jobs names few samplers.
+_FINDERS: dict[str, Callable[[str], object]] = {
+    "sampler": lru_cache(sampler_name),
+    "compat": find_compat,
 }
 
 
@@ -182,7 +191,7 @@ def _check_field(name: str, value: object, place: str) -> None:
 
 
 def _check_name(name: str, value: object, place: str) -> None:
-    find = {"sampler": sampler_name, "compat": find_compat}.get(name)
+    find = _FINDERS.get(name)
     if find and isinstance(value, str):
         try:
             find(value)
