@@ -7,6 +7,7 @@ from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from sakuga.profiles.buckets import Size
 from sakuga.profiles.families import FAMILIES
@@ -73,7 +74,7 @@ def read_preset(path: Path) -> Preset:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a TOML file: {error}") from error
     _check_keys(table, path)
-    values = {
+    values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
     }
     for key, value in values.items():
