@@ -21,7 +21,7 @@ class Preset:
 
     `name` is the file's name. `hashes`: first ten hex digits of the SHA-256 of known files.
     `guidance_range`: lowest and highest recommended guidance. `sampler` is A1111's label.
-    `prefix` goes before a prompt. None: the card says nothing.
+    `clip_skip` counts as A1111 counts. `prefix` goes before a prompt. None: the card says nothing.
     """
 
     name: str
