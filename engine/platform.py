@@ -7,14 +7,15 @@ import contextlib
 import ctypes
 import errno
 import os
+import secrets
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from sakuga.engine.errors import BusyError
 
+_O_BINARY = getattr(os, "O_BINARY", 0)  # Windows alone has it
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -41,14 +42,13 @@ def fsync_folder(path: Path) -> None:
 
 def write_file_atomic(path: Path, data: bytes) -> None:
     """Write a file so that it is there whole or not at all: temp, fsync, rename, fsync folder."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -148,9 +148,3 @@ def cache_folder() -> Path:
     folder = base / "sakuga"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

@@ -4,6 +4,7 @@ Every weight of a shipped graph is an initializer with a name, a shape and no da
 that of `profiles.weights`, with `.T` added where the graph wants the matrix transposed.
 """
 
+import json
 import lzma
 from pathlib import Path
 
@@ -27,3 +28,9 @@ def write_graph(model: onnx.ModelProto, folder: Path, family: str, network: str)
     )
     path.write_bytes(data)
     return len(data)
+
+
+def graph_versions(folder: Path = GRAPHS) -> dict[str, str]:
+    """Versions of the packages the shipped graphs were traced with."""
+    versions: dict[str, str] = json.loads((folder / "versions.json").read_text(encoding="utf-8"))
+    return versions

@@ -198,12 +198,12 @@ def trace(family: Family, network: Network) -> Any:  # noqa: ANN401 (onnx.ModelP
 
 
 def _dynamic(axis: Axis) -> Any:  # noqa: ANN401 (torch's derived dims have no public type)
-    """The axis for torch.export. Below 8 it would have to prove that no side is 0 or 1."""
+    """The axis for torch.export. Below 10 it fails to prove that no level's side is 0 or 1."""
     if axis.name == "rows":
         return Dim("rows", min=1, max=axis.maximum)
     if axis.name in ("height", "width"):
-        return VAE_FACTOR * Dim(f"latent_{axis.name}", min=8, max=axis.maximum // VAE_FACTOR)
-    return Dim(axis.name, min=8, max=axis.maximum)
+        return VAE_FACTOR * Dim(f"latent_{axis.name}", min=16, max=axis.maximum // VAE_FACTOR)
+    return Dim(axis.name, min=16, max=axis.maximum)
 
 
 def _example(tensor: Tensor) -> torch.Tensor:

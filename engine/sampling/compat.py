@@ -35,8 +35,7 @@ class Compat:
     rounding: how pixels become bytes.
     zeroed_negative: which negative prompt becomes zeros instead of being encoded (SDXL only):
         "empty", exactly ""; "absent", none given; "never".
-    pooled: which chunk's pooled vector conditions the picture.
-    long_prompt: "chunks" of 75 tokens, or "truncate" after the first.
+    long_prompt: whose rule cuts a prompt of more than 75 tokens (`text.chunks`).
     """
 
     name: str
@@ -45,8 +44,7 @@ class Compat:
     first_noise: Literal["sigma", "sigma_or_variance", "by_spacing"]
     rounding: Rounding
     zeroed_negative: Literal["empty", "absent", "never"]
-    pooled: Literal["first_chunk"]
-    long_prompt: Literal["chunks", "truncate"]
+    long_prompt: Literal["a1111", "comfy", "diffusers"]
 
 
 COMPATS = {
@@ -57,8 +55,7 @@ COMPATS = {
         first_noise="sigma",
         rounding="truncate",
         zeroed_negative="empty",
-        pooled="first_chunk",
-        long_prompt="chunks",
+        long_prompt="a1111",
     ),
     "comfy": Compat(
         name="comfy",
@@ -67,8 +64,7 @@ COMPATS = {
         first_noise="sigma_or_variance",
         rounding="truncate",
         zeroed_negative="never",
-        pooled="first_chunk",
-        long_prompt="chunks",
+        long_prompt="comfy",
     ),
     "diffusers": Compat(
         name="diffusers",
@@ -77,8 +73,7 @@ COMPATS = {
         first_noise="by_spacing",
         rounding="round",
         zeroed_negative="absent",
-        pooled="first_chunk",
-        long_prompt="truncate",
+        long_prompt="diffusers",
     ),
 }
 

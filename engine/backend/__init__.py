@@ -1,0 +1,1 @@
+"""Devices and sessions: where arrays live and how a network runs."""

@@ -1,0 +1,90 @@
+"""A bundle: the directory `sakuga build` makes and everything else reads."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from sakuga.engine.digests import DigestMemory
+from sakuga.engine.errors import BundleDamagedError, BundleFormatError
+from sakuga.engine.manifest import MANIFEST, Manifest, parse_manifest
+from sakuga.profiles.families import FAMILIES, Family
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle. Its files have been checked against the manifest."""
+
+    path: Path
+    manifest: Manifest
+    family: Family
+
+    def graph(self, network: str) -> Path:
+        """The ONNX graph of a network; its weights lie beside it."""
+        return self.path / self.manifest.networks[network].graph
+
+    def token_embedding(self, encoder: str) -> Path:
+        """The token embedding table of a text encoder, a .npy file of [49408, hidden]."""
+        return self.path / self.manifest.token_embeddings[encoder]
+
+    @property
+    def tokenizer(self) -> Path:
+        """The tokenizer.json of the bundle."""
+        return self.path / self.manifest.tokenizer
+
+
+def open_bundle(path: Path) -> Bundle:
+    """Open a bundle and check every file in it.
+
+    Raises BundleFormatError for anything that is no bundle of this schema, BundleDamagedError for
+    a file that is missing or differs from what was built.
+    """
+    manifest = read_manifest(path)
+    family = FAMILIES.get(manifest.family)
+    if family is None:
+        raise BundleFormatError(
+            f"The bundle's family {manifest.family!r} is unknown.",
+            note=f"Known are {', '.join(FAMILIES)}.",
+            hint="Upgrade Sakuga, or build the bundle again.",
+        )
+    _check_files(path, manifest)
+    return Bundle(path, manifest, family)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest of the bundle at `path`, nothing else checked. Raises BundleFormatError."""
+    if not path.exists():
+        raise BundleFormatError(
+            f"There is no bundle at {path}.",
+            hint=f"Make one: sakuga build MODEL --out {path}",
+        )
+    try:
+        text = (path / MANIFEST).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleFormatError(
+            f"{path} is not a Sakuga bundle.",
+            note=f"It has no readable {MANIFEST} ({error.__class__.__name__}).",
+            hint=f"Make a bundle: sakuga build MODEL --out {path.with_suffix('.sakuga')}",
+        ) from error
+    return parse_manifest(text)
+
+
+def _check_files(path: Path, manifest: Manifest) -> None:
+    files = {name: path / name for name in manifest.files}
+    for name, file in files.items():
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise BundleFormatError(f"The manifest of {path} names a file outside it: {name!r}.")
+        if not file.is_file():
+            raise _damaged(path, f"{name} is missing.")
+        size, expected = file.stat().st_size, manifest.files[name].size_bytes
+        if size != expected:
+            raise _damaged(path, f"{name} has {size:,} bytes, {expected:,} were written.")
+    for name, digest in DigestMemory().sha256s(files).items():
+        if digest != manifest.files[name].sha256:
+            raise _damaged(path, f"{name} has changed since it was built (SHA-256 {digest[:10]}…).")
+
+
+def _damaged(path: Path, what: str) -> BundleDamagedError:
+    return BundleDamagedError(
+        f"The bundle {path} is damaged.",
+        note=what,
+        hint="Build it again with `sakuga build`, or copy it again from where it is whole.",
+    )

@@ -1,0 +1,184 @@
+"""The facade: open a bundle, render pictures from it."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, cast
+
+import numpy as np
+
+from sakuga.engine.backend.base import Array, Device, Session
+from sakuga.engine.backend.cpu import CpuDevice
+from sakuga.engine.backend.onnxruntime import OnnxSession
+from sakuga.engine.bundle import Bundle, open_bundle
+from sakuga.engine.errors import RenderError, SakugaError
+from sakuga.engine.image.infotext import Infotext, write_infotext
+from sakuga.engine.runtime.batcher import OneAtATime
+from sakuga.engine.runtime.defaults import bundle_defaults
+from sakuga.engine.runtime.loop import Loop
+from sakuga.engine.runtime.picture import Picture
+from sakuga.engine.runtime.prompts import PromptEncoder
+from sakuga.engine.runtime.request import Request, Settings, resolve
+from sakuga.engine.runtime.runner import Runner
+from sakuga.engine.runtime.slot import Slot, row_sources
+from sakuga.engine.sampling.samplers import SAMPLERS, Prediction
+from sakuga.engine.version import VERSION
+
+OnStep = Callable[[int, int, int], None]
+
+_NETWORKS = ("text_encoder", "text_encoder_2", "unet", "vae_decoder")
+
+
+class Engine:
+    """A bundle, loaded on a device. Close it, or use it as a context manager.
+
+    One thread at a time renders; others wait for it.
+    """
+
+    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+        self.bundle = bundle
+        self._device: Device = CpuDevice()
+        self._defaults = bundle_defaults(bundle)
+        self._lock = threading.Lock()
+        self._loader = ThreadPoolExecutor(1, "sakuga-load")
+        # Loaded in the order a picture needs them, each while the one before it is at work.
+        self._sessions: dict[str, Future[Session]] = {
+            name: self._loader.submit(OnnxSession, bundle.graph(name), threads)
+            for name in _NETWORKS
+            if name in bundle.manifest.networks
+        }
+        self._prompts = PromptEncoder(bundle, self._session)
+        self._closed = False
+
+    @classmethod
+    def open(cls, path: str | Path, *, threads: int | None = None) -> "Engine":
+        """Open and verify the bundle at `path`. `threads`: of the networks, default all cores.
+
+        Raises BundleFormatError and BundleDamagedError.
+        """
+        return cls(open_bundle(Path(path)), threads)
+
+    def resolve(self, request: Request) -> Settings:
+        """The request with every default filled in. Raises UsageError and SizeError."""
+        prediction = cast(Prediction, self.bundle.manifest.prediction)
+        return resolve(request, self.bundle.family, self._defaults, prediction)
+
+    def render(self, request: Request) -> Picture:
+        """Render one picture. Raises UsageError, SizeError and RenderError."""
+        (picture,) = self.render_many([request])
+        return picture
+
+    def render_many(
+        self, requests: Iterable[Request], on_step: OnStep | None = None
+    ) -> Iterator[Picture]:
+        """Render pictures, yielded in order of completion; `.index` tells which request it was.
+
+        `on_step` is told (index, evaluations done, evaluations in all). All requests are checked
+        before the first is rendered.
+        """
+        settings = [self.resolve(request) for request in requests]
+        return self._render(settings, on_step)
+
+    def denoise(self, request: Request) -> Array:
+        """The final latent of a request, float32 [4, height / 8, width / 8], not decoded."""
+        with self._lock:
+            (_, latent), *_ = self._denoise([self.resolve(request)], None)
+        return latent
+
+    def decode(self, latent: Array) -> Array:
+        """Decode a latent as the UNet leaves it, float32 [4, h, w], to [1, 3, 8h, 8w] in [-1, 1].
+
+        Raises RenderError where the decoder gives NaN or infinity.
+        """
+        scaled = (latent / self.bundle.family.vae.scaling_factor)[None].astype(np.float32)
+        image = self._session("vae_decoder").run({"latent": scaled})["image"]
+        if not np.isfinite(image).all():
+            raise RenderError(
+                "The VAE decoded a picture with NaN or infinity in it.",
+                note=f"The decoder computes in {self._precision('vae_decoder')}.",
+                hint="Build the bundle with --precision fp32, or with another VAE.",
+            )
+        return image
+
+    def close(self) -> None:
+        """Let go of the networks and the device."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._loader.shutdown(cancel_futures=True)
+                self._sessions.clear()
+                self._device.close()
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _render(self, settings: list[Settings], on_step: OnStep | None) -> Iterator[Picture]:
+        with self._lock:
+            for slot, latent in self._denoise(settings, on_step):
+                yield self._finish(slot, latent)
+
+    def _denoise(
+        self, settings: list[Settings], on_step: OnStep | None
+    ) -> Iterator[tuple[Slot, Array]]:
+        if self._closed:
+            raise SakugaError("The engine is closed.", hint="Open the bundle again.")
+        entry = self.bundle.manifest.networks["unet"]
+        batcher = OneAtATime()
+        loop: Loop | None = None
+        for index, wanted in enumerate(settings):
+            batcher.add(Slot(index, wanted, row_sources(wanted, *self._prompts.encode(wanted))))
+            if loop is None:
+                runner = Runner(self._device, self._session("unet"), entry, slots=1)
+                loop = Loop(batcher, runner, _reporter(on_step))
+            while batcher.waiting:
+                yield from loop.tick()
+
+    def _finish(self, slot: Slot, latent: Array) -> Picture:
+        settings = slot.settings
+        (pixels,) = self._device.to_rgb8(self.decode(latent), settings.compat.rounding)
+        cut = sum(source.conditioning.tokens_cut for source in slot.sources)
+        return Picture(pixels, self._parameters(settings), slot.ticket, settings.seed, cut)
+
+    def _parameters(self, settings: Settings) -> str:
+        checkpoint = self.bundle.manifest.checkpoint
+        return write_infotext(
+            Infotext(
+                prompt=settings.prompt,
+                negative_prompt=settings.negative_prompt,
+                steps=settings.steps,
+                sampler=SAMPLERS[settings.sampler].label,
+                schedule="Automatic",
+                guidance=settings.guidance,
+                seed=settings.seed,
+                width=settings.size.width,
+                height=settings.size.height,
+                model_hash=checkpoint.model_hash,
+                model=checkpoint.name,
+                clip_skip=settings.clip_skip,
+                rng="NV",
+                compat=settings.compat.name,
+                version=VERSION,
+            )
+        )
+
+    def _session(self, name: str) -> Session:
+        return self._sessions[name].result()
+
+    def _precision(self, network: str) -> str:
+        return self.bundle.manifest.networks[network].precision
+
+
+def _reporter(on_step: OnStep | None) -> Callable[[Slot], None] | None:
+    if on_step is None:
+        return None
+    return lambda slot: on_step(slot.ticket, slot.step, slot.settings.table.evaluations)

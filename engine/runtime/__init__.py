@@ -1,0 +1,1 @@
+"""From requests to pictures: slots, batches, a loop of three verbs."""

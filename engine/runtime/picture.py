@@ -1,0 +1,33 @@
+"""A finished picture."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sakuga.engine.image.png import encode_png
+from sakuga.engine.platform import write_file_atomic
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """Pixels uint8 [height, width, 3] and the settings that made them.
+
+    `index` is the picture's place among the requests it came from; `parameters` is A1111's text.
+    `tokens_cut` counts tokens of the prompts that were not read (compat diffusers only).
+    """
+
+    pixels: NDArray[np.uint8]
+    parameters: str
+    index: int
+    seed: int
+    tokens_cut: int
+
+    def to_png(self) -> bytes:
+        """The picture as a PNG file with `parameters` inside."""
+        return encode_png(self.pixels, self.parameters)
+
+    def save(self, path: str | Path) -> None:
+        """Write the PNG so that it is there whole or not at all."""
+        write_file_atomic(Path(path), self.to_png())

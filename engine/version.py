@@ -1,0 +1,3 @@
+"""The version of Sakuga."""
+
+VERSION = "0.1.0"

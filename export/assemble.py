@@ -1,0 +1,132 @@
+"""Write the files of a bundle: bound graphs, token embeddings, the tokenizer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sakuga.engine.digests import file_sha256
+from sakuga.engine.manifest import SCHEMA, CheckpointEntry, FileEntry, Manifest
+from sakuga.engine.text.tokenizer import write_tokenizer
+from sakuga.engine.version import VERSION
+from sakuga.export.bind import Adapt, Array, bind, cast
+from sakuga.export.checkpoint.layouts import Checkpoint
+from sakuga.export.graph_files import graph_versions
+from sakuga.export.network_plan import NetworkPlan
+from sakuga.export.precision import NUMPY_TYPES, Precision
+from sakuga.profiles.presets import preset_for_hash
+
+# (what is being written, bytes done, bytes in all)
+Progress = Callable[[str, int, int], None]
+
+TOKENIZER = "text/tokenizer.json"
+TOKEN_EMBEDDING = "text_model.embeddings.token_embedding.weight"
+
+
+@dataclass(frozen=True, eq=False)
+class Assembly:
+    """What goes into one bundle, and where."""
+
+    checkpoint: Checkpoint
+    plans: list[NetworkPlan]
+    folder: Path
+
+    @property
+    def size_bytes(self) -> int:
+        """About how many bytes the bundle will take."""
+        embeddings = sum(
+            int(np.prod(self.checkpoint.components[name].shape(TOKEN_EMBEDDING)))
+            * NUMPY_TYPES[precision].itemsize
+            for name, precision in self.encoders.items()
+        )
+        return embeddings + sum(plan.size_bytes for plan in self.plans) + (1 << 24)
+
+    @property
+    def encoders(self) -> dict[str, Precision]:
+        """Precision of each text encoder by name."""
+        return {
+            plan.network.name: plan.precision
+            for plan in self.plans
+            if plan.component.startswith("text_encoder")
+        }
+
+
+def unchanged(name: str, values: Array) -> Array:
+    """The adapter of a build that changes no tensor."""
+    return values
+
+
+def assemble(assembly: Assembly, progress: Progress, adapt: Adapt = unchanged) -> Manifest:
+    """Write every file but the manifest, and return what the manifest says.
+
+    `adapt` sees each tensor of the networks once, as `component/name`, and may change it.
+    """
+    files: dict[str, FileEntry] = {}
+    (assembly.folder / "text").mkdir(parents=True)
+    write_tokenizer(assembly.folder / TOKENIZER)
+    for name, precision in assembly.encoders.items():
+        _write_embedding(assembly, name, precision)
+    for file in (TOKENIZER, *_embeddings(assembly).values()):
+        path = assembly.folder / file
+        files[file] = FileEntry(path.stat().st_size, file_sha256(path))
+    for plan in assembly.plans:
+        files |= _write_network(assembly, plan, progress, adapt)
+    return _manifest(assembly, files)
+
+
+def _write_embedding(assembly: Assembly, encoder: str, precision: Precision) -> None:
+    values = assembly.checkpoint.components[encoder].read(TOKEN_EMBEDDING)
+    np.save(
+        assembly.folder / _embeddings(assembly)[encoder],
+        cast(f"{encoder}/{TOKEN_EMBEDDING}", values, NUMPY_TYPES[precision]),
+        allow_pickle=False,
+    )
+
+
+def _embeddings(assembly: Assembly) -> dict[str, str]:
+    return {encoder: f"text/{encoder}.npy" for encoder in assembly.encoders}
+
+
+def _write_network(
+    assembly: Assembly, plan: NetworkPlan, progress: Progress, adapt: Adapt
+) -> dict[str, FileEntry]:
+    name, total, done = plan.network.name, plan.size_bytes, 0
+
+    def advance(written: int) -> None:
+        nonlocal done
+        done += written
+        progress(name, done, total)
+
+    def adapted(tensor: str, values: Array) -> Array:
+        return adapt(f"{plan.component}/{tensor}", values)
+
+    tensors = assembly.checkpoint.components[plan.component]
+    bound = bind(plan.graph, tensors, assembly.folder / plan.folder, adapted, advance)
+    return {
+        f"{plan.folder}/{file}": FileEntry(bound.size_bytes[file], digest)
+        for file, digest in bound.sha256.items()
+    }
+
+
+def _manifest(assembly: Assembly, files: dict[str, FileEntry]) -> Manifest:
+    checkpoint = assembly.checkpoint
+    digest = checkpoint.sha256()
+    preset = preset_for_hash(digest[:10])
+    return Manifest(
+        schema=SCHEMA,
+        sakuga=VERSION,
+        family=checkpoint.family.name,
+        prediction=checkpoint.prediction,
+        zero_terminal_snr=checkpoint.zero_terminal_snr,
+        checkpoint=CheckpointEntry(checkpoint.path.stem, checkpoint.layout, digest),
+        loras=(),
+        preset=preset.name if preset else None,
+        licence=preset.licence if preset else None,
+        exporter=graph_versions(),
+        tokenizer=TOKENIZER,
+        token_embeddings=_embeddings(assembly),
+        networks={plan.network.name: plan.entry() for plan in assembly.plans},
+        verification={},
+        files=files,
+    )

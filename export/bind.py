@@ -1,0 +1,146 @@
+"""Bind a checkpoint's tensors to a shipped graph: one streaming pass, one tensor in memory.
+
+The graph names each weight after its tensor in the checkpoint, with `.T` where it wants the matrix
+transposed, and says its type. The binder reads, transposes, casts, writes, and hashes what it
+writes.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto
+
+from sakuga.engine.errors import TensorError
+from sakuga.export.graph_files import TRANSPOSED
+
+MODEL_FILE = "model.onnx"
+WEIGHTS_FILE = "weights.bin"
+
+# Large tensors start on a page so that a runtime can map them; small ones on a cache line.
+_PAGE, _LINE, _LARGE = 4096, 64, 1 << 16
+
+_NUMPY_TYPES: dict[int, np.dtype] = {
+    TensorProto.FLOAT: np.dtype(np.float32),
+    TensorProto.FLOAT16: np.dtype(np.float16),
+    TensorProto.BFLOAT16: np.dtype(ml_dtypes.bfloat16),
+}
+
+Array = npt.NDArray[np.generic]
+# Sees every tensor on its way, canonical name and values in, values out: the place for LoRA.
+Adapt = Callable[[str, Array], Array]
+Advance = Callable[[int], None]
+
+
+class Tensors(Protocol):
+    """Where the weights come from: a component of a checkpoint."""
+
+    def read(self, name: str) -> Array:
+        """The tensor of this canonical name."""
+        ...
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The files a binding wrote: SHA-256 (hex) and size by file name."""
+
+    sha256: dict[str, str]
+    size_bytes: dict[str, int]
+
+
+def bind(
+    model: onnx.ModelProto, tensors: Tensors, folder: Path, adapt: Adapt, advance: Advance
+) -> Bound:
+    """Write `model.onnx` and `weights.bin` into `folder`; `advance` is told bytes written.
+
+    Raises TensorError for a tensor whose values do not fit the graph's type.
+    """
+    folder.mkdir(parents=True)
+    with (folder / WEIGHTS_FILE).open("xb") as file:
+        writer = _HashingWriter(file)
+        for weight in weights_of(model):
+            data = _weight_data(weight, tensors, adapt)
+            writer.align(_PAGE if data.nbytes >= _LARGE else _LINE)
+            _locate(weight, writer.position, data.nbytes)
+            writer.write(data)
+            advance(data.nbytes)
+    graph = model.SerializeToString(deterministic=True)
+    (folder / MODEL_FILE).write_bytes(graph)
+    return Bound(
+        {WEIGHTS_FILE: writer.sha256, MODEL_FILE: hashlib.sha256(graph).hexdigest()},
+        {WEIGHTS_FILE: writer.position, MODEL_FILE: len(graph)},
+    )
+
+
+def weights_of(model: onnx.ModelProto) -> list[TensorProto]:
+    """The initializers of a shipped graph that wait for a checkpoint's values."""
+    return [t for t in model.graph.initializer if t.data_location == TensorProto.EXTERNAL]
+
+
+def weights_size_bytes(model: onnx.ModelProto) -> int:
+    """Bytes the weights of the graph take, padding aside."""
+    return sum(
+        int(np.prod(weight.dims, dtype=np.int64)) * _NUMPY_TYPES[weight.data_type].itemsize
+        for weight in weights_of(model)
+    )
+
+
+def cast(name: str, values: Array, dtype: np.dtype) -> Array:
+    """The tensor in another float type. Raises TensorError where values are lost to infinity."""
+    with np.errstate(over="ignore"):
+        out = values.astype(dtype, copy=False)
+    if values.dtype != dtype and not np.isfinite(out).all():
+        finite = np.isfinite(values).all()
+        raise TensorError(
+            f"{name} holds values that {dtype} cannot."
+            if finite
+            else f"{name} holds NaN or infinity.",
+            note=f"Largest magnitude: {np.nanmax(np.abs(values.astype(np.float32))):.4g}.",
+            hint="Build with --precision fp32." if finite else "The checkpoint is damaged.",
+        )
+    return out
+
+
+def _weight_data(weight: TensorProto, tensors: Tensors, adapt: Adapt) -> Array:
+    name = weight.name.removesuffix(TRANSPOSED)
+    values = adapt(name, tensors.read(name))
+    if weight.name.endswith(TRANSPOSED):
+        values = values.T
+    assert values.shape == tuple(weight.dims), (weight.name, values.shape, list(weight.dims))
+    return np.ascontiguousarray(cast(name, values, _NUMPY_TYPES[weight.data_type]))
+
+
+def _locate(weight: TensorProto, offset: int, length: int) -> None:
+    del weight.external_data[:]
+    for key, value in (("location", WEIGHTS_FILE), ("offset", offset), ("length", length)):
+        weight.external_data.add(key=key, value=str(value))
+
+
+class _HashingWriter:
+    """Appends to a file and hashes what it appends."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self.position = 0
+
+    def align(self, step: int) -> None:
+        self._append(bytes(-self.position % step))
+
+    def write(self, data: Array) -> None:
+        self._append(data.reshape(-1).view(np.uint8).data)
+
+    def _append(self, block: bytes | memoryview) -> None:
+        self._file.write(block)
+        self._digest.update(block)
+        self.position += len(block)
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()

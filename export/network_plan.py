@@ -1,0 +1,76 @@
+"""Which graph each network of a bundle gets, and in which precision."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import onnx
+
+from sakuga.engine.manifest import AxisEntry, NetworkEntry, TensorEntry
+from sakuga.export.bind import MODEL_FILE, weights_size_bytes
+from sakuga.export.graph_files import read_graph
+from sakuga.export.precision import Precision, in_precision
+from sakuga.profiles.families import Family
+from sakuga.profiles.networks import Network, Tensor, networks
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkPlan:
+    """A network to bind: its graph in the precision it will compute in, not yet bound."""
+
+    network: Network
+    precision: Precision
+    graph: onnx.ModelProto
+
+    @property
+    def component(self) -> str:
+        """The component of a checkpoint that holds its weights."""
+        return "vae" if self.network.name.startswith("vae") else self.network.name
+
+    @property
+    def folder(self) -> str:
+        """Its folder in a bundle."""
+        return f"onnx/{self.network.name}"
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of its weights."""
+        return weights_size_bytes(self.graph)
+
+    def entry(self) -> NetworkEntry:
+        """What the manifest says of it."""
+        return NetworkEntry(
+            precision=self.precision,
+            graph=f"{self.folder}/{MODEL_FILE}",
+            inputs=tuple(_tensor(tensor, self.precision) for tensor in self.network.inputs),
+            outputs=tuple(_tensor(tensor, self.precision) for tensor in self.network.outputs),
+            axes={a.name: AxisEntry(a.minimum, a.maximum, a.step) for a in self.network.axes},
+        )
+
+
+def network_plans(
+    family: Family, backend: Literal["onnx"], precision: Literal["fp32", "fp16"]
+) -> list[NetworkPlan]:
+    """Plans of all networks of a family for a backend."""
+    return [
+        _plan(family, network, _precision(network.name, backend, precision))
+        for network in networks(family).values()
+    ]
+
+
+def _plan(family: Family, network: Network, precision: Precision) -> NetworkPlan:
+    graph = in_precision(read_graph(family.name, network.name), network, precision)
+    return NetworkPlan(network, precision, graph)
+
+
+def _precision(
+    network: str, backend: Literal["onnx"], precision: Literal["fp32", "fp16"]
+) -> Precision:
+    # The stock SDXL VAE overflows float16, and ONNX Runtime has no bfloat16 on a CPU.
+    if precision == "fp32" or (backend == "onnx" and network.startswith("vae")):
+        return "float32"
+    return "float16"
+
+
+def _tensor(tensor: Tensor, precision: Precision) -> TensorEntry:
+    dtype = precision if tensor.dtype == "compute" else tensor.dtype
+    return TensorEntry(tensor.name, dtype, tensor.dims)
