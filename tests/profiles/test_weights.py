@@ -1,10 +1,12 @@
 """The weight tables against the modules that diffusers and transformers build."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from sakuga.export import diffusers_configs
@@ -17,7 +19,7 @@ def shapes_of(module: torch.nn.Module) -> Shapes:
 
 
 def clip_shapes(config: TextEncoder) -> Shapes:
-    options = CLIPTextConfig(**diffusers_configs.text_encoder_config(config))
+    options = CLIPTextConfig.from_dict(diffusers_configs.text_encoder_config(config))
     model_type = CLIPTextModel if config.projection is None else CLIPTextModelWithProjection
     with torch.device("meta"):
         shapes = shapes_of(model_type(options))
@@ -33,14 +35,14 @@ def count(shapes: Shapes) -> int:
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.name)
 def test_unet_is_the_one_diffusers_builds(family: Family) -> None:
     with torch.device("meta"):
-        module = UNet2DConditionModel.from_config(diffusers_configs.unet_config(family))
+        module: Any = UNet2DConditionModel.from_config(diffusers_configs.unet_config(family))
     assert weights(family)["unet"] == shapes_of(module)
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.name)
 def test_vae_is_the_one_diffusers_builds(family: Family) -> None:
     with torch.device("meta"):
-        module = AutoencoderKL.from_config(diffusers_configs.vae_config(family.vae, 512))
+        module: Any = AutoencoderKL.from_config(diffusers_configs.vae_config(family.vae, 512))
     assert weights(family)["vae"] == shapes_of(module)
 
 
