@@ -18,7 +18,7 @@ from typing import Literal
 import click
 import numpy as np
 
-from sakuga.engine.errors import SakugaError
+from sakuga.engine.errors import SakugaError, UsageError
 from sakuga.engine.platform import replace_folder
 from sakuga.export import diffusers_configs
 from sakuga.export.checkpoint.safetensors_writer import PlannedTensor, write_safetensors
@@ -48,13 +48,24 @@ _POSITION_IDS = {
 def write_synthetic(family: Family, layout: Layout, dtype: Precision, seed: int, out: Path) -> None:
     """Write a checkpoint: a diffusers folder or a single file at `out`, whole or not at all.
 
-    The same family and seed give the same weights in both layouts; fp16 rounds those of fp32.
+    The same family and seed give the same weights in both layouts; fp16 rounds those of fp32. An
+    older checkpoint at `out` is replaced; UsageError where something else stands there.
     """
+    _check_target(layout, out)
     out.parent.mkdir(parents=True, exist_ok=True)
     if layout == "single":
         _write_single(family, _DTYPES[dtype], seed, out)
     else:
         _write_folder(family, _DTYPES[dtype], seed, out)
+
+
+def _check_target(layout: Layout, out: Path) -> None:
+    if not out.exists():
+        return
+    replaceable = out.is_file() if layout == "single" else (out / "model_index.json").is_file()
+    if not replaceable:
+        kind = "file" if layout == "single" else "diffusers folder"
+        raise UsageError(f"{out} exists and is no {kind}.", hint="Give another path with --out.")
 
 
 def _write_single(family: Family, dtype: Literal["F16", "F32"], seed: int, out: Path) -> None:
@@ -138,7 +149,7 @@ def main(kind: str, scale: str, layout: Layout, dtype: Precision, seed: int, out
     family = FAMILIES[kind if scale == "full" else f"{kind}-tiny"]
     try:
         write_synthetic(family, layout, dtype, seed, out)
-    except SakugaError as error:
+    except (SakugaError, OSError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(out)
 

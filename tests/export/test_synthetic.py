@@ -1,7 +1,6 @@
 """Synthetic checkpoints: loadable by diffusers, sane inside, the same whatever the layout."""
 
 import hashlib
-import json
 import struct
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteSchedule
 from safetensors import safe_open
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
+from sakuga.engine.errors import UsageError
 from sakuga.export import synthetic
 from sakuga.export.checkpoint.layouts import open_checkpoint
 from sakuga.export.synthetic import write_synthetic
@@ -189,20 +189,12 @@ def test_single_file_is_what_the_library_reads(tmp_path: Path) -> None:
 
 
 def test_the_seed_decides(tmp_path: Path) -> None:
-    digests = []
+    digests: list[bytes] = []
     for number, seed in enumerate((0, 0, 1)):
         path = tmp_path / f"{number}.safetensors"
         write_synthetic(SD15_TINY, "single", "fp16", seed, path)
-        with path.open("rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").digest())
-    again = [json.loads(header(tmp_path / f"{number}.safetensors")) for number in (0, 1)]
-    assert again[0] == again[1]
+        digests.append(hashlib.sha256(path.read_bytes()).digest())
     assert digests[0] == digests[1] != digests[2]
-
-
-def header(path: Path) -> bytes:
-    content = path.read_bytes()
-    return content[8 : 8 + int.from_bytes(content[:8], "little")]
 
 
 @pytest.mark.parametrize("layout", ["single", "diffusers"])
@@ -234,6 +226,17 @@ def test_writing_again_replaces(tmp_path: Path) -> None:
     expected = draw(1, "unet", "conv_in.weight", (32, 4, 3, 3)).astype(np.float16)
     np.testing.assert_array_equal(found, expected)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("layout", ["single", "diffusers"])
+def test_a_folder_that_is_no_checkpoint_is_never_replaced(
+    tmp_path: Path, layout: synthetic.Layout
+) -> None:
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "to a friend.txt").write_text("dear")
+    with pytest.raises(UsageError, match="letters exists and is no"):
+        write_synthetic(SD15_TINY, layout, "fp16", 0, tmp_path / "letters")
+    assert list(contents(tmp_path).values()) == [b"dear"]
 
 
 @pytest.mark.parametrize("component", ["text_encoder_2", "unet", "vae"])
@@ -284,3 +287,4 @@ def test_full_size_file_takes_little_memory(tmp_path: Path) -> None:
     with open_checkpoint(out) as checkpoint:
         assert checkpoint.family == SDXL
         assert checkpoint.unknown == ()
+    out.unlink()  # pytest keeps the folders of its last runs
