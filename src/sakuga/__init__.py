@@ -1,1 +1,55 @@
-"""Sakuga."""
+"""Sakuga: build a Stable Diffusion anime checkpoint once, render from it fast and faithfully.
+
+    from sakuga import Engine, Request
+
+    with Engine.open("animagine.sakuga") as engine:
+        picture = engine.render(Request("1girl, green hair, sweater", seed=42))
+        picture.save("out.png")
+
+Building from Python: `from sakuga.export.build import build`.
+"""
+
+from sakuga.engine.bundle import Bundle, open_bundle
+from sakuga.engine.engine import Engine
+from sakuga.engine.errors import (
+    BuildError,
+    BundleDamagedError,
+    BundleError,
+    BundleFormatError,
+    BusyError,
+    CheckpointError,
+    FileFormatError,
+    MissingDependencyError,
+    RenderError,
+    SakugaError,
+    SizeError,
+    TensorError,
+    UnknownFamilyError,
+    UsageError,
+)
+from sakuga.engine.runtime.picture import Picture
+from sakuga.engine.runtime.request import Request
+from sakuga.engine.version import VERSION as __version__
+
+__all__ = [
+    "BuildError",
+    "Bundle",
+    "BundleDamagedError",
+    "BundleError",
+    "BundleFormatError",
+    "BusyError",
+    "CheckpointError",
+    "Engine",
+    "FileFormatError",
+    "MissingDependencyError",
+    "Picture",
+    "RenderError",
+    "Request",
+    "SakugaError",
+    "SizeError",
+    "TensorError",
+    "UnknownFamilyError",
+    "UsageError",
+    "__version__",
+    "open_bundle",
+]

@@ -1,0 +1,75 @@
+"""What this machine has: versions, processors, optional packages, disk."""
+
+import ctypes
+import os
+import platform
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from sakuga.engine.platform import cache_folder
+from sakuga.engine.version import VERSION
+
+_NEEDED = ("numpy", "onnxruntime", "tokenizers", "pillow", "onnx", "safetensors")
+_OPTIONAL = {
+    "onnxruntime-gpu": "gpu-ort",
+    "tensorrt": "tensorrt",
+    "tensorrt-rtx": "rtx",
+    "cuda-core": "cuda",
+    "torch": "verify",
+    "diffusers": "verify",
+}
+
+
+def examine() -> dict[str, str]:
+    """Findings by topic, in words."""
+    findings = {
+        "sakuga": VERSION,
+        "python": f"{platform.python_version()} ({sys.executable})",
+        "system": platform.platform(),
+        "processors": f"{os.cpu_count()} ({platform.machine()})",
+        "nvidia driver": _driver(),
+    }
+    findings |= {name: _version(name) or "missing: reinstall sakuga" for name in _NEEDED}
+    for name, extra in _OPTIONAL.items():
+        findings[name] = _version(name) or f"not installed (pip install 'sakuga[{extra}]')"
+    findings["providers"] = _providers()
+    findings["cache"] = _cache()
+    findings["free disk here"] = f"{shutil.disk_usage(Path.cwd()).free / 1e9:.1f} GB"
+    return findings
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _driver() -> str:
+    try:
+        cuda = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return "none: pictures are rendered on the processor"
+    count = ctypes.c_int()
+    number = ctypes.c_int()
+    if cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count)):
+        return "installed, but it does not start"
+    cuda.cuDriverGetVersion(ctypes.byref(number))
+    return f"CUDA {number.value // 1000}.{number.value % 1000 // 10}, {count.value} GPU(s)"
+
+
+def _providers() -> str:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        return f"ONNX Runtime does not load: {error}"
+    return ", ".join(onnxruntime.get_available_providers())
+
+
+def _cache() -> str:
+    try:
+        return str(cache_folder())
+    except OSError as error:
+        return f"cannot be written ({error.strerror}): bundles are read in full at every start"

@@ -1,0 +1,88 @@
+"""The verbs that need the exporter: build, inspect."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+if TYPE_CHECKING:
+    from sakuga.export.assemble import Progress
+
+
+@click.command()
+@click.argument("model")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Bundle to write.")
+@click.option(
+    "--backend",
+    type=click.Choice(["onnx"]),
+    default="onnx",
+    show_default=True,
+    help="What runs the networks.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16"]),
+    default="fp32",
+    show_default=True,
+    help="Of the UNet and the text encoders. fp16 halves the bundle.",
+)
+@click.option("--verify", is_flag=True, help="Compare every network with diffusers afterwards.")
+def build(
+    model: str,
+    out: Path,
+    backend: Literal["onnx"],
+    precision: Literal["fp32", "fp16"],
+    verify: bool,
+) -> None:
+    """Build a bundle from MODEL: a .safetensors file, a diffusers folder, or `demo`.
+
+    Done once for each checkpoint; prints the bundle's path.
+    """
+    from sakuga.export.build import BuildOptions
+    from sakuga.export.build import build as build_bundle
+
+    with _progress() as progress:
+        bundle = build_bundle(model, out, BuildOptions(backend, precision, verify), progress)
+    for network, error in bundle.manifest.verification.items():
+        click.echo(f"{network:16} relative error {error:.1e} against diffusers in float32", err=True)
+    click.echo(out)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def inspect(file: Path, as_json: bool) -> None:
+    """Say what FILE is: a bundle, a checkpoint, or a picture with its settings."""
+    from sakuga.export.inspect import inspect as inspect_file
+
+    facts = inspect_file(file)
+    if as_json:
+        click.echo(json.dumps(facts, indent=1))
+        return
+    for key, value in facts.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+        click.echo(f"{key:20} {shown}")
+
+
+@contextmanager
+def _progress() -> Iterator["Progress | None"]:
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    with Bars(console=Console(stderr=True)) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done)
+
+        yield progress
