@@ -1,12 +1,13 @@
 """A bundle: the directory `sakuga build` makes and everything else reads."""
 
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from sakuga.engine.digests import DigestMemory
 from sakuga.engine.errors import BundleDamagedError, BundleFormatError
 from sakuga.engine.manifest import MANIFEST, Manifest, parse_manifest
 from sakuga.profiles.families import FAMILIES, Family
+from sakuga.profiles.networks import networks
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def open_bundle(path: Path) -> Bundle:
             note=f"Known are {', '.join(FAMILIES)}.",
             hint="Upgrade Sakuga, or build the bundle again.",
         )
+    _check_complete(path, manifest, family)
     _check_files(path, manifest)
     return Bundle(path, manifest, family)
 
@@ -67,11 +69,37 @@ def read_manifest(path: Path) -> Manifest:
     return parse_manifest(text)
 
 
+def _check_complete(path: Path, manifest: Manifest, family: Family) -> None:
+    encoders = {config.name for config in family.text_encoders}
+    absent = (networks(family).keys() - manifest.networks.keys()) | (
+        encoders - manifest.token_embeddings.keys()
+    )
+    graphs = [entry.graph for entry in manifest.networks.values()]
+    used = {manifest.tokenizer, *manifest.token_embeddings.values(), *graphs}
+    unlisted = used - manifest.files.keys()
+    if absent or unlisted:
+        raise BundleFormatError(
+            f"The manifest of {path} is incomplete.",
+            note=f"It says nothing of {', '.join(sorted(absent | unlisted))}.",
+            hint="Build the bundle again with `sakuga build`.",
+        )
+    for name in manifest.files:
+        if _leads_outside(name):
+            raise BundleFormatError(
+                f"The manifest of {path} names a file outside it: {name!r}.",
+                hint="Do not use this bundle; build one from the checkpoint yourself.",
+            )
+
+
+def _leads_outside(name: str) -> bool:
+    windows = PureWindowsPath(name)  # splits at both kinds of slash
+    rooted = bool(windows.anchor) or PurePosixPath(name).is_absolute()
+    return rooted or ".." in windows.parts
+
+
 def _check_files(path: Path, manifest: Manifest) -> None:
     files = {name: path / name for name in manifest.files}
     for name, file in files.items():
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise BundleFormatError(f"The manifest of {path} names a file outside it: {name!r}.")
         if not file.is_file():
             raise _damaged(path, f"{name} is missing.")
         size, expected = file.stat().st_size, manifest.files[name].size_bytes

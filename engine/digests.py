@@ -33,29 +33,34 @@ class DigestMemory:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self._path = path or cache_folder() / "digests.json"
         self._known: dict[str, str] = {}
+        self._path: Path | None = None
         try:
+            self._path = path or cache_folder() / "digests.json"
             known = json.loads(self._path.read_text())
             self._known = {str(key): str(value) for key, value in known.items()}
-        except (OSError, ValueError, AttributeError):
-            pass
+        except (OSError, RuntimeError, ValueError, AttributeError):
+            pass  # RuntimeError: no home folder, or JSON nested too deep
 
     def sha256s(self, paths: Mapping[str, Path]) -> dict[str, str]:
         """SHA-256 of each file, by the same names; files not remembered are read in parallel."""
-        found = {name: self._known.get(_key(path)) for name, path in paths.items()}
-        unknown = [name for name, digest in found.items() if digest is None]
+        # Keys before contents: a file that changes while it is read is not remembered wrongly.
+        keys = {name: _key(path) for name, path in paths.items()}
+        unknown = [name for name, key in keys.items() if key not in self._known]
         if unknown:
             with ThreadPoolExecutor() as pool:
                 digests = pool.map(file_sha256, [paths[name] for name in unknown])
-            fresh = dict(zip(unknown, digests, strict=True))
-            self.remember({paths[name]: digest for name, digest in fresh.items()})
-            found.update(fresh)
-        return {name: digest for name, digest in found.items() if digest is not None}
+            self._keep({keys[name]: digest for name, digest in zip(unknown, digests, strict=True)})
+        return {name: self._known[key] for name, key in keys.items()}
 
     def remember(self, digests: Mapping[Path, str]) -> None:
         """Keep digests just computed."""
-        self._known.update({_key(path): digest for path, digest in digests.items()})
+        self._keep({_key(path): digest for path, digest in digests.items()})
+
+    def _keep(self, digests: Mapping[str, str]) -> None:
+        self._known.update(digests)
+        if self._path is None:
+            return
         newest = dict(list(self._known.items())[-_REMEMBERED:])
         try:
             write_file_atomic(self._path, json.dumps(newest).encode())

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from sakuga.engine.errors import BundleFormatError
 
@@ -24,7 +24,7 @@ class CheckpointEntry:
     """The checkpoint a bundle was built from."""
 
     name: str
-    layout: str
+    layout: Literal["diffusers", "single"]
     sha256: str
 
     @property
@@ -38,7 +38,7 @@ class TensorEntry:
     """A tensor at a network's border: NumPy dtype name, and axis names or lengths."""
 
     name: str
-    dtype: str
+    dtype: Literal["float32", "float16", "bfloat16", "int64"]
     dims: tuple[str | int, ...]
 
 
@@ -55,7 +55,7 @@ class AxisEntry:
 class NetworkEntry:
     """One network: the type it computes in, its graph, its borders, its dynamic axes."""
 
-    precision: str
+    precision: Literal["float32", "float16", "bfloat16"]
     graph: str
     inputs: tuple[TensorEntry, ...]
     outputs: tuple[TensorEntry, ...]
@@ -64,12 +64,12 @@ class NetworkEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything a bundle says about itself. `verification` is empty unless `--verify` was given."""
+    """Everything a bundle says about itself; `verification` is empty without `--verify`."""
 
     schema: int
     sakuga: str
     family: str
-    prediction: str
+    prediction: Literal["epsilon", "v_prediction"]
     zero_terminal_snr: bool
     checkpoint: CheckpointEntry
     loras: tuple[str, ...]
@@ -88,54 +88,57 @@ class Manifest:
 
 
 def parse_manifest(text: str) -> Manifest:
-    """Read a manifest. Raises BundleFormatError for anything a writer of this schema never writes."""
+    """Read a manifest. Raises BundleFormatError for what a writer of this schema never writes."""
     try:
         raw = json.loads(text)
         schema = raw["schema"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleFormatError(
             f"{MANIFEST} is no manifest of a Sakuga bundle.",
             note=f"Reading it failed: {error}.",
             hint="Build the bundle again with `sakuga build`.",
         ) from error
     if schema != SCHEMA:
-        newer = isinstance(schema, int) and schema > SCHEMA
-        raise BundleFormatError(
-            "The bundle was written by a newer Sakuga."
-            if newer
-            else "The bundle was written by an older Sakuga.",
-            note=f"Its schema is {schema}, this Sakuga reads schema {SCHEMA}.",
-            hint="Upgrade Sakuga." if newer else "Build the bundle again with `sakuga build`.",
-        )
+        raise _other_schema(schema)
     try:
-        return _manifest(raw)
-    except (KeyError, TypeError, AttributeError) as error:
+        manifest: Manifest = _read(Manifest, raw, "the manifest")
+    except (KeyError, TypeError) as error:
         raise BundleFormatError(
             f"{MANIFEST} lacks something every bundle has.",
             note=f"Missing or of the wrong kind: {error}.",
             hint="Build the bundle again with `sakuga build`.",
         ) from error
+    return manifest
 
 
-def _manifest(raw: dict[str, Any]) -> Manifest:
-    known = {field.name for field in fields(Manifest)}
-    values = {name: raw[name] for name in known}
-    values["checkpoint"] = CheckpointEntry(**raw["checkpoint"])
-    values["loras"] = tuple(raw["loras"])
-    values["networks"] = {name: _network(entry) for name, entry in raw["networks"].items()}
-    values["files"] = {name: FileEntry(**entry) for name, entry in raw["files"].items()}
-    return Manifest(**values)
-
-
-def _network(raw: dict[str, Any]) -> NetworkEntry:
-    return NetworkEntry(
-        precision=raw["precision"],
-        graph=raw["graph"],
-        inputs=tuple(_tensor(entry) for entry in raw["inputs"]),
-        outputs=tuple(_tensor(entry) for entry in raw["outputs"]),
-        axes={name: AxisEntry(**entry) for name, entry in raw["axes"].items()},
+def _other_schema(schema: object) -> BundleFormatError:
+    newer = isinstance(schema, int) and schema > SCHEMA
+    return BundleFormatError(
+        f"The bundle was written by {'a newer' if newer else 'an older'} Sakuga.",
+        note=f"Its schema is {schema}, this Sakuga reads schema {SCHEMA}.",
+        hint="Upgrade Sakuga." if newer else "Build the bundle again with `sakuga build`.",
     )
 
 
-def _tensor(raw: dict[str, Any]) -> TensorEntry:
-    return TensorEntry(raw["name"], raw["dtype"], tuple(raw["dims"]))
+def _read(kind: Any, raw: Any, name: str) -> Any:  # noqa: ANN401 (any annotation, any JSON)
+    """The value a field of type `kind` holds, `raw` being its JSON."""
+    origin, args = get_origin(kind), get_args(kind)
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints, table = get_type_hints(kind), _of(dict, raw, name)
+        values = {f.name: _read(hints[f.name], table[f.name], f.name) for f in fields(kind)}
+        return kind(**values)
+    if origin is tuple:
+        return tuple(_read(args[0], item, name) for item in _of(list, raw, name))
+    if origin is Mapping:
+        return {key: _read(args[1], item, key) for key, item in _of(dict, raw, name).items()}
+    if origin is Literal:
+        return raw if isinstance(raw, str) and raw in args else _of(kind, raw, name)
+    if kind is float and type(raw) is int:
+        return float(raw)
+    return raw if type(raw) in args else _of(kind, raw, name)
+
+
+def _of(kind: Any, raw: Any, name: str) -> Any:  # noqa: ANN401
+    if type(raw) is not kind:
+        raise TypeError(f"{name} is {json.dumps(raw)[:40]}")
+    return raw

@@ -16,6 +16,8 @@ from pathlib import Path
 from sakuga.engine.errors import BusyError
 
 _O_BINARY = getattr(os, "O_BINARY", 0)  # Windows alone has it
+# What locking a held file raises: the first on POSIX, the second on Windows.
+_HELD = (BlockingIOError, PermissionError)
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -67,7 +69,7 @@ def replace_folder(new: Path, target: Path) -> None:
     elif _exchange(new, target):
         shutil.rmtree(new)
     else:
-        old = target.with_name(f".{target.name}.old")
+        old = new.with_name(f"{new.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         target.rename(old)
         new.rename(target)
@@ -103,6 +105,8 @@ def exclusive(path: Path) -> Iterator[None]:
                 continue
         except OSError as error:
             os.close(descriptor)
+            if not isinstance(error, _HELD):
+                raise
             raise BusyError(
                 f"Another process is writing {path.name.removeprefix('.').removesuffix('.lock')}.",
                 note=f"It holds the lock {path}.",

@@ -95,16 +95,24 @@ def cast(name: str, values: Array, dtype: np.dtype) -> Array:
     """The tensor in another float type. Raises TensorError where values are lost to infinity."""
     with np.errstate(over="ignore"):
         out = values.astype(dtype, copy=False)
-    if values.dtype != dtype and not np.isfinite(out).all():
-        finite = np.isfinite(values).all()
-        raise TensorError(
-            f"{name} holds values that {dtype} cannot."
-            if finite
-            else f"{name} holds NaN or infinity.",
-            note=f"Largest magnitude: {np.nanmax(np.abs(values.astype(np.float32))):.4g}.",
-            hint="Build with --precision fp32." if finite else "The checkpoint is damaged.",
-        )
+    if not np.isfinite(out).all():
+        raise _unfit(name, values, dtype)
     return out
+
+
+def _unfit(name: str, values: Array, dtype: np.dtype) -> TensorError:
+    lost = int(np.count_nonzero(~np.isfinite(values)))
+    if lost:
+        return TensorError(
+            f"{name} holds NaN or infinity.",
+            note=f"{lost:,} of its {values.size:,} values are not finite.",
+            hint="The checkpoint is damaged: download it again, or use another.",
+        )
+    return TensorError(
+        f"{name} holds values that {dtype} cannot.",
+        note=f"Largest magnitude: {np.abs(values.astype(np.float64)).max():.4g}.",
+        hint="Build with --precision fp32.",
+    )
 
 
 def _weight_data(weight: TensorProto, tensors: Tensors, adapt: Adapt) -> Array:

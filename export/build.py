@@ -4,8 +4,9 @@ Everything is written into a hidden folder beside the target and takes its place
 under a lock, so a killed build leaves the old bundle, or none.
 """
 
+import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,14 +47,15 @@ def build(
     process writes it, BuildError where the disk is too small or fails.
     """
     options = options or BuildOptions()
-    target = Path(out).absolute()
-    _check_target(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive(target.with_name(f".{target.name}.lock")), _workshop(target) as folder:
-        with _model(model, folder) as checkpoint:
-            manifest = _write(checkpoint, folder / "bundle", options, progress or _silent)
-        replace_folder(folder / "bundle", target)
-    _remember(target, manifest)
+    target = Path(out).resolve()
+    with _disk_failures(target):
+        _check_target(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with exclusive(target.with_name(f".{target.name}.lock")), _workshop(target) as folder:
+            with _model(model, folder) as checkpoint:
+                manifest = _write(checkpoint, folder / "bundle", options, progress or _silent)
+            replace_folder(folder / "bundle", target)
+            _remember(target, manifest)
     return open_bundle(target)
 
 
@@ -84,34 +86,46 @@ def _workshop(target: Path) -> Iterator[Path]:
     folder.mkdir()
     try:
         yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _disk_failures(target: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise BuildError(
             f"The bundle could not be written: {error.strerror or error}.",
             note=f"Nothing of it was kept; {target.name} is as it was.",
             hint="Free space or choose another folder with --out, then build again.",
         ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def _model(model: str | Path, folder: Path) -> Iterator[Checkpoint]:
-    if str(model) == DEMO:
-        path = write_demo(folder)
-    else:
-        path = Path(model)
+    path = write_demo(folder) if str(model) == DEMO else Path(model)
     with open_checkpoint(path) as checkpoint:
         yield checkpoint
 
 
 def _check_target(target: Path) -> None:
     empty = target.is_dir() and not any(target.iterdir())
-    if target.exists() and not empty and not (target / MANIFEST).is_file():
+    if target.exists() and not empty and not _is_bundle(target):
         raise UsageError(
             f"{target} is there already and is no bundle.",
             note="A build replaces bundles and nothing else.",
             hint="Give another --out, or move what is there away.",
         )
+
+
+def _is_bundle(folder: Path) -> bool:
+    """Of any schema, whole or not; web applications have a manifest.json too."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(manifest, dict) and "sakuga" in manifest
 
 
 def _check_disk(size_bytes: int, folder: Path) -> None:

@@ -16,7 +16,9 @@ TRANSPOSED = ".T"
 
 def read_graph(family: str, network: str, folder: Path = GRAPHS) -> onnx.ModelProto:
     """The weight-free graph of a network in float32."""
-    return onnx.load_from_string(lzma.decompress((folder / family / f"{network}.onnx.xz").read_bytes()))
+    return onnx.load_from_string(
+        lzma.decompress((folder / family / f"{network}.onnx.xz").read_bytes())
+    )
 
 
 def write_graph(model: onnx.ModelProto, folder: Path, family: str, network: str) -> int:

@@ -36,9 +36,7 @@ NUMPY_TYPES: dict[str, np.dtype] = {
 _FLOAT32_OPS = {"bfloat16": {"Resize"}, "float16": set[str]()}
 
 
-def in_precision(
-    model: onnx.ModelProto, network: Network, precision: Precision
-) -> onnx.ModelProto:
+def in_precision(model: onnx.ModelProto, network: Network, precision: Precision) -> onnx.ModelProto:
     """The graph computing in `precision`; the model given is changed and returned."""
     if precision == "float32":
         return model
@@ -130,7 +128,9 @@ class _Rewriter:
             self.narrow.add(name)
             if wanted != self._type:
                 node.output[index] = f"{name}:float32"
-                self.nodes.append(helper.make_node("Cast", [node.output[index]], [name], to=self._type))
+                self.nodes.append(
+                    helper.make_node("Cast", [node.output[index]], [name], to=self._type)
+                )
 
     def _as_type(self, name: str, wanted: int) -> str:
         if name in self.constants:

@@ -1,5 +1,6 @@
 """The CPU device: NumPy arrays, the kernels' NumPy twins, noise drawn ahead on a thread."""
 
+import itertools
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -98,7 +99,8 @@ class CpuLane:
 
     def latent(self, slot: int) -> NDArray[np.float32]:
         """A copy of a slot's latent."""
-        return self._latents[slot].copy()
+        latent: Latent = self._latents[slot].copy()
+        return latent
 
     def _draw(self, key: _Draw) -> Latent:
         ahead = self._ahead.pop(key, None)
@@ -110,5 +112,5 @@ class CpuLane:
 
 
 def _index(rows: Sequence[int]) -> slice | list[int]:
-    together = all(after == before + 1 for before, after in zip(rows, rows[1:], strict=False))
+    together = all(after == before + 1 for before, after in itertools.pairwise(rows))
     return slice(rows[0], rows[-1] + 1) if together else list(rows)

@@ -52,7 +52,9 @@ class Runner:
         if "time_ids" in self._dtypes:
             inputs["text_embeds"] = np.stack([_pooled(c.pooled) for c in conditionings])
             inputs["time_ids"] = np.stack([time_ids(s.settings.size) for s in call.slots])
-        return {name: array.astype(self._dtypes[name], copy=False) for name, array in inputs.items()}
+        return {
+            name: array.astype(self._dtypes[name], copy=False) for name, array in inputs.items()
+        }
 
 
 def _pooled(pooled: Array | None) -> Array:

@@ -1,0 +1,99 @@
+"""Small checkpoints and bundles, made once a run and shared by all tests and all workers.
+
+Treat what these fixtures give as read-only; copy it to change it.
+"""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sakuga.engine.bundle import Bundle, open_bundle
+from sakuga.engine.engine import Engine
+from sakuga.export.build import BuildOptions, build
+from sakuga.export.synthetic import Layout, write_synthetic
+from sakuga.profiles.families import SD15_TINY, SDXL_TINY, Family
+
+Make = Callable[[Path], object]
+Made = Callable[[str, Make], Path]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Tests and the processes they start remember digests here, never in the user's home."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        patch.setenv("LOCALAPPDATA", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """`made(name, make)`: what `make` writes at a path, written by whichever worker is first."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def get(name: str, make: Make) -> Path:
+        path = shared / "made" / name
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            mine = path.with_name(f"{secrets.token_hex(8)}-{name}")
+            make(mine)
+            try:
+                mine.rename(path)
+            except OSError:  # another worker's folder is there; it holds the same
+                assert path.is_dir()
+        return path
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def sdxl_file(made: Made) -> Path:
+    """sdxl-tiny as a single file in float32, seed 0."""
+    return made("sdxl-tiny.safetensors", _checkpoint(SDXL_TINY, "single"))
+
+
+@pytest.fixture(scope="session")
+def sdxl_folder(made: Made) -> Path:
+    """The same weights as a diffusers folder."""
+    return made("sdxl-tiny", _checkpoint(SDXL_TINY, "diffusers"))
+
+
+@pytest.fixture(scope="session")
+def sd15_file(made: Made) -> Path:
+    """sd15-tiny as a single file in float32, seed 0."""
+    return made("sd15-tiny.safetensors", _checkpoint(SD15_TINY, "single"))
+
+
+@pytest.fixture(scope="session")
+def sdxl_bundle(made: Made, sdxl_file: Path) -> Bundle:
+    """sdxl-tiny built in float32."""
+    return open_bundle(made("sdxl-tiny.sakuga", lambda out: build(sdxl_file, out)))
+
+
+@pytest.fixture(scope="session")
+def sdxl_fp16_bundle(made: Made, sdxl_file: Path) -> Bundle:
+    """sdxl-tiny built in float16."""
+    options = BuildOptions(precision="fp16")
+    return open_bundle(made("sdxl-tiny-fp16.sakuga", lambda out: build(sdxl_file, out, options)))
+
+
+@pytest.fixture(scope="session")
+def sd15_bundle(made: Made, sd15_file: Path) -> Bundle:
+    """sd15-tiny built in float32."""
+    return open_bundle(made("sd15-tiny.sakuga", lambda out: build(sd15_file, out)))
+
+
+@pytest.fixture(scope="session")
+def sdxl_engine(sdxl_bundle: Bundle) -> Iterator[Engine]:
+    """sdxl-tiny, open on one thread."""
+    with Engine.open(sdxl_bundle.path, threads=1) as engine:
+        yield engine
+
+
+def _checkpoint(family: Family, layout: Layout) -> Make:
+    return lambda out: write_synthetic(family, layout, "fp32", 0, out)
