@@ -3,8 +3,16 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from sakuga.engine.backend.base import Array
 from sakuga.engine.errors import BundleDamagedError, MissingDependencyError, RenderError
+
+_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(int64)": np.int64,
+}
 
 
 class OnnxSession:
@@ -35,7 +43,14 @@ class OnnxSession:
                 hint="Build the bundle again with this version of Sakuga.",
             ) from error
         self._graph = graph
+        self._types = {
+            tensor.name: np.dtype(_TYPES[tensor.type]) for tensor in self._session.get_inputs()
+        }
         self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def in_types(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The inputs in the types the network takes."""
+        return {name: array.astype(self._types[name], copy=False) for name, array in inputs.items()}
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name. Raises RenderError where ONNX Runtime fails."""

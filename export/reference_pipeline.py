@@ -1,0 +1,121 @@
+"""The golden reference of whole pictures: diffusers' own pipeline in float32, on Sakuga's noise.
+
+Needs the `verify` extra. Used by the tests and the benches, never by a build.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from diffusers import (
+    AutoencoderKL,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from diffusers.schedulers import scheduling_euler_ancestral_discrete as ancestral
+from numpy.typing import NDArray
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+from sakuga.engine.runtime.request import Request
+from sakuga.engine.text.vocabulary import clip_merges, clip_vocabulary
+from sakuga.export.checkpoint.layouts import open_checkpoint
+from sakuga.kernels.philox import normals
+from sakuga.profiles.families import CHUNK, LATENT_CHANNELS, VAE_FACTOR
+
+SCHEDULERS = {"euler_a": EulerAncestralDiscreteScheduler, "euler": EulerDiscreteScheduler}
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A diffusers pipeline, SDXL or SD1.5 by its folder, that draws Sakuga's noise."""
+
+    pipeline: Any  # the two pipelines share no useful type
+
+    def latents(self, request: Request) -> NDArray[np.float32]:
+        """The final latent of a fully given request, float32 [4, height / 8, width / 8]."""
+        latents: NDArray[np.float32] = self._run(request, "latent")[0].numpy()
+        return latents
+
+    def pixels(self, request: Request) -> NDArray[np.uint8]:
+        """The picture, uint8 [height, width, 3]."""
+        return np.asarray(self._run(request, "pil")[0])
+
+    def _run(self, request: Request, output: str) -> Any:  # noqa: ANN401 (tensor or pictures)
+        assert request.width and request.height and request.steps and request.sampler
+        pipeline = self.pipeline
+        scheduler = SCHEDULERS[request.sampler]
+        pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config)
+        shape = (1, LATENT_CHANNELS, request.height // VAE_FACTOR, request.width // VAE_FACTOR)
+        with sakuga_noise(request.seed), torch.inference_mode():
+            return pipeline(
+                request.prompt,
+                negative_prompt=request.negative_prompt,
+                width=request.width,
+                height=request.height,
+                num_inference_steps=request.steps,
+                guidance_scale=request.guidance,
+                clip_skip=request.clip_skip,
+                latents=noise(request.seed, 0, shape),
+                output_type=output,
+            ).images
+
+
+def reference(folder: Path) -> Reference:
+    """The pipeline of a diffusers folder, in float32."""
+    with open_checkpoint(folder) as checkpoint:
+        kind = checkpoint.family.kind
+    parts: dict[str, Any] = {
+        "unet": UNet2DConditionModel.from_pretrained(folder / "unet"),
+        "vae": AutoencoderKL.from_pretrained(folder / "vae"),
+        "scheduler": EulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
+        "text_encoder": CLIPTextModel.from_pretrained(folder / "text_encoder"),
+        "tokenizer": clip_tokenizer("<|endoftext|>"),
+    }
+    pipeline: Any
+    if kind == "sdxl":
+        second = CLIPTextModelWithProjection.from_pretrained(folder / "text_encoder_2")
+        pipeline = StableDiffusionXLPipeline(
+            **parts, text_encoder_2=second, tokenizer_2=clip_tokenizer("!"), add_watermarker=False
+        )
+    else:
+        pipeline = StableDiffusionPipeline(
+            **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
+        )
+    pipeline.set_progress_bar_config(disable=True)
+    return Reference(pipeline.to(torch.float32))
+
+
+def clip_tokenizer(pad: str) -> CLIPTokenizer:
+    """transformers' CLIP tokenizer, from the vocabulary that ships with Sakuga."""
+    merges = clip_merges()
+    kind: Any = CLIPTokenizer  # its annotations refuse pairs, which it takes
+    tokenizer: CLIPTokenizer = kind(
+        clip_vocabulary(merges), merges, pad_token=pad, model_max_length=CHUNK
+    )
+    return tokenizer
+
+
+@contextmanager
+def sakuga_noise(seed: int) -> Iterator[None]:
+    """Within the block Euler a draws draws 1, 2, … of the seed instead of torch's numbers."""
+    draws = count(1)
+
+    def randn(shape: tuple[int, ...], **_: object) -> torch.Tensor:
+        return noise(seed, next(draws), shape)
+
+    with patch.object(ancestral, "randn_tensor", randn):
+        yield
+
+
+def noise(seed: int, draw: int, shape: tuple[int, ...]) -> torch.Tensor:
+    """One draw of a seed as a tensor."""
+    return torch.from_numpy(normals(seed, draw, int(np.prod(shape))).reshape(shape))

@@ -1,0 +1,170 @@
+"""`sakuga build --verify`: every network of a bundle against diffusers in float32.
+
+Needs the `verify` extra. The reference is the library's own forward pass, not the modules the
+graphs were traced from, with the checkpoint's weights read a second time.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sakuga.engine.backend.base import Array
+from sakuga.engine.backend.onnxruntime import OnnxSession
+from sakuga.engine.manifest import Manifest
+from sakuga.engine.text.vocabulary import BEGIN, END
+from sakuga.export.assemble import TOKEN_EMBEDDING, Progress
+from sakuga.export.checkpoint.component import Component
+from sakuga.export.checkpoint.layouts import Checkpoint
+from sakuga.export.reference import TextModule, unet_module, vae_module
+from sakuga.profiles.buckets import Size
+from sakuga.profiles.families import CHUNK, LATENT_CHANNELS, Family, TextEncoder
+from sakuga.profiles.networks import TIME_IDS
+
+ROWS = 2
+CHUNKS = 2
+SEED = 0
+
+Inputs = dict[str, Array]
+Case = tuple[Inputs, dict[str, Array]]  # what goes into a network, what should come out
+
+
+def verify(
+    checkpoint: Checkpoint, folder: Path, manifest: Manifest, progress: Progress
+) -> dict[str, float]:
+    """Largest relative error of each network, max|a − b| / max|b| over all outputs and sizes.
+
+    Small families are compared at every bucket, full-size ones at their smallest square.
+    """
+    errors: dict[str, float] = {}
+    total = len(manifest.networks)
+    for name, entry in manifest.networks.items():
+        session = OnnxSession(folder / entry.graph)
+        cases = _CASES[name](checkpoint)
+        errors[name] = max(_error(session, case) for case in cases)
+        progress("verify", len(errors), total)
+    return errors
+
+
+def relative_error(got: Array, wanted: Array) -> float:
+    """max|a − b| / max|b|, in float64."""
+    wanted = wanted.astype(np.float64)
+    return float(np.abs(got - wanted).max() / np.abs(wanted).max())
+
+
+def sizes_to_verify(family: Family) -> tuple[Size, ...]:
+    """All buckets of a small family; of a full one the smallest square, for memory's sake."""
+    if family.unet.channels[0] < 320:
+        return family.buckets
+    return (Size(family.sizes.minimum, family.sizes.minimum),)
+
+
+def load_weights(module: torch.nn.Module, component: Component, rename: str = "") -> None:
+    """Put a component's tensors into a module in float32; `rename` is a prefix the file adds."""
+    wanted = module.state_dict()
+    for name, target in wanted.items():
+        if not name.endswith("position_ids"):
+            target.copy_(torch.from_numpy(component.read(rename + name).astype(np.float32)))
+
+
+def text_cases(checkpoint: Checkpoint, config: TextEncoder) -> Iterator[Case]:
+    """Every clip skip of a text encoder, on random tokens."""
+    module = TextModule(config)
+    component = checkpoint.components[config.name]
+    load_weights(module.text_model, component, "text_model.")
+    if module.text_projection is not None:
+        load_weights(module.text_projection, component, "text_projection.")
+    random = np.random.default_rng(SEED)
+    ids = random.integers(0, BEGIN, (ROWS, CHUNK))
+    ends = random.integers(2, CHUNK, ROWS)
+    ids[:, 0] = BEGIN
+    for row, end in enumerate(ends):
+        ids[row, end:] = END
+    table = component.read(TOKEN_EMBEDDING).astype(np.float32)
+    with torch.inference_mode():
+        out = module.text_model(input_ids=torch.from_numpy(ids), output_hidden_states=True)
+        for skip in range(1, config.layers + 1):
+            hidden = out.hidden_states[-skip]
+            wanted = {
+                "hidden": hidden.numpy(),
+                "hidden_normed": module.text_model.final_layer_norm(hidden).numpy(),
+            }
+            if module.text_projection is not None:
+                wanted["pooled"] = module.text_projection(out.pooler_output).numpy()
+            inputs = {"inputs_embeds": table[ids], "end_index": ends, "clip_skip": np.array([skip])}
+            yield inputs, wanted
+
+
+def unet_cases(checkpoint: Checkpoint) -> Iterator[Case]:
+    """The UNet at the sizes to verify, each row at its own timestep."""
+    family = checkpoint.family
+    module = unet_module(family)
+    load_weights(module, checkpoint.components["unet"])
+    for size in sizes_to_verify(family):
+        inputs = _unet_inputs(family, size)
+        tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
+        added = {name: tensors[name] for name in ("text_embeds", "time_ids") if name in tensors}
+        with torch.inference_mode():
+            wanted = module(
+                tensors["sample"],
+                tensors["timestep"],
+                tensors["encoder_hidden_states"],
+                added_cond_kwargs=added or None,
+            ).sample
+        yield inputs, {"noise_pred": wanted.numpy()}
+
+
+def decoder_cases(checkpoint: Checkpoint) -> Iterator[Case]:
+    """The VAE decoder at the sizes to verify."""
+    module = vae_module(checkpoint.family)
+    load_weights(module, checkpoint.components["vae"])
+    for size in sizes_to_verify(checkpoint.family):
+        latent = _normal((1, LATENT_CHANNELS, *size.latent()))
+        with torch.inference_mode():
+            image = module.decode(torch.from_numpy(latent)).sample
+        yield {"latent": latent}, {"image": image.numpy()}
+
+
+def encoder_cases(checkpoint: Checkpoint) -> Iterator[Case]:
+    """The VAE encoder at the sizes to verify."""
+    module = vae_module(checkpoint.family)
+    load_weights(module, checkpoint.components["vae"])
+    for size in sizes_to_verify(checkpoint.family):
+        image = np.tanh(_normal((1, 3, size.height, size.width)))
+        with torch.inference_mode():
+            found = module.encode(torch.from_numpy(image)).latent_dist
+        yield {"image": image}, {"mean": found.mean.numpy(), "logvar": found.logvar.numpy()}
+
+
+def _unet_inputs(family: Family, size: Size) -> Inputs:
+    inputs = {
+        "sample": _normal((ROWS, LATENT_CHANNELS, *size.latent())),
+        "timestep": np.array([999.0, 41.625], np.float32),
+        "encoder_hidden_states": _normal((ROWS, CHUNKS * CHUNK, family.unet.context)),
+    }
+    if family.pooled is not None:
+        ids = (size.height, size.width, 0, 0, size.height, size.width)
+        assert len(ids) == TIME_IDS
+        inputs["text_embeds"] = _normal((ROWS, family.pooled))
+        inputs["time_ids"] = np.tile(np.array(ids, np.float32), (ROWS, 1))
+    return inputs
+
+
+def _normal(shape: tuple[int, ...]) -> Array:
+    return np.random.default_rng(SEED).standard_normal(shape, np.float32)
+
+
+def _error(session: OnnxSession, case: Case) -> float:
+    inputs, wanted = case
+    outputs = session.run(session.in_types(inputs))
+    return max(relative_error(outputs[name], array) for name, array in wanted.items())
+
+
+_CASES: dict[str, Callable[[Checkpoint], Iterator[Case]]] = {
+    "text_encoder": lambda checkpoint: text_cases(checkpoint, checkpoint.family.text_encoders[0]),
+    "text_encoder_2": lambda checkpoint: text_cases(checkpoint, checkpoint.family.text_encoders[1]),
+    "unet": unet_cases,
+    "vae_decoder": decoder_cases,
+    "vae_encoder": encoder_cases,
+}
