@@ -44,8 +44,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
             make(mine)
             try:
                 mine.rename(path)
-            except OSError:  # another worker's folder is there; it holds the same
-                assert path.is_dir()
+            except OSError:  # another worker was first; what it made is the same
+                assert path.exists()
         return path
 
     return get
@@ -67,6 +67,12 @@ def sdxl_folder(made: Made) -> Path:
 def sd15_file(made: Made) -> Path:
     """sd15-tiny as a single file in float32, seed 0."""
     return made("sd15-tiny.safetensors", _checkpoint(SD15_TINY, "single"))
+
+
+@pytest.fixture(scope="session")
+def sd15_folder(made: Made) -> Path:
+    """The same weights as a diffusers folder."""
+    return made("sd15-tiny", _checkpoint(SD15_TINY, "diffusers"))
 
 
 @pytest.fixture(scope="session")
