@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import click
 from sakuga.engine.errors import UsageError
 
 if TYPE_CHECKING:
-    from sakuga.engine.jobs.jobfile import Job
+    pass
 
 RANDOM_SEED = -1
 

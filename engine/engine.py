@@ -3,9 +3,9 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, cast
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.bundle import Bundle, open_bundle
 from sakuga.engine.errors import RenderError, SakugaError
 from sakuga.engine.image.infotext import Infotext, write_infotext
-from sakuga.engine.runtime.batcher import OneAtATime
+from sakuga.engine.runtime.batcher import Batcher, OneAtATime
 from sakuga.engine.runtime.defaults import bundle_defaults
 from sakuga.engine.runtime.loop import Loop
 from sakuga.engine.runtime.picture import Picture
@@ -23,7 +23,7 @@ from sakuga.engine.runtime.prompts import PromptEncoder
 from sakuga.engine.runtime.request import Request, Settings, resolve
 from sakuga.engine.runtime.runner import Runner
 from sakuga.engine.runtime.slot import Slot, row_sources
-from sakuga.engine.sampling.samplers import SAMPLERS, Prediction
+from sakuga.engine.sampling.samplers import SAMPLERS
 from sakuga.engine.version import VERSION
 
 OnStep = Callable[[int, int, int], None]
@@ -34,7 +34,7 @@ _NETWORKS = ("text_encoder", "text_encoder_2", "unet", "vae_decoder")
 class Engine:
     """A bundle, loaded on a device. Close it, or use it as a context manager.
 
-    One thread at a time renders; others wait for it.
+    Threads may share it: one at a time has the device, for one evaluation.
     """
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
@@ -62,7 +62,7 @@ class Engine:
 
     def resolve(self, request: Request) -> Settings:
         """The request with every default filled in. Raises UsageError and SizeError."""
-        prediction = cast(Prediction, self.bundle.manifest.prediction)
+        prediction = self.bundle.manifest.prediction
         return resolve(request, self.bundle.family, self._defaults, prediction)
 
     def render(self, request: Request) -> Picture:
@@ -83,8 +83,7 @@ class Engine:
 
     def denoise(self, request: Request) -> Array:
         """The final latent of a request, float32 [4, height / 8, width / 8], not decoded."""
-        with self._lock:
-            (_, latent), *_ = self._denoise([self.resolve(request)], None)
+        ((_, latent),) = self._denoise([self.resolve(request)], None)
         return latent
 
     def decode(self, latent: Array) -> Array:
@@ -93,7 +92,8 @@ class Engine:
         Raises RenderError where the decoder gives NaN or infinity.
         """
         scaled = (latent / self.bundle.family.vae.scaling_factor)[None].astype(np.float32)
-        image = self._session("vae_decoder").run({"latent": scaled})["image"]
+        with self._device_mine():
+            image = self._session("vae_decoder").run({"latent": scaled})["image"]
         if not np.isfinite(image).all():
             raise RenderError(
                 "The VAE decoded a picture with NaN or infinity in it.",
@@ -123,29 +123,40 @@ class Engine:
         self.close()
 
     def _render(self, settings: list[Settings], on_step: OnStep | None) -> Iterator[Picture]:
-        with self._lock:
-            for slot, latent in self._denoise(settings, on_step):
-                yield self._finish(slot, latent)
+        for slot, latent in self._denoise(settings, on_step):
+            yield self._finish(slot, latent)
 
     def _denoise(
         self, settings: list[Settings], on_step: OnStep | None
     ) -> Iterator[tuple[Slot, Array]]:
-        if self._closed:
-            raise SakugaError("The engine is closed.", hint="Open the bundle again.")
-        entry = self.bundle.manifest.networks["unet"]
         batcher = OneAtATime()
         loop: Loop | None = None
         for index, wanted in enumerate(settings):
-            batcher.add(Slot(index, wanted, row_sources(wanted, *self._prompts.encode(wanted))))
-            if loop is None:
-                runner = Runner(self._device, self._session("unet"), entry, slots=1)
-                loop = Loop(batcher, runner, _reporter(on_step))
+            with self._device_mine():
+                sources = row_sources(wanted, *self._prompts.encode(wanted))
+                batcher.add(Slot(index, wanted, sources))
+                loop = loop or self._loop(batcher, on_step)
             while batcher.waiting:
-                yield from loop.tick()
+                with self._device_mine():
+                    finished = loop.tick()
+                yield from finished
+
+    def _loop(self, batcher: Batcher, on_step: OnStep | None) -> Loop:
+        entry = self.bundle.manifest.networks["unet"]
+        runner = Runner(self._device, self._session("unet"), entry, slots=1)
+        return Loop(batcher, runner, _reporter(on_step))
+
+    @contextmanager
+    def _device_mine(self) -> Iterator[None]:
+        with self._lock:
+            if self._closed:
+                raise SakugaError("The engine is closed.", hint="Open the bundle again.")
+            yield
 
     def _finish(self, slot: Slot, latent: Array) -> Picture:
         settings = slot.settings
-        (pixels,) = self._device.to_rgb8(self.decode(latent), settings.compat.rounding)
+        image = self.decode(latent)
+        (pixels,) = self._device.to_rgb8(image, settings.compat.rounding)
         cut = sum(source.conditioning.tokens_cut for source in slot.sources)
         return Picture(pixels, self._parameters(settings), slot.ticket, settings.seed, cut)
 

@@ -96,9 +96,9 @@ def _disk_failures(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise BuildError(
-            f"The bundle could not be written: {error.strerror or error}.",
-            note=f"Nothing of it was kept; {target.name} is as it was.",
-            hint="Free space or choose another folder with --out, then build again.",
+            f"The build failed: {error.strerror or error}.",
+            note=f"It happened at {error.filename or target.parent}; {target.name} is as it was.",
+            hint="Check space and permissions there, or choose another --out, and build again.",
         ) from error
 
 

@@ -48,7 +48,9 @@ def build(
     with _progress() as progress:
         bundle = build_bundle(model, out, BuildOptions(backend, precision, verify), progress)
     for network, error in bundle.manifest.verification.items():
-        click.echo(f"{network:16} relative error {error:.1e} against diffusers in float32", err=True)
+        click.echo(
+            f"{network:16} relative error {error:.1e} against diffusers in float32", err=True
+        )
     click.echo(out)
 
 

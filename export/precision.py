@@ -32,6 +32,8 @@ NUMPY_TYPES: dict[str, np.dtype] = {
     "float16": np.dtype(np.float16),
     "bfloat16": np.dtype(ml_dtypes.bfloat16),
 }
+# The first opset whose convolutions take the type; for our operators it changes nothing else.
+_OPSETS = {"bfloat16": 22, "float16": 1}
 # TensorRT resizes no bfloat16; a nearest-neighbour resize in float32 is exact.
 _FLOAT32_OPS = {"bfloat16": {"Resize"}, "float16": set[str]()}
 
@@ -70,6 +72,7 @@ class _Rewriter:
             if tensor.name in self.narrow:
                 tensor.data_type = self._type
         self._drop_unused_constants()
+        self._declare_opset()
 
     @property
     def _type(self) -> int:
@@ -115,7 +118,9 @@ class _Rewriter:
             wanted = TensorProto.FLOAT
         for index, name in enumerate(node.input):
             if name in floats:
-                node.input[index] = self._as_type(name, wanted)
+                scales = node.op_type == "Resize" and index > 0  # ONNX has them in float32 alone
+                kept = TensorProto.FLOAT if scales else wanted
+                node.input[index] = self._as_type(name, kept)
         for attribute in node.attribute:
             if node.op_type == "Cast" and attribute.i == TensorProto.FLOAT:
                 attribute.i = self._type
@@ -167,6 +172,10 @@ class _Rewriter:
                 self.nodes.append(
                     helper.make_node("Cast", [inner], [value.name], to=TensorProto.FLOAT)
                 )
+
+    def _declare_opset(self) -> None:
+        (opset,) = self.model.opset_import
+        opset.version = max(opset.version, _OPSETS[self.precision])
 
     def _drop_unused_constants(self) -> None:
         used = {name for node in self.model.graph.node for name in node.input}

@@ -80,16 +80,17 @@ def reference(folder: Path) -> Reference:
         "text_encoder": CLIPTextModel.from_pretrained(folder / "text_encoder"),
         "tokenizer": clip_tokenizer("<|endoftext|>"),
     }
-    pipeline: Any
+    make: Any
     if kind == "sdxl":
+        make = StableDiffusionXLPipeline
         second = CLIPTextModelWithProjection.from_pretrained(folder / "text_encoder_2")
-        pipeline = StableDiffusionXLPipeline(
-            **parts, text_encoder_2=second, tokenizer_2=clip_tokenizer("!"), add_watermarker=False
-        )
+        parts |= {"text_encoder_2": second, "tokenizer_2": clip_tokenizer("!")}
+        parts |= {"add_watermarker": False}
     else:
-        pipeline = StableDiffusionPipeline(
-            **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
-        )
+        make = StableDiffusionPipeline
+        parts |= {"safety_checker": None, "feature_extractor": None}
+        parts |= {"requires_safety_checker": False}
+    pipeline = make(**parts)
     pipeline.set_progress_bar_config(disable=True)
     return Reference(pipeline.to(torch.float32))
 

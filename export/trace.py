@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers.models.attention_processor import Attention
 from torch.export import Dim
 
 from sakuga.export.graph_files import GRAPHS, write_graph
@@ -38,17 +37,22 @@ PINNED = ("torch", "diffusers", "transformers", "onnx", "onnxscript", "onnx-ir")
 
 
 def attend(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int, mask: torch.Tensor | None
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    heads: int,
+    mask: torch.Tensor | None,
 ) -> torch.Tensor:
     """Attention as TensorRT fuses it: scaled query, MatMul, Softmax, MatMul. [B, T, heads·d]."""
     width = query.shape[-1] // heads
-    q = query.unflatten(-1, (heads, width)).permute(0, 2, 1, 3) * width**-0.5
-    k = key.unflatten(-1, (heads, width)).permute(0, 2, 3, 1)
-    v = value.unflatten(-1, (heads, width)).permute(0, 2, 1, 3)
+    q = torch.unflatten(query, -1, (heads, width)).permute(0, 2, 1, 3) * width**-0.5
+    k = torch.unflatten(key, -1, (heads, width)).permute(0, 2, 3, 1)
+    v = torch.unflatten(value, -1, (heads, width)).permute(0, 2, 1, 3)
     scores = q @ k
     if mask is not None:
         scores = scores + mask
-    return (torch.softmax(scores, dim=-1) @ v).permute(0, 2, 1, 3).flatten(2)
+    out: torch.Tensor = torch.softmax(scores, dim=-1) @ v
+    return out.permute(0, 2, 1, 3).flatten(2)
 
 
 class TracedAttention:
@@ -56,7 +60,7 @@ class TracedAttention:
 
     def __call__(
         self,
-        attn: Attention,
+        attn: Any,  # noqa: ANN401 (diffusers' Attention, half of whose parts may be None)
         hidden_states: torch.Tensor,
         encoder_hidden_states: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
@@ -69,10 +73,8 @@ class TracedAttention:
         if attn.group_norm is not None:
             hidden_states = attn.group_norm(hidden_states.transpose(1, 2)).transpose(1, 2)
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        out = attend(
-            attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context), attn.heads, None
-        )
-        out = attn.to_out[0](out)
+        query, key, value = attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context)
+        out: torch.Tensor = attn.to_out[0](attend(query, key, value, attn.heads, None))
         if len(shape) == 4:
             out = out.transpose(1, 2).reshape(shape)
         return out + residual if attn.residual_connection else out
@@ -83,7 +85,7 @@ class TracedText(torch.nn.Module):
 
     def __init__(self, module: TextModule) -> None:
         super().__init__()
-        self.text_model = module.text_model
+        self.text_model: Any = module.text_model
         self.text_projection = module.text_projection
 
     def forward(
@@ -127,10 +129,13 @@ class TracedUNet(torch.nn.Module):
         text_embeds: torch.Tensor | None = None,
         time_ids: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        added = {"text_embeds": text_embeds, "time_ids": time_ids} if text_embeds is not None else None
-        return self.unet(
+        added = None
+        if text_embeds is not None:
+            added = {"text_embeds": text_embeds, "time_ids": time_ids}
+        out: torch.Tensor = self.unet(
             sample, timestep, encoder_hidden_states, added_cond_kwargs=added, return_dict=False
         )[0]
+        return out
 
 
 class TracedDecoder(torch.nn.Module):
@@ -143,7 +148,8 @@ class TracedDecoder(torch.nn.Module):
         self.decoder, self.post_quant_conv = vae.decoder, vae.post_quant_conv
 
     def forward(self, latent: torch.Tensor) -> torch.Tensor:
-        return self.decoder(self.post_quant_conv(latent))
+        image: torch.Tensor = self.decoder(self.post_quant_conv(latent))
+        return image
 
 
 class TracedEncoder(torch.nn.Module):

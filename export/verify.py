@@ -86,13 +86,17 @@ def text_cases(checkpoint: Checkpoint, config: TextEncoder) -> Iterator[Case]:
         out = module.text_model(input_ids=torch.from_numpy(ids), output_hidden_states=True)
         for skip in range(1, config.layers + 1):
             hidden = out.hidden_states[-skip]
-            wanted = {
+            wanted: dict[str, Array] = {
                 "hidden": hidden.numpy(),
                 "hidden_normed": module.text_model.final_layer_norm(hidden).numpy(),
             }
             if module.text_projection is not None:
                 wanted["pooled"] = module.text_projection(out.pooler_output).numpy()
-            inputs = {"inputs_embeds": table[ids], "end_index": ends, "clip_skip": np.array([skip])}
+            inputs: Inputs = {
+                "inputs_embeds": table[ids],
+                "end_index": ends,
+                "clip_skip": np.array([skip]),
+            }
             yield inputs, wanted
 
 

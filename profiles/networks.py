@@ -65,7 +65,9 @@ class ShapeRange:
 def networks(family: Family) -> dict[str, Network]:
     """All networks of a family by name, in the order a picture passes them."""
     encoders = [text_encoder(family, index) for index in range(len(family.text_encoders))]
-    return {net.name: net for net in (*encoders, unet(family), vae_decoder(family), vae_encoder(family))}
+    return {
+        net.name: net for net in (*encoders, unet(family), vae_decoder(family), vae_encoder(family))
+    }
 
 
 def text_encoder(family: Family, index: int) -> Network:

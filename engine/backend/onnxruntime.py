@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +56,7 @@ class OnnxSession:
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name. Raises RenderError where ONNX Runtime fails."""
         try:
-            outputs = self._session.run(self._outputs, dict(inputs))
+            outputs: Any = self._session.run(self._outputs, dict(inputs))
         except Exception as error:
             shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in inputs.items())
             raise RenderError(

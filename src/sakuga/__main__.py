@@ -1,6 +1,7 @@
 """The command line: `sakuga VERB …`, also `python -m sakuga`."""
 
 import importlib
+import signal
 import sys
 from typing import Any
 
@@ -45,6 +46,7 @@ def sakuga(debug: bool) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit. Errors go to stderr as what, facts, and what to do next."""
     given = sys.argv[1:] if arguments is None else arguments
+    signal.signal(signal.SIGTERM, _stop)
     try:
         result: Any = sakuga.main(given, prog_name="sakuga", standalone_mode=False)
     except SakugaError as error:
@@ -56,9 +58,14 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped. Pictures written so far are whole.", err=True)
+        click.echo("Stopped. Whatever was finished before is whole.", err=True)
         sys.exit(INTERRUPTED)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _stop(number: int, frame: object) -> None:
+    """SIGTERM stops like Ctrl-C: whatever is half-written is removed on the way out."""
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
