@@ -21,11 +21,12 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class CheckpointEntry:
-    """The checkpoint a bundle was built from."""
+    """The checkpoint a bundle was built from; `unknown`: its tensors that no network reads."""
 
     name: str
     layout: Literal["diffusers", "single"]
     sha256: str
+    unknown: tuple[str, ...]
 
     @property
     def model_hash(self) -> str:

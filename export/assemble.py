@@ -119,7 +119,9 @@ def _manifest(assembly: Assembly, files: dict[str, FileEntry]) -> Manifest:
         family=checkpoint.family.name,
         prediction=checkpoint.prediction,
         zero_terminal_snr=checkpoint.zero_terminal_snr,
-        checkpoint=CheckpointEntry(checkpoint.path.stem, checkpoint.layout, digest),
+        checkpoint=CheckpointEntry(
+            checkpoint.path.stem, checkpoint.layout, digest, checkpoint.unknown
+        ),
         loras=(),
         preset=preset.name if preset else None,
         licence=preset.licence if preset else None,

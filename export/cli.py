@@ -12,6 +12,8 @@ import click
 if TYPE_CHECKING:
     from sakuga.export.assemble import Progress
 
+SHOWN = 5  # unknown tensors named
+
 
 @click.command()
 @click.argument("model")
@@ -47,6 +49,9 @@ def build(
 
     with _progress() as progress:
         bundle = build_bundle(model, out, BuildOptions(backend, precision, verify), progress)
+    if unknown := bundle.manifest.checkpoint.unknown:
+        shown = ", ".join(unknown[:SHOWN]) + (", …" if len(unknown) > SHOWN else "")
+        click.echo(f"Not used: {len(unknown)} tensors no network reads: {shown}", err=True)
     for network, error in bundle.manifest.verification.items():
         click.echo(
             f"{network:16} relative error {error:.1e} against diffusers in float32", err=True
