@@ -16,6 +16,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 # Test processes, each on one core.
 WORKERS ?= 2
+BENCHES ?= $(filter-out bench/common.py, $(wildcard bench/*.py))
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -28,8 +29,7 @@ help: ## list these targets
 demo: $(BASE) ## build the demo bundle and render the demo jobs (no torch, no GPU)
 	$(BIN)/sakuga build demo --out build/demo.sakuga
 	$(BIN)/sakuga render build/demo.sakuga --jobs export/demo/jobs.jsonl --out build/demo
-	@echo "Pictures:      $(CURDIR)/build/demo"
-	@echo "Contact sheet: $(CURDIR)/build/demo/contact-sheet.png"
+	@echo "The pictures are in $(CURDIR)/build/demo, all of them in contact-sheet.png there."
 
 test: export OMP_NUM_THREADS := 1
 test: $(DEV) ## run the test suite, all but the slow tests and those that need a GPU
@@ -52,7 +52,9 @@ trace: $(DEV) ## trace the shipped graphs anew (maintainers; half an hour)
 	$(BIN)/python -P -m sakuga.export.trace
 
 bench: $(DEV) ## run the measurements of bench/, each against its bar
-	@set -e; for script in bench/[a-z]*.py; do $(BIN)/python "$$script"; done
+	@failed=; for script in $(BENCHES); do \
+	  echo "== $$script"; $(BIN)/python $$script || failed="$$failed $$script"; \
+	done; test -z "$$failed" || { echo "Missed a bar or failed:$$failed"; exit 1; }
 
 clean: ## delete the environment, caches, bundles and pictures
 	rm -rf "$(VENV)" build dist src/sakuga.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
