@@ -4,7 +4,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-BIN := "$(VENV)"/bin
+BIN := $(VENV)/bin
 TESTS ?= tests
 
 # The stamps lie in the environment, so deleting it forgets them.
@@ -57,22 +57,22 @@ bench: $(DEV) ## run the measurements of bench/, each against its bar
 	done; test -z "$$failed" || { echo "Missed a bar or failed:$$failed"; exit 1; }
 
 clean: ## delete the environment, caches, bundles and pictures
-	rm -rf "$(VENV)" build dist src/sakuga.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist src/sakuga.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(MADE):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Sakuga needs Python 3.11 or newer; $(PYTHON) is $(PYTHON_VERSION)." \
 	         "Name another one: PYTHON=python3.12 make $(MAKECMDGOALS)"; exit 1; }
 	@echo "Creating $(VENV) with Python $(PYTHON_VERSION)"
-	@$(PYTHON) -m venv --clear "$(VENV)"
-	@touch "$@"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
 
 $(BASE): $(MADE) pyproject.toml constraints.txt
 	@echo "Installing Sakuga"
 	@$(PIP_INSTALL) --editable .
-	@touch "$@"
+	@touch $@
 
 $(DEV): $(BASE)
 	@echo "Installing what tests, checks and tracing need (torch among it: minutes the first time)"
 	@$(PIP_INSTALL) --editable '.[dev,verify]'
-	@touch "$@"
+	@touch $@
