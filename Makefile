@@ -42,7 +42,7 @@ check: $(DEV) ## check format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/pyright --project pyproject.toml --pythonpath $(BIN)/python
 
 format: $(DEV) ## rewrite the sources as `make check` wants them
 	$(BIN)/ruff check --fix .
