@@ -1,0 +1,330 @@
+"""The command line as people use it: what it prints, where, with which exit code."""
+
+import json
+import re
+import shutil
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file, save_file
+
+from sakuga.__main__ import main
+from sakuga.engine.bundle import Bundle
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """`run("render", bundle, "a", "--out", folder)`: the command line, in this process."""
+
+    def run(*arguments: object) -> Outcome:
+        with pytest.raises(SystemExit) as stopped:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        code = stopped.value.code
+        assert isinstance(code, int)
+        return Outcome(code, out, err)
+
+    return run
+
+
+def parts(outcome: Outcome) -> None:
+    """An error message says what happened and what to do next, or gives the facts."""
+    assert outcome.err.startswith(("Error: ", "Usage: "))
+    if outcome.err.startswith("Error: "):
+        assert re.search("^(Note|Hint): .", outcome.err, re.M), outcome.err
+    assert outcome.out == ""
+
+
+def test_a_prompt(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
+    out = tmp_path / "pictures"
+    command = ["render", sdxl_bundle.path, "1girl, smile", "--out", out, "--steps", 2]
+    done = run(*command, "--seed", 7, "--width", 160, "--height", 128, "--guidance", 5)
+    assert done == Outcome(0, f"{out / '00000-7.png'}\n", done.err)
+    with Image.open(out / "00000-7.png") as image:
+        assert image.size == (160, 128)
+        assert image.text["parameters"].startswith("1girl, smile\nSteps: 2, Sampler: Euler a, ")  # type: ignore[attr-defined]
+    again = run(*command, "--seed", 8)
+    assert again.out == f"{out / '00001-8.png'}\n"
+    assert sorted(path.name for path in out.iterdir()) == ["00000-7.png", "00001-8.png"]
+
+
+def test_a_random_seed_is_written_down(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
+    command = ["render", sdxl_bundle.path, "a", "--steps", 1, "--json"]
+    seeds = {json.loads(run(*command, "--out", tmp_path / name).out)["seed"] for name in "abc"}
+    assert len(seeds) == 3
+
+
+def test_a_job_file(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
+    jobs = tmp_path / "jobs.jsonl"
+    lines = [
+        {"prompt": "1girl", "negative_prompt": "lowres", "steps": 2, "seed": 1, "id": "first"},
+        {"prompt": "1boy", "width": 192, "height": 352, "steps": 1, "sampler": "Euler"},
+    ]
+    jobs.write_text("\n\n".join(json.dumps(line) for line in lines))
+    done = run("render", sdxl_bundle.path, "--jobs", jobs, "--out", tmp_path / "out", "--json")
+    assert done.code == 0
+    rendered = [json.loads(line) for line in done.out.splitlines()]
+    assert [one["id"] for one in rendered] == ["first", "00002"]
+    assert all(Path(one["path"]).is_file() for one in rendered)
+    with Image.open(tmp_path / "out" / "contact-sheet.png") as sheet:
+        assert sheet.width > 500
+
+
+def test_diffusers_cuts_long_prompts_and_says_so(
+    run: Run, sdxl_bundle: Bundle, tmp_path: Path
+) -> None:
+    command = ["render", sdxl_bundle.path, "1girl, " * 60, "--steps", 1, "--out", tmp_path]
+    assert "tokens beyond the first 75 were not read" in run(*command, "--compat", "diffusers").err
+    assert "not read" not in run(*command).err
+
+
+def test_build_inspect_and_presets(run: Run, sd15_folder: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "anything.sakuga"
+    assert run("build", sd15_folder, "--out", bundle).out == f"{bundle}\n"
+    facts = json.loads(run("inspect", bundle, "--json").out)
+    assert facts["kind"] == "bundle" and facts["family"] == "sd15-tiny"
+    checkpoint = json.loads(run("inspect", sd15_folder, "--json").out)
+    assert checkpoint["kind"] == "checkpoint"
+    assert checkpoint["sha256"] == facts["checkpoint"]["sha256"]
+    assert "Animagine XL 3.1" in run("presets").out
+    assert json.loads(run("presets", "baxl-v3", "--json").out)[0]["steps"] == 25
+    assert "onnxruntime" in json.loads(run("doctor", "--json").out)
+
+
+def test_verify_writes_figures(run: Run, sdxl_file: Path, tmp_path: Path) -> None:
+    done = run("build", sdxl_file, "--out", tmp_path / "b.sakuga", "--verify")
+    facts = json.loads(run("inspect", tmp_path / "b.sakuga", "--json").out)
+    assert len(facts["verification"]) == 5
+    assert all(0 < error <= 1e-4 for error in facts["verification"].values())
+    assert "against diffusers in float32" in done.err
+
+
+def lora(path: Path) -> None:
+    down = np.zeros((4, 8), np.float32)
+    key = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q"
+    save_file({f"{key}.lora_down.weight": down, f"{key}.lora_up.weight": down.T.copy()}, path)
+
+
+def vae(path: Path) -> None:
+    save_file({"decoder.conv_in.weight": np.zeros((8, 4, 3, 3), np.float32)}, path)
+
+
+def other(path: Path) -> None:
+    save_file({"model.layers.0.weight": np.zeros(3, np.float32)}, path)
+
+
+def cut(path: Path) -> None:
+    save_file({"a": np.zeros(100, np.float32)}, path)
+    path.write_bytes(path.read_bytes()[:-50])
+
+
+def text(path: Path) -> None:
+    path.write_text("<!doctype html><title>Sign in</title>")
+
+
+def empty(path: Path) -> None:
+    path.touch()
+
+
+def pickle(path: Path) -> None:
+    path.write_bytes(b"\x80\x02}q\x00X\x05\x00\x00\x00modelq\x01K\x01s.")
+
+
+def huge_header(path: Path) -> None:
+    path.write_bytes(struct.pack("<Q", 1 << 40) + b"{}")
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (None, "no file"),
+        (lora, "LoRA"),
+        (vae, "VAE"),
+        (other, "family|model"),
+        (cut, "bytes"),
+        (text, "safetensors"),
+        (empty, "empty|bytes"),
+        (pickle, "pickle"),
+        (huge_header, "header"),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_models_that_are_none(
+    run: Run, tmp_path: Path, write: Callable[[Path], None] | None, words: str
+) -> None:
+    model = tmp_path / ("model.ckpt" if write is pickle else "model.safetensors")
+    if write is not None:
+        write(model)
+    before = set(tmp_path.rglob("*"))
+    done = run("build", model, "--out", tmp_path / "b.sakuga")
+    assert done.code == 1
+    assert re.search(words, done.err, re.I), done.err
+    parts(done)
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_missing_and_misshapen_tensors(run: Run, sdxl_file: Path, tmp_path: Path) -> None:
+    tensors = load_file(sdxl_file)
+    names = [name for name in tensors if name.startswith("model.diffusion_model.output_blocks.1.")]
+    few = tmp_path / "few.safetensors"
+    save_file({name: values for name, values in tensors.items() if name not in names}, few)
+    done = run("build", few, "--out", tmp_path / "b.sakuga")
+    parts(done)
+    assert done.code == 1 and f"{len(names)} of the tensors" in done.err
+    assert "up_blocks.0" in done.err and "more" in done.err
+    wrong = tmp_path / "wrong.safetensors"
+    tensors["model.diffusion_model.out.2.bias"] = np.zeros(5, np.float32)
+    save_file(tensors, wrong)
+    done = run("build", wrong, "--out", tmp_path / "b.sakuga")
+    parts(done)
+    assert done.code == 1 and "conv_out.bias" in done.err and "[5]" in done.err
+    assert not (tmp_path / "b.sakuga").exists()
+
+
+def test_nan_in_the_weights(run: Run, sdxl_file: Path, tmp_path: Path) -> None:
+    tensors = load_file(sdxl_file)
+    tensors["model.diffusion_model.out.2.bias"][0] = np.nan
+    save_file(tensors, tmp_path / "nan.safetensors")
+    done = run("build", tmp_path / "nan.safetensors", "--out", tmp_path / "b.sakuga")
+    parts(done)
+    assert done.code == 1 and "conv_out.bias" in done.err and "NaN" in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["nan.safetensors"]
+
+
+def test_a_build_replaces_bundles_only(run: Run, sdxl_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "novel.txt").write_text("chapter one")
+    done = run("build", sdxl_file, "--out", tmp_path / "mine")
+    parts(done)
+    assert done.code == 2
+    assert (tmp_path / "mine" / "novel.txt").read_text() == "chapter one"
+
+
+def changed_byte(bundle: Path) -> None:
+    weights = bundle / "onnx" / "unet" / "weights.bin"
+    data = bytearray(weights.read_bytes())
+    data[len(data) // 2] ^= 1
+    weights.write_bytes(data)
+
+
+def missing_file(bundle: Path) -> None:
+    (bundle / "text" / "tokenizer.json").unlink()
+
+
+def newer_schema(bundle: Path) -> None:
+    manifest = bundle / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"schema": 1', '"schema": 99'))
+
+
+def no_manifest(bundle: Path) -> None:
+    (bundle / "manifest.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (changed_byte, "unet/weights.bin has changed"),
+        (missing_file, "tokenizer.json is missing"),
+        (newer_schema, "newer"),
+        (no_manifest, "not a Sakuga bundle"),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_damaged_bundles(
+    run: Run, sdxl_bundle: Bundle, tmp_path: Path, damage: Callable[[Path], None], words: str
+) -> None:
+    bundle = tmp_path / "copy.sakuga"
+    shutil.copytree(sdxl_bundle.path, bundle)
+    damage(bundle)
+    done = run("render", bundle, "1girl", "--out", tmp_path / "out")
+    parts(done)
+    assert done.code == 1 and words in done.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--width", 300], "288x256"),
+        (["--width", 4096], "512x256"),
+        (["--steps", 0], "0 steps"),
+        (["--steps", 1001], "1001 steps"),
+        (["--guidance", "nan"], "nan"),
+        (["--guidance", "-1"], "-1"),
+        (["--sampler", "Eulr a"], "Did you mean 'Euler a'"),
+        (["--compat", "invoke"], "a1111, comfy, diffusers"),
+        (["--seed", "-5"], "-5"),
+        (["--clip-skip", 40], "40"),
+        (["--jobs", "jobs.jsonl"], "one of the two"),
+        (["--stesp", 3], "--steps"),
+    ],
+    ids=str,
+)
+def test_wrong_options(
+    run: Run, sdxl_bundle: Bundle, tmp_path: Path, options: list[object], words: str
+) -> None:
+    done = run("render", sdxl_bundle.path, "1girl", "--out", tmp_path / "out", *options)
+    parts(done)
+    assert done.code == 2 and words in done.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_jobs_render_nothing(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
+    jobs = tmp_path / "jobs.jsonl"
+    jobs.write_text('{"prompt": "fine", "steps": 1}\n{"prompt": "wide", "width": 5000}\n')
+    done = run("render", sdxl_bundle.path, "--jobs", jobs, "--out", tmp_path / "out")
+    parts(done)
+    assert done.code == 2 and not (tmp_path / "out").exists()
+    done = run("render", sdxl_bundle.path, "--jobs", tmp_path / "none", "--out", tmp_path / "out")
+    parts(done)
+    assert done.code == 2
+
+
+def test_an_empty_prompt_works(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
+    done = run("render", sdxl_bundle.path, "", "--steps", 1, "--out", tmp_path)
+    assert done.code == 0 and Path(done.out.strip()).is_file()
+
+
+LOADED = (
+    "import sys, atexit; sys.argv = ['sakuga', *sys.argv[1:]];"
+    "atexit.register(lambda: print(*{m.split('.')[0] for m in sys.modules}, file=sys.stderr));"
+    "from sakuga.__main__ import main; main()"
+)
+
+
+@pytest.mark.parametrize(
+    ("verb", "banned"),
+    [
+        ("render", {"torch", "diffusers", "transformers", "onnx"}),
+        ("build", {"torch", "diffusers", "transformers", "onnxscript"}),
+    ],
+)
+def test_what_a_process_loads(
+    sdxl_bundle: Bundle, sdxl_file: Path, tmp_path: Path, verb: str, banned: set[str]
+) -> None:
+    arguments = {
+        "render": [str(sdxl_bundle.path), "1girl", "--steps", "1", "--out", str(tmp_path / "out")],
+        "build": [str(sdxl_file), "--out", str(tmp_path / "b.sakuga")],
+    }
+    command = [sys.executable, "-P", "-c", LOADED, verb, *arguments[verb]]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    loaded = set(done.stderr.split("\n")[-2].split())
+    assert "numpy" in loaded
+    assert not loaded & banned
