@@ -254,6 +254,7 @@ def decoded(model: onnx.ModelProto) -> Array:
     session = ort.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
     latent = np.random.default_rng(2).standard_normal((1, 4, 16, 20), np.float32)
     (image,) = session.run(["image"], {"latent": latent})
+    assert isinstance(image, np.ndarray)
     return image
 
 
