@@ -13,7 +13,7 @@ from sakuga.engine.backend.base import Array, Device, Session
 from sakuga.engine.backend.cpu import CpuDevice
 from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.bundle import Bundle, open_bundle
-from sakuga.engine.errors import RenderError, SakugaError
+from sakuga.engine.errors import BundleError, RenderError, SakugaError
 from sakuga.engine.image.infotext import Infotext, write_infotext
 from sakuga.engine.runtime.batcher import Batcher, OneAtATime
 from sakuga.engine.runtime.defaults import bundle_defaults
@@ -38,7 +38,9 @@ class Engine:
     """
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+        _check_objective(bundle)
         self.bundle = bundle
+        self._closed = False
         self._device: Device = CpuDevice()
         self._defaults = bundle_defaults(bundle)
         self._lock = threading.Lock()
@@ -49,14 +51,18 @@ class Engine:
             for name in _NETWORKS
             if name in bundle.manifest.networks
         }
-        self._prompts = PromptEncoder(bundle, self._session)
-        self._closed = False
+        try:
+            self._prompts = PromptEncoder(bundle, self._session)
+        except SakugaError:
+            self.close()
+            raise
 
     @classmethod
     def open(cls, path: str | Path, *, threads: int | None = None) -> "Engine":
         """Open and verify the bundle at `path`. `threads`: of the networks, default all cores.
 
-        Raises BundleFormatError and BundleDamagedError.
+        Raises BundleFormatError, BundleDamagedError, and BundleError for a model this version
+        cannot sample.
         """
         return cls(open_bundle(Path(path)), threads)
 
@@ -187,6 +193,16 @@ class Engine:
 
     def _precision(self, network: str) -> str:
         return self.bundle.manifest.networks[network].precision
+
+
+def _check_objective(bundle: Bundle) -> None:
+    if bundle.manifest.zero_terminal_snr:
+        raise BundleError(
+            "This version does not render models of zero terminal SNR.",
+            note=f"{bundle.manifest.checkpoint.name} was trained with that noise schedule; the "
+            "ordinary one would give another picture than other tools.",
+            hint="Use a model without it, or a later version of Sakuga.",
+        )
 
 
 def _reporter(on_step: OnStep | None) -> Callable[[Slot], None] | None:
