@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from sakuga.engine.digests import DigestMemory
-from sakuga.engine.errors import BundleDamagedError, BundleFormatError
+from sakuga.engine.errors import BundleDamagedError, BundleError, BundleFormatError
 from sakuga.engine.manifest import MANIFEST, Manifest, parse_manifest
 from sakuga.profiles.families import FAMILIES, Family
 from sakuga.profiles.networks import networks
@@ -38,7 +38,16 @@ def open_bundle(path: Path) -> Bundle:
     Raises BundleFormatError for anything that is no bundle of this schema, BundleDamagedError for
     a file that is missing or differs from what was built.
     """
-    manifest = read_manifest(path)
+    while True:
+        manifest = read_manifest(path)
+        try:
+            return _checked(path, manifest)
+        except BundleError:
+            if read_manifest(path) == manifest:  # else a build replaced the bundle meanwhile
+                raise
+
+
+def _checked(path: Path, manifest: Manifest) -> Bundle:
     family = FAMILIES.get(manifest.family)
     if family is None:
         raise BundleFormatError(
@@ -47,7 +56,10 @@ def open_bundle(path: Path) -> Bundle:
             hint="Upgrade Sakuga, or build the bundle again.",
         )
     _check_complete(path, manifest, family)
-    _check_files(path, manifest)
+    try:
+        _check_files(path, manifest)
+    except OSError as error:
+        raise _damaged(path, f"{error.filename} cannot be read: {error.strerror}.") from error
     return Bundle(path, manifest, family)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.lib import format as npy
 
 from sakuga.engine.digests import file_sha256
 from sakuga.engine.manifest import SCHEMA, CheckpointEntry, FileEntry, Manifest
@@ -77,11 +78,11 @@ def assemble(assembly: Assembly, progress: Progress, adapt: Adapt = unchanged) -
 
 def _write_embedding(assembly: Assembly, encoder: str, precision: Precision) -> None:
     values = assembly.checkpoint.components[encoder].read(TOKEN_EMBEDDING)
-    np.save(
-        assembly.folder / _embeddings(assembly)[encoder],
-        cast(f"{encoder}/{TOKEN_EMBEDDING}", values, NUMPY_TYPES[precision]),
-        allow_pickle=False,
-    )
+    table = cast(f"{encoder}/{TOKEN_EMBEDDING}", values, NUMPY_TYPES[precision])
+    # numpy.save would do, but its error on a full disk says neither "full" nor where.
+    with (assembly.folder / _embeddings(assembly)[encoder]).open("xb") as file:
+        npy.write_array_header_1_0(file, npy.header_data_from_array_1_0(table))
+        file.write(table.reshape(-1).view(np.uint8).data)
 
 
 def _embeddings(assembly: Assembly) -> dict[str, str]:

@@ -200,7 +200,7 @@ def test_casting_rounds_to_nearest(values: NDArray[np.float32]) -> None:
     assert np.array_equal(half, values.astype(np.float16))
     brain = cast("w", values, np.dtype(ml_dtypes.bfloat16))
     subnormal = 2.0**-134
-    allowed = np.maximum(np.abs(values).astype(np.float64) * 2**-9, subnormal)
+    allowed = np.maximum(np.abs(values).astype(np.float64) * 2**-8, subnormal)
     assert np.all(np.abs(brain.astype(np.float64) - values) <= allowed)
 
 
