@@ -61,7 +61,7 @@ clean: ## delete the environment, caches, bundles and pictures
 
 $(MADE):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Sakuga needs Python 3.11 or newer; $(PYTHON) is $(PYTHON_VERSION)." \
+	  { echo "Sakuga needs Python 3.11 or newer; $(PYTHON) is $(or $(PYTHON_VERSION),not there)." \
 	         "Name another one: PYTHON=python3.12 make $(MAKECMDGOALS)"; exit 1; }
 	@echo "Creating $(VENV) with Python $(PYTHON_VERSION)"
 	@$(PYTHON) -m venv --clear $(VENV)
