@@ -95,7 +95,8 @@ def test_every_field_is_needed(text: str) -> None:
     assert len(fields) > 50
     for path in fields:
         broken = copy.deepcopy(content)
-        _inside(broken, path[:-1]).pop(path[-1])
+        *parents, field = path
+        _inside(broken, tuple(parents)).pop(field)
         with pytest.raises(BundleFormatError):
             parse_manifest(json.dumps(broken))
 

@@ -25,7 +25,7 @@ from sakuga.export.graph_files import TRANSPOSED
 from sakuga.export.precision import NUMPY_TYPES
 
 Array = NDArray[Any]
-DTYPES = {
+DTYPES: dict[int, np.dtype[Any]] = {
     TensorProto.FLOAT: NUMPY_TYPES["float32"],
     TensorProto.FLOAT16: NUMPY_TYPES["float16"],
     TensorProto.BFLOAT16: NUMPY_TYPES["bfloat16"],
@@ -142,7 +142,9 @@ def test_a_bound_graph_computes(tmp_path: Path) -> None:
     values = np.array([[1, 2], [3, 4]], np.float32)
     bind(model, Tensors(lambda _: values), tmp_path / "net", keep, ignore)
     session = ort.InferenceSession(tmp_path / "net" / "model.onnx")
-    assert np.array_equal(session.run(None, {})[0], values + values.T)
+    (total,) = session.run(None, {})
+    assert isinstance(total, np.ndarray)
+    assert np.array_equal(total, values + values.T)
 
 
 def test_the_hook_sees_each_tensor_once_and_may_change_it(tmp_path: Path) -> None:

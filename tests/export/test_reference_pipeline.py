@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,9 +81,10 @@ def test_a_picture_of_28_steps(sdxl: Reference, sdxl_engine: Engine, sampler: st
     ids=str,
 )
 def test_each_rule_of_diffusers(
-    sdxl: Reference, sdxl_engine: Engine, changes: dict[str, object]
+    sdxl: Reference, sdxl_engine: Engine, changes: dict[str, Any]
 ) -> None:
-    request = asked("animagine-asuka", **{"steps": 4} | changes)
+    fields: dict[str, Any] = {"steps": 4} | changes
+    request = asked("animagine-asuka", **fields)
     assert relative_error(sdxl_engine.denoise(request), sdxl.latents(request)) <= LATENT_BAR
 
 
