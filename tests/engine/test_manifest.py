@@ -87,7 +87,7 @@ def _kind(value: object) -> str:
 def test_every_field_is_needed(text: str) -> None:
     content = json.loads(text)
     named = ("files", "networks", "token_embeddings", "exporter", "axes")
-    fields = [
+    fields: list[Place] = [
         path
         for path in _places(content)
         if isinstance(path[-1], str) and not (len(path) > 1 and path[-2] in named)
@@ -95,8 +95,7 @@ def test_every_field_is_needed(text: str) -> None:
     assert len(fields) > 50
     for path in fields:
         broken = copy.deepcopy(content)
-        *parents, field = path
-        _inside(broken, tuple(parents)).pop(field)
+        _inside(broken, path[:-1]).pop(path[-1])
         with pytest.raises(BundleFormatError):
             parse_manifest(json.dumps(broken))
 
