@@ -16,7 +16,6 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 # Test processes, each on one core.
 WORKERS ?= 2
-BENCHES ?= $(filter-out bench/common.py, $(wildcard bench/*.py))
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -52,9 +51,7 @@ trace: $(DEV) ## trace the shipped graphs anew (maintainers; half an hour)
 	$(BIN)/python -P -m sakuga.export.trace
 
 bench: $(DEV) ## run the measurements of bench/, each against its bar
-	@failed=; for script in $(BENCHES); do \
-	  echo "== $$script"; $(BIN)/python $$script || failed="$$failed $$script"; \
-	done; test -z "$$failed" || { echo "Missed a bar or failed:$$failed"; exit 1; }
+	$(BIN)/python bench/all.py
 
 clean: ## delete the environment, caches, bundles and pictures
 	rm -rf $(VENV) build dist src/sakuga.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
