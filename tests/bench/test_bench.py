@@ -1,0 +1,74 @@
+"""The benches run from anywhere and end in one line of JSON; their figures are not judged here."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sakuga.export
+
+BENCH = Path(sakuga.export.__file__).resolve().parent.parent / "bench"
+FIGURE = {"what", "value", "unit", "bar", "sense", "beside", "met"}
+
+
+def run(tmp_path: Path, script: str, *arguments: str) -> tuple[list[str], dict[str, Any]]:
+    """The lines a bench prints before the last, and the last one read as JSON."""
+    command = [sys.executable, str(BENCH / script), *arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    *lines, last = done.stdout.splitlines()
+    answer: dict[str, Any] = json.loads(last)
+    assert answer["machine"]["cores"] >= 1
+    assert answer["machine"]["onnxruntime"]
+    assert all(row.keys() == FIGURE for row in answer["figures"])
+    return lines, answer
+
+
+def test_graphs(tmp_path: Path) -> None:
+    lines, answer = run(tmp_path, "graphs.py")
+    assert answer["bench"] == "graphs"
+    (row,) = answer["figures"]
+    assert row["value"] == pytest.approx(sum(answer["bytes"].values()) / 1e6)
+    assert any("shipped graphs" in line and "at most 2 MB" in line for line in lines)
+
+
+def test_imports(tmp_path: Path) -> None:
+    _, answer = run(tmp_path, "imports.py")
+    loaded = answer["loaded"]
+    assert {name.split()[0] for name in loaded} == {"render", "build"}
+    for name, found in loaded.items():
+        assert {"numpy", "sakuga"} <= set(found["packages"])
+        # Seen where it is allowed: the bench does look at what is loaded.
+        assert ("onnx" in found["packages"]) == name.startswith("build")
+    assert not list(tmp_path.iterdir())
+
+
+def test_networks(tmp_path: Path) -> None:
+    _, answer = run(tmp_path, "networks.py", "--bucket", "128x128")
+    measured = answer["relative_error"]
+    assert measured.keys() == {"sdxl-tiny", "sd15-tiny"}
+    for networks in measured.values():
+        assert networks["unet"].keys() == {"128x128"}
+        assert all(0 < error < 1 for errors in networks.values() for error in errors.values())
+
+
+def test_a_missed_bar_is_printed_and_is_no_failure() -> None:
+    code = (
+        "from common import Figure, report;"
+        "report('x', [Figure('slow', 2.0, 's', 1.0), Figure('alike', float('inf'), 'dB', 45.0,"
+        " 'at least')], {})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=BENCH, capture_output=True, text=True, check=True
+    )
+    assert "at most 1 s: MISSED" in done.stdout
+    slow, alike = json.loads(done.stdout.splitlines()[-1])["figures"]
+    assert slow["met"] is False
+    assert alike["met"] is True and alike["value"] is None
