@@ -83,7 +83,7 @@ def resolve(
     Raises SizeError for a size the family does not render, UsageError for anything else.
     """
     compat = find_compat(request.compat)
-    sampler = sampler_name(request.sampler or defaults.sampler)
+    sampler = sampler_name(defaults.sampler if request.sampler is None else request.sampler)
     steps = defaults.steps if request.steps is None else request.steps
     tool = cast(Literal["a1111", "comfy", "diffusers"], compat.name)
     clip_skip = request.clip_skip

@@ -1,0 +1,168 @@
+"""Requests: defaults filled in, and everything wrong told before a network runs."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sakuga.engine.bundle import Bundle
+from sakuga.engine.errors import SizeError, UsageError
+from sakuga.engine.runtime.defaults import bundle_defaults
+from sakuga.engine.runtime.request import Defaults, Request, Settings, resolve
+from sakuga.engine.text.clip_skip import Layer
+from sakuga.profiles.buckets import Size
+from sakuga.profiles.families import FAMILIES, SD15_TINY, SDXL, SDXL_TINY, Family
+from sakuga.profiles.presets import all_presets
+
+DEFAULTS = Defaults(size=Size(320, 224), steps=12, guidance=5.5, sampler="Euler", clip_skip=None)
+
+
+def resolved(request: Request, family: Family = SDXL_TINY, **defaults: Any) -> Settings:  # noqa: ANN401
+    return resolve(request, family, replace(DEFAULTS, **defaults), "epsilon")
+
+
+def test_nothing_said_means_the_bundle_s_defaults() -> None:
+    settings = resolved(Request("1girl"))
+    assert settings.prompt == "1girl"
+    assert settings.negative_prompt is None
+    assert settings.size == Size(320, 224)
+    assert settings.steps == settings.table.evaluations == 12
+    assert settings.guidance == 5.5
+    assert settings.sampler == "euler"
+    assert settings.compat.name == "a1111"
+    assert settings.seed == 0 and settings.guided
+
+
+def test_what_is_said_counts() -> None:
+    request = Request(
+        "1girl", "lowres", 256, 288, 7, 2.0, "Euler a", seed=2**64 - 1, compat="comfy", clip_skip=3
+    )
+    settings = resolved(request)
+    assert settings.negative_prompt == "lowres"
+    assert (settings.size, settings.steps, settings.guidance) == (Size(256, 288), 7, 2.0)
+    assert (settings.sampler, settings.compat.name) == ("euler_a", "comfy")
+    assert settings.seed == 2**64 - 1
+    assert settings.layer == Layer(3, "hidden")
+
+
+def test_one_side_may_be_given_alone() -> None:
+    assert resolved(Request("", width=256)).size == Size(256, 224)
+
+
+@pytest.mark.parametrize("preset", all_presets().values(), ids=all_presets())
+def test_presets_give_their_settings(preset: Any, sdxl_bundle: Bundle) -> None:  # noqa: ANN401
+    family = FAMILIES[preset.family]
+    manifest = replace(sdxl_bundle.manifest, preset=preset.name, family=family.name)
+    defaults = bundle_defaults(replace(sdxl_bundle, manifest=manifest, family=family))
+    assert defaults.sampler == preset.sampler
+    settings = resolve(Request("", sampler="Euler a"), family, defaults, "epsilon")
+    assert settings.size == Size(preset.width, preset.height)
+    assert settings.steps == preset.steps
+    assert settings.guidance == preset.guidance
+    assert settings.clip_skip == preset.clip_skip
+
+
+def test_without_a_preset_the_first_bucket_is_usual(sdxl_bundle: Bundle) -> None:
+    defaults = bundle_defaults(sdxl_bundle)
+    assert defaults == Defaults(size=SDXL_TINY.buckets[0])
+    unknown = replace(sdxl_bundle, manifest=replace(sdxl_bundle.manifest, preset="forgotten"))
+    assert bundle_defaults(unknown) == defaults
+
+
+@pytest.mark.parametrize(
+    "width, height, nearest",
+    [
+        (250, 256, "256x256"),
+        (256, 96, "256x128"),
+        (1024, 1024, "512x512"),
+        (300, 300, "288x288, 288x320, 320x288, 320x320"),
+        (0, 256, "128x256"),
+        (-64, 256, "128x256"),
+    ],
+)
+def test_a_size_that_is_not_rendered_names_the_nearest(
+    width: int, height: int, nearest: str
+) -> None:
+    with pytest.raises(SizeError, match=f"does not render {width}x{height}") as caught:
+        resolved(Request("", width=width, height=height))
+    assert caught.value.hint.startswith(f"Nearest: {nearest}")
+    assert "multiples of 32 from 128 to 512" in caught.value.note
+    assert caught.value.exit_code == 2
+
+
+@given(st.integers(-10, 3000), st.integers(-10, 3000))
+def test_every_size_named_as_near_is_rendered(width: int, height: int) -> None:
+    try:
+        resolve(Request("", width=width, height=height), SDXL, DEFAULTS, "epsilon")
+    except SizeError as error:
+        for text in error.hint.removeprefix("Nearest: ").rstrip(".").split(", "):
+            near_width, near_height = map(int, text.split("x"))
+            near = Request("", width=near_width, height=near_height)
+            assert resolve(near, SDXL, DEFAULTS, "epsilon").size == Size(near_width, near_height)
+
+
+def test_sd15_renders_multiples_of_eight() -> None:
+    assert resolved(Request("", width=184, height=136), SD15_TINY).size.latent() == (17, 23)
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"steps": 0}, "0 steps"),
+        ({"steps": -3}, "-3 steps"),
+        ({"steps": 1001}, "1001 steps"),
+        ({"guidance": math.nan}, "Guidance cannot be nan"),
+        ({"guidance": math.inf}, "Guidance cannot be inf"),
+        ({"guidance": -0.5}, "Guidance cannot be -0.5"),
+        ({"sampler": "Eulr a"}, "no sampler called 'Eulr a'"),
+        ({"sampler": ""}, "no sampler called ''"),
+        ({"compat": "forge"}, "no compat mode called 'forge'"),
+        ({"seed": -1}, "seed cannot be -1"),
+        ({"seed": 2**64}, "seed cannot be 18446744073709551616"),
+        ({"clip_skip": 0}, "Clip skip 0"),
+        ({"clip_skip": 99}, "Clip skip 99"),
+    ],
+)
+def test_what_is_wrong_is_told(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        resolved(Request("1girl", **wrong))
+    assert caught.value.hint or "Known samplers" in caught.value.note
+
+
+def test_the_sampler_meant_is_named() -> None:
+    with pytest.raises(UsageError) as caught:
+        resolved(Request("", sampler="Eulr a"))
+    assert "Euler a" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "compat, guidance, guided",
+    [
+        ("a1111", 1.0, False),
+        ("a1111", 0.5, True),
+        ("a1111", 0.0, True),
+        ("comfy", 1.0, False),
+        ("comfy", 7.0, True),
+        ("diffusers", 1.0, False),
+        ("diffusers", 0.5, False),
+        ("diffusers", 1.5, True),
+    ],
+)
+def test_when_the_negative_prompt_takes_part(compat: str, guidance: float, guided: bool) -> None:
+    assert resolved(Request("", compat=compat, guidance=guidance)).guided is guided
+
+
+def test_a_preset_s_clip_skip_counts_as_a1111_counts() -> None:
+    usual = resolved(Request(""), SD15_TINY, clip_skip=2)
+    assert usual.layer == usual.negative_layer == Layer(2, "hidden_normed")
+    counted = resolved(Request("", compat="diffusers"), SD15_TINY, clip_skip=2)
+    assert counted.clip_skip is None and counted.layer == Layer(1, "hidden_normed")
+
+
+def test_diffusers_skips_layers_for_sdxl_s_prompt_alone() -> None:
+    settings = resolved(Request("", compat="diffusers", clip_skip=1))
+    assert settings.layer == Layer(3, "hidden")
+    assert settings.negative_layer == Layer(2, "hidden")
