@@ -21,7 +21,7 @@ def simplified(model: ir.Model, network: Network) -> onnx.ModelProto:
     weights_to_inputs(model.graph)
     optimizer.optimize_ir(model)
     lean_reshapes(model.graph)
-    transposed_weights(model.graph)
+    transposed_weights(model.graph, borders)
     for tidy in (passes.CommonSubexpressionEliminationPass(), passes.RemoveUnusedNodesPass()):
         tidy(model)
     strip_metadata(model)
@@ -87,9 +87,9 @@ def _reshape_constant(before: tuple[object, ...], after: tuple[object, ...]) -> 
     return constant
 
 
-def transposed_weights(graph: ir.Graph) -> None:
+def transposed_weights(graph: ir.Graph, borders: set[str]) -> None:
     """Replace `Transpose(weight)` by a weight that the binder writes transposed."""
-    weights = set(graph.inputs)
+    weights = {value for value in graph.inputs if value.name not in borders}
     made: dict[str, ir.Value] = {}
     for node in list(graph):
         if node.op_type != "Transpose" or node.inputs[0] not in weights:

@@ -1,0 +1,297 @@
+"""The engine: a picture depends on its request and on nothing else."""
+
+import io
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from sakuga.engine.backend.base import Session
+from sakuga.engine.backend.onnxruntime import OnnxSession
+from sakuga.engine.bundle import Bundle
+from sakuga.engine.engine import Engine
+from sakuga.engine.errors import BundleFormatError, RenderError, SakugaError, SizeError, UsageError
+from sakuga.engine.runtime.prompts import PromptEncoder
+from sakuga.engine.runtime.request import Request
+from sakuga.engine.runtime.slot import RowSource
+from sakuga.engine.text.conditioning import time_ids
+from sakuga.kernels.philox import normals
+from sakuga.kernels.to_rgb8 import to_rgb8
+from sakuga.profiles.buckets import Size
+
+Arrays = dict[str, NDArray[Any]]
+
+SMALL = Request("1girl, green hair", "lowres", width=128, height=160, steps=3, seed=11)
+OTHER = Request("2boys, hat", width=160, height=128, steps=2, seed=5, guidance=4.0, sampler="Euler")
+
+
+@pytest.fixture(scope="module")
+def alone(sdxl_bundle: Bundle) -> NDArray[np.uint8]:
+    """The picture of SMALL by an engine that rendered nothing else."""
+    with Engine.open(sdxl_bundle.path, threads=1) as engine:
+        return engine.render(SMALL).pixels
+
+
+class Recorder:
+    """Passes calls on to a session and remembers their rows and context lengths."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.shapes: list[tuple[int, int]] = []
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
+        rows, context, _ = inputs["encoder_hidden_states"].shape
+        self.shapes.append((rows, context))
+        return self._session.run(inputs)
+
+
+class Answer:
+    """A session that always says the same."""
+
+    def __init__(self, outputs: Arrays) -> None:
+        self._outputs = outputs
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
+        return self._outputs
+
+
+def put(engine: Engine, network: str, session: Session) -> None:
+    future: Future[Session] = Future()
+    future.set_result(session)
+    engine._sessions[network] = future
+
+
+@pytest.fixture
+def recorded(sdxl_bundle: Bundle) -> Iterator[tuple[Engine, Recorder]]:
+    with Engine.open(sdxl_bundle.path, threads=1) as engine:
+        recorder = Recorder(engine._sessions["unet"].result())
+        put(engine, "unet", recorder)
+        yield engine, recorder
+
+
+def denoised(
+    bundle: Bundle, engine: Engine, request: Request, weights: list[float]
+) -> NDArray[np.float64]:
+    """The same picture by hand in float64, one UNet call a row."""
+    settings = engine.resolve(request)
+    table, size = settings.table, settings.size
+    unet = OnnxSession(bundle.graph("unet"), threads=1)
+    prompts = PromptEncoder(bundle, lambda name: OnnxSession(bundle.graph(name), threads=1))
+    guided = replace(settings, guidance=7.0)  # to have both prompts, whatever their weights
+    sources = [RowSource(c, w) for c, w in zip(prompts.encode(guided), weights, strict=True) if c]
+    shape = (4, *size.latent())
+    x = normals(request.seed, 0, int(np.prod(shape))).reshape(shape) * table.init_scale
+    for step in range(table.evaluations):
+        eps = np.zeros(shape)
+        for source in sources:
+            assert source.conditioning.pooled is not None
+            inputs = {
+                "sample": (x * table.c_in[step])[None].astype(np.float32),
+                "timestep": np.array([table.timestep[step]], np.float32),
+                "encoder_hidden_states": source.conditioning.states[None],
+                "text_embeds": source.conditioning.pooled[None],
+                "time_ids": time_ids(size)[None],
+            }
+            eps += source.weight * unet.run(inputs)["noise_pred"][0].astype(np.float64)
+        noise = normals(request.seed, int(table.draw[step]), int(np.prod(shape))).reshape(shape)
+        x = table.a[step] * x + table.b[step] * eps + table.c[step] * noise
+    return x
+
+
+def assert_near(found: NDArray[Any], expected: NDArray[Any], bar: float) -> None:
+    assert np.abs(found - expected).max() <= bar * np.abs(expected).max()
+
+
+def test_a_picture_has_the_size_and_seed_asked_for(sdxl_engine: Engine) -> None:
+    picture = sdxl_engine.render(SMALL)
+    assert picture.pixels.shape == (160, 128, 3) and picture.pixels.dtype == np.uint8
+    assert (picture.index, picture.seed, picture.tokens_cut) == (0, 11, 0)
+    assert picture.pixels.std() > 5  # something is on it
+
+
+def test_a_picture_is_the_same_after_others_and_after_reopening(
+    sdxl_engine: Engine, alone: NDArray[np.uint8]
+) -> None:
+    pictures = list(sdxl_engine.render_many([OTHER, SMALL, OTHER, SMALL]))
+    assert [picture.index for picture in pictures] == [0, 1, 2, 3]
+    assert np.array_equal(pictures[1].pixels, alone)
+    assert np.array_equal(pictures[3].pixels, alone)
+    assert np.array_equal(pictures[0].pixels, pictures[2].pixels)
+
+
+def test_another_seed_is_another_picture(sdxl_engine: Engine, alone: NDArray[np.uint8]) -> None:
+    assert not np.array_equal(sdxl_engine.render(replace(SMALL, seed=12)).pixels, alone)
+
+
+def test_sizes_may_be_mixed(sdxl_engine: Engine) -> None:
+    sizes = [Size(128, 160), Size(160, 128), Size(192, 128), Size(128, 160)]
+    requests = [replace(SMALL, width=s.width, height=s.height, steps=2) for s in sizes]
+    pictures = list(sdxl_engine.render_many(requests))
+    assert [picture.pixels.shape[:2] for picture in pictures] == [
+        (s.height, s.width) for s in sizes
+    ]
+    assert np.array_equal(pictures[0].pixels, pictures[3].pixels)
+
+
+def test_steps_are_reported(sdxl_engine: Engine) -> None:
+    told: list[tuple[int, int, int]] = []
+    requests = [replace(SMALL, steps=2), replace(SMALL, steps=1)]
+    list(sdxl_engine.render_many(requests, lambda *step: told.append(step)))
+    assert told == [(0, 1, 2), (0, 2, 2), (1, 1, 1)]
+
+
+def test_guided_steps_are_one_call_of_two_rows(recorded: tuple[Engine, Recorder]) -> None:
+    engine, unet = recorded
+    engine.denoise(SMALL)
+    assert unet.shapes == [(2, 77)] * 3
+
+
+def test_a_latent_is_what_the_formulas_say(sdxl_bundle: Bundle, sdxl_engine: Engine) -> None:
+    expected = denoised(sdxl_bundle, sdxl_engine, SMALL, [7.0, -6.0])
+    assert_near(sdxl_engine.denoise(SMALL), expected, 1e-4)
+
+
+def test_a_long_prompt_beside_a_short_one(
+    sdxl_bundle: Bundle, recorded: tuple[Engine, Recorder]
+) -> None:
+    engine, unet = recorded
+    request = replace(SMALL, prompt="girl " * 85)
+    latent = engine.denoise(request)
+    assert unet.shapes == [(1, 77), (1, 154)] * 3
+    assert_near(latent, denoised(sdxl_bundle, engine, request, [7.0, -6.0]), 1e-4)
+    shorter = engine.denoise(replace(SMALL, prompt="girl " * 75))
+    assert not np.allclose(latent, shorter)  # the tokens beyond 75 count
+
+
+def test_guidance_of_one_takes_one_row(
+    sdxl_bundle: Bundle, recorded: tuple[Engine, Recorder]
+) -> None:
+    engine, unet = recorded
+    request = replace(SMALL, guidance=1.0)
+    latent = engine.denoise(request)
+    assert unet.shapes == [(1, 77)] * 3
+    assert_near(latent, denoised(sdxl_bundle, engine, request, [1.0, 0.0]), 1e-4)
+
+
+def test_prompts_are_encoded_once(sdxl_bundle: Bundle) -> None:
+    with Engine.open(sdxl_bundle.path, threads=1) as engine:
+        first = engine.render(SMALL)
+        broken = Answer({})  # would fail if it were asked
+        put(engine, "text_encoder", broken)
+        put(engine, "text_encoder_2", broken)
+        assert np.array_equal(engine.render(SMALL).pixels, first.pixels)
+
+
+@pytest.mark.parametrize("negative", [None, "", "lowres"])
+def test_an_empty_prompt_works(sdxl_engine: Engine, negative: str | None) -> None:
+    picture = sdxl_engine.render(replace(SMALL, prompt="", negative_prompt=negative, steps=1))
+    assert picture.pixels.std() > 5
+    assert picture.parameters.splitlines()[-1].startswith("Steps: 1, ")
+
+
+def test_a_picture_reads_back_with_its_settings(sdxl_engine: Engine, sdxl_bundle: Bundle) -> None:
+    picture = sdxl_engine.render(SMALL)
+    with Image.open(io.BytesIO(picture.to_png())) as image:
+        prompt, negative, line = image.info["parameters"].splitlines()
+        assert np.array_equal(np.asarray(image), picture.pixels)
+    assert prompt == "1girl, green hair"
+    assert negative == "Negative prompt: lowres"
+    values = dict(entry.split(": ", 1) for entry in line.split(", "))
+    assert values["Steps"] == "3" and values["Sampler"] == "Euler a"
+    assert values["CFG scale"] == "7" and values["Seed"] == "11" and values["Size"] == "128x160"
+    assert values["Model hash"] == sdxl_bundle.manifest.checkpoint.model_hash
+    assert values["RNG"] == "NV" and values["Version"].startswith("sakuga ")
+
+
+def test_decoding_scales_and_rounds_as_the_tool_does(sdxl_engine: Engine) -> None:
+    latent = sdxl_engine.denoise(SMALL)
+    image = sdxl_engine.decode(latent)
+    assert image.shape == (1, 3, 160, 128)
+    assert np.array_equal(sdxl_engine.render(SMALL).pixels, to_rgb8(image, "truncate")[0])
+
+
+def test_sd15_renders_odd_latents(sd15_bundle: Bundle) -> None:
+    with Engine.open(sd15_bundle.path, threads=1) as engine:
+        picture = engine.render(Request("1girl", width=136, height=184, steps=2))
+    assert picture.pixels.shape == (184, 136, 3) and picture.pixels.std() > 5
+
+
+def test_float16_is_near_float32(sdxl_fp16_bundle: Bundle, alone: NDArray[np.uint8]) -> None:
+    with Engine.open(sdxl_fp16_bundle.path, threads=1) as engine:
+        pixels = engine.render(SMALL).pixels
+    assert not np.array_equal(pixels, alone)
+    assert np.abs(pixels.astype(float) - alone).mean() < 2
+
+
+def test_a_decoder_that_overflows_is_an_error_and_no_black_picture(sdxl_bundle: Bundle) -> None:
+    with Engine.open(sdxl_bundle.path, threads=1) as engine:
+        image = np.full((1, 3, 160, 128), np.nan, np.float32)
+        put(engine, "vae_decoder", Answer({"image": image}))
+        with pytest.raises(RenderError, match="NaN"):
+            engine.render(SMALL)
+
+
+def test_all_requests_are_checked_before_the_first_is_rendered(
+    recorded: tuple[Engine, Recorder],
+) -> None:
+    engine, unet = recorded
+    with pytest.raises(SizeError):
+        engine.render_many([SMALL, replace(SMALL, width=100)])
+    with pytest.raises(UsageError):
+        engine.render_many([SMALL, replace(SMALL, steps=0)])
+    assert unet.shapes == []
+
+
+def test_no_request_is_no_picture(sdxl_engine: Engine) -> None:
+    assert list(sdxl_engine.render_many([])) == []
+
+
+def test_an_engine_may_be_used_while_it_renders_many(
+    sdxl_engine: Engine, alone: NDArray[np.uint8]
+) -> None:
+    pictures = []
+    for picture in sdxl_engine.render_many([OTHER, SMALL]):
+        pictures.append(picture.pixels)
+        assert np.array_equal(sdxl_engine.render(SMALL).pixels, alone)
+    assert np.array_equal(pictures[1], alone)
+
+
+def test_threads_share_an_engine(sdxl_engine: Engine, alone: NDArray[np.uint8]) -> None:
+    found: dict[int, NDArray[np.uint8]] = {}
+
+    def work(number: int) -> None:
+        found[number] = sdxl_engine.render(SMALL if number % 2 else OTHER).pixels
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert np.array_equal(found[1], alone) and np.array_equal(found[3], alone)
+    assert np.array_equal(found[0], found[2])
+
+
+def test_a_closed_engine_says_so(sdxl_bundle: Bundle) -> None:
+    engine = Engine.open(sdxl_bundle.path, threads=1)
+    pictures = engine.render_many([SMALL, SMALL])
+    next(pictures)
+    engine.close()
+    engine.close()
+    for use in (
+        lambda: engine.render(SMALL),
+        lambda: next(pictures),
+        lambda: engine.denoise(SMALL),
+    ):
+        with pytest.raises(SakugaError, match="closed"):
+            use()
+
+
+def test_a_folder_that_is_no_bundle_does_not_open(sdxl_bundle: Bundle) -> None:
+    with pytest.raises(BundleFormatError):
+        Engine.open(sdxl_bundle.path / "onnx")
