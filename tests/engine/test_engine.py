@@ -101,7 +101,7 @@ def denoised(
             eps += source.weight * unet.run(inputs)["noise_pred"][0].astype(np.float64)
         noise = normals(request.seed, int(table.draw[step]), int(np.prod(shape))).reshape(shape)
         x = table.a[step] * x + table.b[step] * eps + table.c[step] * noise
-    return x
+    return np.asarray(x, np.float64)
 
 
 def assert_near(found: NDArray[Any], expected: NDArray[Any], bar: float) -> None:
