@@ -47,7 +47,7 @@ format: $(DEV) ## rewrite the sources as `make check` wants them
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-trace: $(DEV) ## trace the shipped graphs anew (maintainers; half an hour)
+trace: $(DEV) ## trace the shipped graphs anew (maintainers; four minutes)
 	$(BIN)/python -P -m sakuga.export.trace
 
 bench: $(DEV) ## run the measurements of bench/, each against its bar

@@ -11,7 +11,7 @@ from pathlib import Path
 from sakuga.engine.platform import cache_folder
 from sakuga.engine.version import VERSION
 
-_NEEDED = ("numpy", "onnxruntime", "tokenizers", "pillow", "onnx", "safetensors")
+_NEEDED = ("numpy", "onnxruntime", "tokenizers", "pillow", "onnx")
 _OPTIONAL = {
     "onnxruntime-gpu": "gpu-ort",
     "tensorrt": "tensorrt",
