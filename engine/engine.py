@@ -12,8 +12,8 @@ import numpy as np
 from sakuga.engine.backend.base import Array, Device, Session
 from sakuga.engine.backend.cpu import CpuDevice
 from sakuga.engine.backend.onnxruntime import OnnxSession
-from sakuga.engine.bundle import Bundle, open_bundle
-from sakuga.engine.errors import BundleError, RenderError, SakugaError
+from sakuga.engine.bundle import Bundle, open_bundle, read_manifest
+from sakuga.engine.errors import BundleDamagedError, BundleError, RenderError, SakugaError
 from sakuga.engine.image.infotext import Infotext, write_infotext
 from sakuga.engine.runtime.batcher import Batcher, OneAtATime
 from sakuga.engine.runtime.defaults import bundle_defaults
@@ -47,7 +47,7 @@ class Engine:
         self._loader = ThreadPoolExecutor(1, "sakuga-load")
         # Loaded in the order a picture needs them, each while the one before it is at work.
         self._sessions: dict[str, Future[Session]] = {
-            name: self._loader.submit(OnnxSession, bundle.graph(name), threads)
+            name: self._loader.submit(_load, bundle, name, threads)
             for name in _NETWORKS
             if name in bundle.manifest.networks
         }
@@ -193,6 +193,17 @@ class Engine:
 
     def _precision(self, network: str) -> str:
         return self.bundle.manifest.networks[network].precision
+
+
+def _load(bundle: Bundle, network: str, threads: int | None) -> Session:
+    session = OnnxSession(bundle.graph(network), threads)
+    if read_manifest(bundle.path) != bundle.manifest:
+        raise BundleDamagedError(
+            f"The bundle {bundle.path} was replaced while it was being opened.",
+            note="Its networks may come from two different builds.",
+            hint="Open it again.",
+        )
+    return session
 
 
 def _check_objective(bundle: Bundle) -> None:

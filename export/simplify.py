@@ -26,7 +26,9 @@ def simplified(model: ir.Model, network: Network) -> onnx.ModelProto:
         tidy(model)
     strip_metadata(model)
     drop_unused_weights(model.graph, borders)
-    return weights_to_initializers(ir.to_proto(model), borders)
+    proto = weights_to_initializers(ir.to_proto(model), borders)
+    name_axes(proto.graph, network)
+    return proto
 
 
 def strip_metadata(model: ir.Model) -> None:
@@ -129,10 +131,17 @@ def weights_to_initializers(proto: onnx.ModelProto, borders: set[str]) -> onnx.M
         tensor.dims.extend(dim.dim_value for dim in value.type.tensor_type.shape.dim)
         tensor.data_location = onnx.TensorProto.EXTERNAL
         tensor.external_data.add(key="location", value="weights")
-    kept = {value.name for value in graph.output}
     del graph.value_info[:]
     for index, node in enumerate(graph.node):
         node.name = f"n{index}"
-    assert kept
     proto.producer_name, proto.producer_version = "sakuga", ""
     return proto
+
+
+def name_axes(graph: onnx.GraphProto, network: Network) -> None:
+    """Give the dynamic axes at the borders the names they have in `profiles.networks`."""
+    dims = {tensor.name: tensor.dims for tensor in (*network.inputs, *network.outputs)}
+    for value in (*graph.input, *graph.output):
+        for dim, name in zip(value.type.tensor_type.shape.dim, dims[value.name], strict=True):
+            if isinstance(name, str):
+                dim.dim_param = name

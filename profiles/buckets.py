@@ -66,8 +66,9 @@ class SizeRule:
         return tuple(sorted(found, key=lambda near: (_distance(near, size), near)))
 
     def _nearest_sides(self, side: int) -> set[int]:
-        down = side // self.step * self.step
-        return {min(max(value, self.minimum), self.maximum) for value in (down, down + self.step)}
+        down, rest = divmod(side, self.step)
+        around = (down, down + 1) if rest else (down,)
+        return {min(max(n * self.step, self.minimum), self.maximum) for n in around}
 
 
 def _distance(a: Size, b: Size) -> int:
