@@ -1,5 +1,6 @@
 """The facade: open a bundle, render pictures from it."""
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +14,13 @@ from sakuga.engine.backend.base import Array, Device, Session
 from sakuga.engine.backend.cpu import CpuDevice
 from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.bundle import Bundle, open_bundle, read_manifest
-from sakuga.engine.errors import BundleDamagedError, BundleError, RenderError, SakugaError
+from sakuga.engine.errors import (
+    BundleDamagedError,
+    BundleError,
+    RenderError,
+    SakugaError,
+    UsageError,
+)
 from sakuga.engine.image.infotext import Infotext, write_infotext
 from sakuga.engine.runtime.batcher import Batcher, OneAtATime
 from sakuga.engine.runtime.defaults import bundle_defaults
@@ -39,6 +46,7 @@ class Engine:
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         _check_objective(bundle)
+        _check_threads(threads)
         self.bundle = bundle
         self._closed = False
         self._device: Device = CpuDevice()
@@ -61,8 +69,8 @@ class Engine:
     def open(cls, path: str | Path, *, threads: int | None = None) -> "Engine":
         """Open and verify the bundle at `path`. `threads`: of the networks, default all cores.
 
-        Raises BundleFormatError, BundleDamagedError, and BundleError for a model this version
-        cannot sample.
+        Raises BundleFormatError, BundleDamagedError, BundleError for a model this version cannot
+        sample, and UsageError for a number of threads the machine does not have.
         """
         return cls(open_bundle(Path(path)), threads)
 
@@ -213,6 +221,16 @@ def _check_objective(bundle: Bundle) -> None:
             note=f"{bundle.manifest.checkpoint.name} was trained with that noise schedule; the "
             "ordinary one would give another picture than other tools.",
             hint="Use a model without it, or a later version of Sakuga.",
+        )
+
+
+def _check_threads(threads: int | None) -> None:
+    cores = os.cpu_count() or 1
+    if threads is not None and not 1 <= threads <= cores:
+        raise UsageError(
+            f"A network cannot run on {threads} threads here.",
+            note=f"This machine has {cores} cores; more threads than cores only wait.",
+            hint="Leave it out to use all cores.",
         )
 
 

@@ -272,6 +272,8 @@ def test_damaged_bundles(
         (["--compat", "invoke"], "a1111, comfy, diffusers"),
         (["--seed", "-5"], "-5"),
         (["--clip-skip", 40], "40"),
+        (["--threads", 9999], "cores"),
+        (["--threads", 0], "cores"),
         (["--jobs", "jobs.jsonl"], "one of the two"),
         (["--stesp", 3], "--steps"),
     ],
