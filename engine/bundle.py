@@ -75,7 +75,7 @@ def read_manifest(path: Path) -> Manifest:
     except (OSError, UnicodeDecodeError) as error:
         raise BundleFormatError(
             f"{path} is not a Sakuga bundle.",
-            note=f"It has no readable {MANIFEST} ({error.__class__.__name__}).",
+            note=f"A bundle is a folder with a {MANIFEST}; here it cannot be read.",
             hint=f"Make a bundle: sakuga build MODEL --out {path.with_suffix('.sakuga')}",
         ) from error
     return parse_manifest(text)

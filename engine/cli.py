@@ -1,38 +1,44 @@
 """The verbs that need a bundle or nothing: render, presets, doctor."""
 
 import json
-import secrets
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from sakuga.engine.errors import UsageError
 
 if TYPE_CHECKING:
-    pass
-
-RANDOM_SEED = -1
+    from sakuga.engine.jobs.jobfile import Job
 
 
-@click.command()
+@click.command(short_help="Render a prompt, or a file of jobs, with a bundle.")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("prompt", required=False)
 @click.option("--jobs", type=click.Path(path_type=Path), help="Job file, one JSON object a line.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @click.option("--negative", help="Negative prompt.")
-@click.option("--width", type=int, help="Pixels.")
-@click.option("--height", type=int, help="Pixels.")
-@click.option("--steps", type=int)
-@click.option("--guidance", type=float, help="CFG scale; 1 turns guidance off.")
-@click.option("--sampler", help='Such as "Euler a".')
-@click.option("--seed", type=int, default=RANDOM_SEED, help="-1 (the default): a random one.")
-@click.option("--compat", default="a1111", show_default=True, help="a1111, comfy or diffusers.")
+@click.option("--width", type=int, help="Pixels [default: the preset's, else the family's].")
+@click.option("--height", type=int, help="Pixels [default: the preset's, else the family's].")
+@click.option("--steps", type=int, help="[default: the preset's, else 28]")
+@click.option("--guidance", type=float, help="CFG scale, 1: off [default: the preset's, else 7].")
+@click.option("--sampler", help='"Euler a" or "Euler" [default: the preset\'s, else Euler a].')
+@click.option("--seed", type=int, default=-1, show_default=True, help="-1: a random one.")
+@click.option(
+    "--compat",
+    type=click.Choice(["a1111", "comfy", "diffusers"], case_sensitive=False),
+    default="a1111",
+    show_default=True,
+    help="The tool whose rules to follow.",
+)
 @click.option("--clip-skip", type=int, help="Counted as the compat tool counts.")
-@click.option("--threads", type=int, help="Threads of the networks; default: all cores.")
+@click.option("--threads", type=int, help="Threads of the networks [default: all cores].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a picture.")
+@click.pass_context
 def render(
+    context: click.Context,
     bundle: Path,
     prompt: str | None,
     jobs: Path | None,
@@ -51,50 +57,82 @@ def render(
 ) -> None:
     """Render a PROMPT, or every job of a job file, with BUNDLE.
 
-    Prints the path of each picture as it lands on the disk.
+    Prints the path of each picture as it lands on the disk. A prompt gives NUMBER-SEED.png with
+    the next free number; a job gives ID.png and replaces a file of that name.
     """
-    from sakuga.engine.engine import Engine
     from sakuga.engine.jobs.jobfile import Job, read_jobs
+    from sakuga.engine.runtime.request import RANDOM_SEED, random_seed
+
+    _check_out(out)
+    if jobs is not None:
+        _check_alone(context)
+        _render(bundle, read_jobs(jobs), out, threads, as_json)
+        return
+    if prompt is None:
+        raise UsageError(
+            "There is nothing to render.",
+            hint='Give a prompt: sakuga render BUNDLE "1girl, smile" --out DIR, or --jobs FILE.',
+        )
+    chosen = random_seed() if seed == RANDOM_SEED else seed
+    job = Job(
+        line=1,
+        id=_free_id(out, chosen),
+        prompt=prompt,
+        negative_prompt=negative,
+        width=width,
+        height=height,
+        steps=steps,
+        guidance=guidance,
+        sampler=sampler,
+        seed=chosen,
+        compat=compat,
+        clip_skip=clip_skip,
+    )
+    _render(bundle, [job], out, threads, as_json)
+
+
+def _render(bundle: Path, jobs: list["Job"], out: Path, threads: int | None, as_json: bool) -> None:
+    from sakuga.engine.engine import Engine
     from sakuga.engine.jobs.run import CONTACT_SHEET, render_jobs
     from sakuga.engine.progress import render_progress
 
-    if (prompt is None) == (jobs is None):
-        raise UsageError(
-            "Give a prompt or a job file, one of the two.",
-            hint='sakuga render BUNDLE "1girl, smile" --out DIR, or --jobs FILE.jsonl',
-        )
-    wanted: list[Job]
-    if jobs is not None:
-        wanted = read_jobs(jobs)
-    else:
-        assert prompt is not None
-        chosen = secrets.randbelow(2**32) if seed == RANDOM_SEED else seed
-        wanted = [
-            Job(
-                line=1,
-                id=_free_id(out, chosen),
-                prompt=prompt,
-                negative_prompt=negative,
-                width=width,
-                height=height,
-                steps=steps,
-                guidance=guidance,
-                sampler=sampler,
-                seed=chosen,
-                compat=compat,
-                clip_skip=clip_skip,
-            )
-        ]
-    with Engine.open(bundle, threads=threads) as engine, render_progress(len(wanted)) as report:
-        for done in render_jobs(engine, wanted, out, report.step):
+    with Engine.open(bundle, threads=threads) as engine, render_progress(len(jobs)) as report:
+        for done in render_jobs(engine, jobs, out, report.step):
             report.picture(done)
             line = json.dumps(asdict(done) | {"path": str(done.path)}) if as_json else done.path
             click.echo(line)
-    if len(wanted) > 1:
+    if len(jobs) > 1:
         click.echo(f"Contact sheet: {out / CONTACT_SHEET}", err=True)
 
 
-@click.command()
+def _check_alone(context: click.Context) -> None:
+    """A job says all of its settings itself; an option beside --jobs would be ignored."""
+    given = [
+        name
+        for name in context.params
+        if name not in ("bundle", "jobs", "out", "threads", "as_json")
+        and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        options = ", ".join(
+            "a prompt" if name == "prompt" else f"--{name.replace('_', '-')}" for name in given
+        )
+        raise UsageError(
+            f"--jobs cannot be combined with {options}.",
+            note="A job file says the prompt and the settings of each picture.",
+            hint="Write the settings into the job lines, or give a prompt without --jobs.",
+        )
+
+
+def _check_out(out: Path) -> None:
+    if out.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp") and not out.is_dir():
+        raise UsageError(
+            f"--out is a folder, and {out} looks like a picture.",
+            hint=f"Give a folder: --out {out.with_suffix('')}",
+        )
+
+
+@click.command(short_help="Show what the models' cards recommend.")
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def presets(name: str | None, as_json: bool) -> None:
@@ -104,7 +142,11 @@ def presets(name: str | None, as_json: bool) -> None:
     try:
         chosen = [load_preset(name)] if name else list(all_presets().values())
     except ValueError as error:
-        raise UsageError(f"{error}.") from None
+        raise UsageError(
+            f"There is no preset called {name!r}.",
+            note=f"There are {', '.join(all_presets())}.",
+            hint="sakuga presets lists them with their sizes.",
+        ) from error
     if as_json:
         click.echo(json.dumps([asdict(preset) for preset in chosen], indent=1))
     elif name is None:
@@ -113,10 +155,11 @@ def presets(name: str | None, as_json: bool) -> None:
             click.echo(f"{preset.name:18} {preset.family:6} {size:10} {preset.title}")
     else:
         for key, value in asdict(chosen[0]).items():
-            click.echo(f"{key:16} {value}")
+            shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
+            click.echo(f"{key:16} {'-' if shown in (None, '') else shown}")
 
 
-@click.command()
+@click.command(short_help="Say what this machine has and what is used of it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> None:
     """Say what this machine has and what Sakuga can use of it."""

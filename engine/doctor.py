@@ -12,14 +12,7 @@ from sakuga.engine.platform import cache_folder
 from sakuga.engine.version import VERSION
 
 _NEEDED = ("numpy", "onnxruntime", "tokenizers", "pillow", "onnx")
-_OPTIONAL = {
-    "onnxruntime-gpu": "gpu-ort",
-    "tensorrt": "tensorrt",
-    "tensorrt-rtx": "rtx",
-    "cuda-core": "cuda",
-    "torch": "verify",
-    "diffusers": "verify",
-}
+_VERIFY = ("torch", "diffusers", "transformers")  # the `verify` extra, for build --verify
 
 
 def examine() -> dict[str, str]:
@@ -32,8 +25,8 @@ def examine() -> dict[str, str]:
         "nvidia driver": _driver(),
     }
     findings |= {name: _version(name) or "missing: reinstall sakuga" for name in _NEEDED}
-    for name, extra in _OPTIONAL.items():
-        findings[name] = _version(name) or f"not installed (pip install 'sakuga[{extra}]')"
+    for name in _VERIFY:
+        findings[name] = _version(name) or "not installed; only build --verify needs it"
     findings["providers"] = _providers()
     findings["cache"] = _cache()
     findings["free disk here"] = f"{shutil.disk_usage(Path.cwd()).free / 1e9:.1f} GB"

@@ -25,6 +25,7 @@ from sakuga.engine.image.infotext import Infotext, write_infotext
 from sakuga.engine.runtime.batcher import Batcher, OneAtATime
 from sakuga.engine.runtime.defaults import bundle_defaults
 from sakuga.engine.runtime.loop import Loop
+from sakuga.engine.runtime.notes import notes_of
 from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.prompts import PromptEncoder
 from sakuga.engine.runtime.request import Request, Settings, resolve
@@ -171,8 +172,9 @@ class Engine:
         settings = slot.settings
         image = self.decode(latent)
         (pixels,) = self._device.to_rgb8(image, settings.compat.rounding)
-        cut = sum(source.conditioning.tokens_cut for source in slot.sources)
-        return Picture(pixels, self._parameters(settings), slot.ticket, settings.seed, cut)
+        return Picture(
+            pixels, self._parameters(settings), slot.ticket, settings.seed, notes_of(slot)
+        )
 
     def _parameters(self, settings: Settings) -> str:
         checkpoint = self.bundle.manifest.checkpoint

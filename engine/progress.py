@@ -55,17 +55,18 @@ class LineReport:
     def __init__(self, pictures: int) -> None:
         self._pictures = pictures
         self._written = 0
+        self._news = News()
 
     def step(self, index: int, done: int, total: int) -> None:
         """Steps are not shown."""
 
     def picture(self, rendered: "Rendered") -> None:
-        """A line, and one more where a prompt was cut."""
+        """A line, and one more for each note not shown before."""
         self._written += 1
         place = f"[{self._written}/{self._pictures}]"
         print(f"{place} {rendered.id} {rendered.seconds:.2f} s", file=sys.stderr)
-        if warning := cut_warning(rendered):
-            print(warning, file=sys.stderr)
+        for note in self._news.of(rendered):
+            print(note, file=sys.stderr)
 
 
 class BarReport:
@@ -75,6 +76,7 @@ class BarReport:
         self._progress = progress
         self._task = task
         self._written = 0
+        self._news = News()
 
     def step(self, index: int, done: int, total: int) -> None:
         """Move the bar by a fraction of a picture."""
@@ -84,15 +86,18 @@ class BarReport:
         """Move the bar to a whole picture."""
         self._written += 1
         self._progress.update(self._task, completed=self._written)
-        if warning := cut_warning(rendered):
-            self._progress.console.print(warning)
+        for note in self._news.of(rendered):
+            self._progress.console.print(note, markup=False)
 
 
-def cut_warning(rendered: "Rendered") -> str:
-    """What to tell where a prompt was longer than its compat mode reads; else nothing."""
-    if not rendered.tokens_cut:
-        return ""
-    return (
-        f"{rendered.id}: {rendered.tokens_cut} tokens beyond the first 75 were not read, "
-        "as in diffusers. Compat a1111 and comfy read them all."
-    )
+class News:
+    """Lets each note through once, for the first picture it belongs to."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def of(self, rendered: "Rendered") -> list[str]:
+        """Notes on this picture that no picture before it had."""
+        fresh = [note for note in rendered.notes if note not in self._told]
+        self._told.update(fresh)
+        return [f"{rendered.id}: {note}" for note in fresh]

@@ -9,12 +9,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 from sakuga.engine.bundle import Bundle, open_bundle
 from sakuga.engine.digests import DigestMemory
-from sakuga.engine.errors import BuildError, SakugaError, UsageError
+from sakuga.engine.errors import BuildError, MissingDependencyError, SakugaError, UsageError
 from sakuga.engine.manifest import MANIFEST, Manifest
 from sakuga.engine.platform import exclusive, fsync_file, fsync_folder, replace_folder
 from sakuga.export.assemble import Assembly, Progress, assemble
@@ -47,6 +48,8 @@ def build(
     process writes it, BuildError where the disk is too small or fails.
     """
     options = options or BuildOptions()
+    if options.verify:
+        _check_reference()
     target = Path(out).resolve()
     with _disk_failures(target):
         _check_target(target)
@@ -107,6 +110,16 @@ def _model(model: str | Path, folder: Path) -> Iterator[Checkpoint]:
     path = write_demo(folder) if str(model) == DEMO else Path(model)
     with open_checkpoint(path) as checkpoint:
         yield checkpoint
+
+
+def _check_reference() -> None:
+    missing = [name for name in ("torch", "diffusers", "transformers") if not find_spec(name)]
+    if missing:
+        raise MissingDependencyError(
+            f"Verifying needs {', '.join(missing)}.",
+            note="The networks are compared with diffusers; a build without --verify needs none.",
+            hint="Install the extra: pip install 'sakuga[verify]', in a clone '.[verify]'.",
+        )
 
 
 def _check_target(target: Path) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SHOWN = 5  # unknown tensors named
 
 
-@click.command()
+@click.command(short_help="Build a bundle from a checkpoint, once.")
 @click.argument("model")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Bundle to write.")
 @click.option(
@@ -49,6 +49,8 @@ def build(
 
     with _progress() as progress:
         bundle = build_bundle(model, out, BuildOptions(backend, precision, verify), progress)
+    preset = bundle.manifest.preset
+    click.echo(f"Preset: {preset or 'none, this file is not one of a known card'}", err=True)
     if unknown := bundle.manifest.checkpoint.unknown:
         shown = ", ".join(unknown[:SHOWN]) + (", …" if len(unknown) > SHOWN else "")
         click.echo(f"Not used: {len(unknown)} tensors no network reads: {shown}", err=True)
@@ -59,20 +61,19 @@ def build(
     click.echo(out)
 
 
-@click.command()
+@click.command(short_help="Say what a bundle, a checkpoint or a picture is.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(file: Path, as_json: bool) -> None:
     """Say what FILE is: a bundle, a checkpoint, or a picture with its settings."""
     from sakuga.export.inspect import inspect as inspect_file
 
-    facts = inspect_file(file)
+    found = inspect_file(file)
     if as_json:
-        click.echo(json.dumps(facts, indent=1))
+        click.echo(json.dumps(found.facts, indent=1))
         return
-    for key, value in facts.items():
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-        click.echo(f"{key:20} {shown}")
+    for key, value in found.summary.items():
+        click.echo(f"{key:14} {value}")
 
 
 @contextmanager

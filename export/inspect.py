@@ -1,52 +1,86 @@
 """What a file is: a bundle, a checkpoint, or a picture with its settings."""
 
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from sakuga.engine.bundle import open_bundle
+from sakuga.engine.bundle import Bundle, open_bundle
 from sakuga.engine.errors import FileFormatError, UsageError
 from sakuga.engine.manifest import MANIFEST
+from sakuga.engine.runtime.defaults import bundle_defaults
+from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 from sakuga.export.checkpoint.layouts import open_checkpoint
 
-Facts = dict[str, object]
-
 _PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
+_CHECKPOINTS = {".safetensors", ".ckpt", ".pt", ".pth", ".bin"}  # opened, or refused with a reason
 
 
-def inspect(path: Path) -> Facts:
-    """Facts about the file, JSON-ready. Raises what opening it raises."""
+@dataclass(frozen=True)
+class Findings:
+    """`facts`: everything, JSON-ready. `summary`: what people look for, a line each."""
+
+    facts: dict[str, object]
+    summary: dict[str, str]
+
+
+def inspect(path: Path) -> Findings:
+    """Say what is at `path`. Raises UsageError for what is none of the three, and what opening it
+    raises."""
     if not path.exists():
         raise UsageError(f"There is nothing at {path}.", hint="Check the path.")
+    suffix = path.suffix.lower()
     if (path / MANIFEST).is_file():
-        return _bundle(path)
-    if path.suffix.lower() in _PICTURES:
+        return _bundle(open_bundle(path))
+    if suffix in _PICTURES:
         return _picture(path)
+    if path.is_file() and suffix not in _CHECKPOINTS:
+        raise UsageError(
+            f"{path} is no bundle, no checkpoint and no picture.",
+            note=f"Files that can be read end in .safetensors, {', '.join(sorted(_PICTURES))}.",
+            hint="Give one of those, a bundle, or a diffusers folder.",
+        )
     return _checkpoint(path)
 
 
-def _bundle(path: Path) -> Facts:
-    manifest = open_bundle(path).manifest
-    facts = asdict(manifest)
-    files = facts.pop("files")
-    networks = facts.pop("networks")
-    return {
-        "kind": "bundle",
-        "model_hash": manifest.checkpoint.model_hash,
-        "size_bytes": sum(entry["size_bytes"] for entry in files.values()),
-        **facts,
-        "precision": {name: network["precision"] for name, network in networks.items()},
-        "networks": networks,
-        "files": files,
-    }
+def _bundle(bundle: Bundle) -> Findings:
+    manifest, rule, usual = bundle.manifest, bundle.family.sizes, bundle_defaults(bundle)
+    precision = Counter(entry.precision for entry in manifest.networks.values())
+    size_bytes = sum(entry.size_bytes for entry in manifest.files.values())
+    verified = [f"{name} {error:.1e}" for name, error in manifest.verification.items()]
+    sampler = SAMPLERS[sampler_name(usual.sampler)].label
+    return Findings(
+        facts={
+            "kind": "bundle",
+            "model_hash": manifest.checkpoint.model_hash,
+            "size_bytes": size_bytes,
+            **asdict(manifest),
+        },
+        summary={
+            "bundle": str(bundle.path),
+            "model": f"{manifest.checkpoint.name} ({manifest.checkpoint.model_hash})",
+            "family": f"{manifest.family}, predicts {manifest.prediction}",
+            "preset": manifest.preset or "none",
+            "licence": manifest.licence or "not known",
+            "sizes": f"multiples of {rule.step} from {rule.minimum} to {rule.maximum} a side",
+            "default": f"{usual.size}, {usual.steps} steps, guidance {usual.guidance:g}, {sampler}",
+            "precision": ", ".join(f"{count} x {name}" for name, count in precision.items()),
+            "on disk": f"{size_bytes / 1e6:,.0f} MB",
+            "built by": f"sakuga {manifest.sakuga}",
+            "verified": ", ".join(verified) or "no: build with --verify",
+        },
+    )
 
 
-def _checkpoint(path: Path) -> Facts:
+def _checkpoint(path: Path) -> Findings:
     with open_checkpoint(path) as checkpoint:
         digest = checkpoint.sha256()
-        return {
+        tensors = {
+            name: dict(Counter(part.dtype(tensor) for tensor in part.names()))
+            for name, part in checkpoint.components.items()
+        }
+        facts: dict[str, object] = {
             "kind": "checkpoint",
             "layout": checkpoint.layout,
             "family": checkpoint.family.name,
@@ -54,22 +88,36 @@ def _checkpoint(path: Path) -> Facts:
             "sha256": digest,
             "prediction": checkpoint.prediction,
             "zero_terminal_snr": checkpoint.zero_terminal_snr,
-            "tensors": {
-                name: dict(Counter(part.dtype(tensor) for tensor in part.names()))
-                for name, part in checkpoint.components.items()
-            },
-            "ignored": len(checkpoint.ignored),
+            "tensors": tensors,
+            "ignored": list(checkpoint.ignored),
             "unknown": list(checkpoint.unknown),
         }
+    summary = {
+        "checkpoint": f"{path} ({digest[:10]}), {facts['layout']} layout",
+        "family": f"{facts['family']}, predicts {facts['prediction']}",
+    }
+    for name, counts in tensors.items():
+        summary[name] = ", ".join(f"{count} x {dtype}" for dtype, count in counts.items())
+    summary["ignored"] = f"{len(checkpoint.ignored)} tensors known to do no harm"
+    summary["unknown"] = ", ".join(checkpoint.unknown) or "none"
+    return Findings(facts, summary)
 
 
-def _picture(path: Path) -> Facts:
+def _picture(path: Path) -> Findings:
     try:
         with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as image:
-            width, height = image.size
-            parameters = image.info.get("parameters")
+            size, parameters = image.size, image.info.get("parameters")
     except (UnidentifiedImageError, OSError) as error:
         raise FileFormatError(
-            f"{path} is no picture that can be read.", note=f"{error}."
+            f"{path} is no picture that can be read.",
+            note=f"{error}.",
+            hint="PNG, JPEG and WebP pictures can be read.",
         ) from error
-    return {"kind": "picture", "width": width, "height": height, "parameters": parameters}
+    facts: dict[str, object] = {
+        "kind": "picture",
+        "width": size[0],
+        "height": size[1],
+        "parameters": parameters,
+    }
+    shown = {"picture": f"{path}, {size[0]}x{size[1]}", "parameters": parameters or "none in it"}
+    return Findings(facts, shown)

@@ -51,6 +51,7 @@ class Reference:
 
     def _run(self, request: Request, output: str) -> Any:  # noqa: ANN401 (tensor or pictures)
         assert request.width and request.height and request.steps and request.sampler
+        assert request.seed is not None
         pipeline = self.pipeline
         scheduler = SCHEDULERS[request.sampler]
         pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config)

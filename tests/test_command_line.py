@@ -1,5 +1,6 @@
 """The command line as people use it: what it prints, where, with which exit code."""
 
+import importlib.util
 import json
 import re
 import shutil
@@ -95,6 +96,60 @@ def test_diffusers_cuts_long_prompts_and_says_so(
     assert "not read" not in run(*command).err
 
 
+def test_syntax_that_is_not_read_is_told_once(
+    run: Run, sdxl_bundle: Bundle, tmp_path: Path
+) -> None:
+    jobs = tmp_path / "jobs.jsonl"
+    line = json.dumps({"prompt": "a (cat:1.2)", "steps": 1, "seed": 1})
+    jobs.write_text("\n".join([line] * 3))
+    done = run("render", sdxl_bundle.path, "--jobs", jobs, "--out", tmp_path / "out", "--json")
+    assert done.err.count("was read as plain text") == 1
+    assert all(json.loads(one)["notes"] for one in done.out.splitlines())
+    literal = run(
+        "render",
+        sdxl_bundle.path,
+        "a (cat)",
+        "--compat",
+        "diffusers",
+        "--steps",
+        1,
+        "--out",
+        tmp_path / "out",
+    )
+    assert "plain text" not in literal.err
+
+
+def test_a_job_file_takes_no_settings_beside_it(
+    run: Run, sdxl_bundle: Bundle, tmp_path: Path
+) -> None:
+    jobs = tmp_path / "jobs.jsonl"
+    jobs.write_text('{"prompt": "1girl"}')
+    command = ["render", sdxl_bundle.path, "--jobs", jobs, "--out", tmp_path / "out"]
+    done = run(*command, "--steps", 3, "--compat", "comfy")
+    parts(done)
+    assert done.code == 2 and "--steps, --compat" in done.err
+
+
+def test_out_is_a_folder(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
+    done = run("render", sdxl_bundle.path, "1girl", "--out", tmp_path / "out.png")
+    parts(done)
+    assert done.code == 2 and list(tmp_path.iterdir()) == []
+
+
+def test_verifying_without_its_packages_builds_nothing(
+    run: Run, sdxl_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = importlib.util.find_spec
+    hidden = {"torch", "diffusers"}
+    monkeypatch.setattr(
+        "sakuga.export.build.find_spec", lambda name: None if name in hidden else real(name)
+    )
+    done = run("build", sdxl_file, "--out", tmp_path / "b.sakuga", "--verify")
+    parts(done)
+    assert done.code == 1 and "torch, diffusers" in done.err and "pip install" in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_build_inspect_and_presets(run: Run, sd15_folder: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "anything.sakuga"
     assert run("build", sd15_folder, "--out", bundle).out == f"{bundle}\n"
@@ -104,6 +159,8 @@ def test_build_inspect_and_presets(run: Run, sd15_folder: Path, tmp_path: Path) 
     assert checkpoint["kind"] == "checkpoint"
     assert checkpoint["sha256"] == facts["checkpoint"]["sha256"]
     assert "Animagine XL 3.1" in run("presets").out
+    shown = run("inspect", bundle).out
+    assert "512" in shown and "28 steps" in shown and len(shown.splitlines()) < 15
     assert json.loads(run("presets", "baxl-v3", "--json").out)[0]["steps"] == 25
     assert "onnxruntime" in json.loads(run("doctor", "--json").out)
 
@@ -269,12 +326,12 @@ def test_damaged_bundles(
         (["--guidance", "nan"], "nan"),
         (["--guidance", "-1"], "-1"),
         (["--sampler", "Eulr a"], "Did you mean 'Euler a'"),
-        (["--compat", "invoke"], "a1111, comfy, diffusers"),
+        (["--compat", "invoke"], "'a1111', 'comfy', 'diffusers'"),
         (["--seed", "-5"], "-5"),
         (["--clip-skip", 40], "40"),
         (["--threads", 9999], "cores"),
         (["--threads", 0], "cores"),
-        (["--jobs", "jobs.jsonl"], "one of the two"),
+        (["--jobs", "jobs.jsonl"], "--jobs cannot be combined with a prompt"),
         (["--stesp", 3], "--steps"),
     ],
     ids=str,

@@ -35,7 +35,7 @@ class Job:
     steps: int | None = None
     guidance: float | None = None
     sampler: str | None = None
-    seed: int = 0
+    seed: int | None = None
     compat: str = "a1111"
     clip_skip: int | None = None
 
@@ -72,10 +72,19 @@ FIELDS = {
     "steps": _Field("a whole number from 1 to 1000", _whole(1, 1001)),
     "guidance": _Field("a number from 0", _is_guidance),
     "sampler": _TEXT,
-    "seed": _Field("a whole number from 0, below 2**64", _whole(0, 2**64)),
+    "seed": _Field("a whole number from 0, below 2**64, or -1 for any", _whole(-1, 2**64)),
     "id": _TEXT,
     "compat": _TEXT,
     "clip_skip": _Field("a whole number from 0", _whole(0, 2**31)),
+}
+# What A1111 and diffusers call them.
+OTHER_TOOLS = {
+    "cfg": "guidance",
+    "cfg_scale": "guidance",
+    "guidance_scale": "guidance",
+    "sampler_name": "sampler",
+    "num_inference_steps": "steps",
+    "negative": "negative_prompt",
 }
 
 # Cached: a file of a hundred thousand jobs names few samplers.
@@ -94,7 +103,7 @@ def read_jobs(path: Path) -> list[Job]:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(
-            f"The job file {path} cannot be read",
+            f"The job file {path} cannot be read.",
             note=error.strerror or str(error),
             hint="Give a file with one JSON object a line.",
         ) from error
@@ -113,7 +122,7 @@ def parse_jobs(text: str, source: str) -> list[Job]:
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not lines:
         raise UsageError(
-            f"{source} holds no jobs", hint='Write one JSON object a line: {"prompt": "1girl"}.'
+            f"{source} holds no jobs.", hint='Write one JSON object a line: {"prompt": "1girl"}.'
         )
     jobs = [
         _job(line, f"{source}, line {number}", number, order)
@@ -128,7 +137,7 @@ def _job(line: str, place: str, number: int, order: int) -> Job:
     for name, value in values.items():
         _check_field(name, value, place)
     if values.get("prompt") is None:
-        raise UsageError(f"{place}: field 'prompt' is missing", hint="Every job needs a prompt.")
+        raise UsageError(f"{place}: field 'prompt' is missing.", hint="Every job needs a prompt.")
     given = {name: value for name, value in values.items() if value is not None}
     return Job(line=number, **{"id": f"{order:0{MIN_DIGITS}d}", **given})
 
@@ -138,13 +147,13 @@ def _object(line: str, place: str) -> dict[str, Any]:
         value = json.loads(line, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise UsageError(
-            f"{place}: not valid JSON",
+            f"{place}: not valid JSON.",
             note=_reason(error),
             hint='A line is one JSON object, such as {"prompt": "1girl", "seed": 42}.',
         ) from error
     if not isinstance(value, dict):
         raise UsageError(
-            f"{place}: not a JSON object",
+            f"{place}: not a JSON object.",
             note=f"It is a {type(value).__name__}.",
             hint='A line is one JSON object, such as {"prompt": "1girl", "seed": 42}.',
         )
@@ -172,18 +181,18 @@ def _refuse_constant(name: str) -> float:
 
 def _check_field(name: str, value: object, place: str) -> None:
     if name not in FIELDS:
-        near = get_close_matches(name, FIELDS, n=1)
+        near = OTHER_TOOLS.get(name) or next(iter(get_close_matches(name, FIELDS, n=1)), None)
         raise UsageError(
-            f"{place}: there is no field {name!r}",
+            f"{place}: there is no field {name!r}.",
             note=f"Known fields: {', '.join(FIELDS)}.",
-            hint=f"Did you mean {near[0]!r}?" if near else "",
+            hint=f"Did you mean {near!r}?" if near else "",
         )
     field = FIELDS[name]
     if value is None:
         return
     if not field.valid(value):
         raise UsageError(
-            f"{place}: field {name!r} must be {field.description}",
+            f"{place}: field {name!r} must be {field.description}.",
             note=f"It is {_shown(value)}.",
             hint="Leave the field out to get the usual value." if name != "prompt" else "",
         )
@@ -200,7 +209,7 @@ def _check_name(name: str, value: object, place: str) -> None:
             raise UsageError(what, note=error.note, hint=error.hint) from error
     if name == "id" and isinstance(value, str) and (fault := id_fault(value)):
         raise UsageError(
-            f"{place}: field 'id' must be usable as a file name",
+            f"{place}: field 'id' must be usable as a file name.",
             note=f"It is {_shown(value)}: {fault}.",
             hint="Use letters, digits, dashes and underscores.",
         )
@@ -217,7 +226,7 @@ def _refuse_duplicates(jobs: list[Job], source: str) -> None:
         first = seen.setdefault(same_file_key(job.id), job)
         if first is not job:
             raise UsageError(
-                f"{source}: lines {first.line} and {job.line} have the same id {job.id!r}",
+                f"{source}: lines {first.line} and {job.line} have the same id {job.id!r}.",
                 note=""
                 if first.id == job.id
                 else f"Line {first.line} has {first.id!r}: some file systems take both for one.",

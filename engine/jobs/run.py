@@ -24,7 +24,7 @@ class Rendered:
     path: Path
     seed: int
     parameters: str
-    tokens_cut: int
+    notes: tuple[str, ...]
     seconds: float
 
 
@@ -67,7 +67,9 @@ def render_jobs(
             picture.save(path)
         thumbnails.append(thumbnail(picture.pixels, job.id))
         seconds, before = perf_counter() - before, perf_counter()
-        yield Rendered(job.id, path, picture.seed, picture.parameters, picture.tokens_cut, seconds)
+        yield Rendered(
+            job.id, path, picture.seed, picture.parameters, picture.notes, round(seconds, 3)
+        )
     if len(thumbnails) > 1:
         with _writing(out / CONTACT_SHEET):
             write_file_atomic(out / CONTACT_SHEET, contact_sheet(thumbnails))

@@ -1,6 +1,6 @@
 """A finished picture."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +15,14 @@ class Picture:
     """Pixels uint8 [height, width, 3] and the settings that made them.
 
     `index` is the picture's place among the requests it came from; `parameters` is A1111's text.
-    `tokens_cut` counts tokens of the prompts that were not read (compat diffusers only).
+    `notes` says what its maker should know, such as tokens that were not read; usually nothing.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[np.uint8] = field(repr=False)
     parameters: str
     index: int
     seed: int
-    tokens_cut: int
+    notes: tuple[str, ...] = ()
 
     def to_png(self) -> bytes:
         """The picture as a PNG file with `parameters` inside."""

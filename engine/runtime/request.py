@@ -1,6 +1,7 @@
 """What a user asks for, and the same with every default filled in."""
 
 import math
+import secrets
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -11,14 +12,17 @@ from sakuga.engine.text.clip_skip import Layer, choose_layer
 from sakuga.profiles.buckets import Size
 from sakuga.profiles.families import Family
 
+RANDOM_SEED = -1  # as A1111 writes it
+
 
 @dataclass(frozen=True)
 class Request:
     """One picture. None means the bundle's own default.
 
     `negative_prompt` None is "not given", which compat diffusers treats unlike "". `guidance` is
-    the CFG scale; 1 turns guidance off. `seed` lies in [0, 2⁶⁴). `compat` names the tool whose
-    pictures to match: a1111, comfy or diffusers. `clip_skip` counts as that tool counts.
+    the CFG scale; 1 turns guidance off. `seed` lies in [0, 2⁶⁴); None or -1 is a random one, told
+    by the picture. `compat` names the tool whose pictures to match: a1111, comfy or diffusers.
+    `clip_skip` counts as that tool counts.
     """
 
     prompt: str
@@ -28,7 +32,7 @@ class Request:
     steps: int | None = None
     guidance: float | None = None
     sampler: str | None = None
-    seed: int = 0
+    seed: int | None = None
     compat: str = "a1111"
     clip_skip: int | None = None
 
@@ -131,7 +135,14 @@ def _guidance(guidance: float) -> float:
     return float(guidance)
 
 
-def _seed(seed: int) -> int:
+def random_seed() -> int:
+    """A seed that nobody chose, below 2³² so that every tool takes it."""
+    return secrets.randbelow(2**32)
+
+
+def _seed(seed: int | None) -> int:
+    if seed is None or seed == RANDOM_SEED:
+        return random_seed()
     if not 0 <= seed < 2**64:
         raise UsageError(
             f"A seed cannot be {seed}.", hint=f"Give a whole number from 0 to {2**64 - 1}."

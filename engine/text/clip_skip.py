@@ -55,7 +55,7 @@ def choose_layer(kind: Kind, compat: Compat, clip_skip: int | None, layers: int)
     least = 0 if rule.offset else 1
     if not least <= clip_skip <= layers - rule.offset:
         raise UsageError(
-            f"Clip skip {clip_skip} is not possible",
+            f"Clip skip {clip_skip} is not possible.",
             note=f"compat {compat} takes {least} to {layers - rule.offset} with this model.",
             hint="Leave clip skip out to get the model's usual layer.",
         )

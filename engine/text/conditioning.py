@@ -135,7 +135,7 @@ def _join(parts: Sequence[Conditioning]) -> Conditioning:
 def _check_length(tokens: int, chunks: int) -> None:
     if chunks > MAX_CHUNKS:
         raise UsageError(
-            "The prompt is too long",
+            "The prompt is too long.",
             note=f"{tokens} tokens make {chunks} chunks of 75; at most {MAX_CHUNKS} are read.",
             hint="Shorten the prompt, or use compat diffusers, which reads the first 75 tokens.",
         )

@@ -40,7 +40,7 @@ class Tokenizer:
             return cls(tokenizers.Tokenizer.from_str(text))
         except Exception as error:  # the library raises bare Exception for a bad file
             raise BundleDamagedError(
-                f"{path.name} is not a readable tokenizer",
+                f"{path.name} is not a readable tokenizer.",
                 note=f"{path}: {error}",
                 hint="Build the bundle again.",
             ) from error
@@ -66,7 +66,7 @@ class Tokenizer:
         """
         if len(text) > MAX_CHARACTERS:
             raise UsageError(
-                "The prompt is too long",
+                "The prompt is too long.",
                 note=f"{len(text):,} characters; at most {MAX_CHARACTERS:,} are read.",
                 hint="Shorten the prompt: a model reads a few hundred tokens at most.",
             )
@@ -109,7 +109,7 @@ def _refuse_surrogates(text: str) -> None:
     except UnicodeEncodeError as error:
         code = ord(text[error.start])
         raise UsageError(
-            "The prompt is not valid Unicode text",
+            "The prompt is not valid Unicode text.",
             note=f"Character {error.start + 1} is the lone surrogate U+{code:04X}.",
             hint="Remove that character; it often comes from cutting an emoji in half.",
         ) from error

@@ -111,7 +111,7 @@ def assert_near(found: NDArray[Any], expected: NDArray[Any], bar: float) -> None
 def test_a_picture_has_the_size_and_seed_asked_for(sdxl_engine: Engine) -> None:
     picture = sdxl_engine.render(SMALL)
     assert picture.pixels.shape == (160, 128, 3) and picture.pixels.dtype == np.uint8
-    assert (picture.index, picture.seed, picture.tokens_cut) == (0, 11, 0)
+    assert (picture.index, picture.seed, picture.notes) == (0, 11, ())
     assert picture.pixels.std() > 5  # something is on it
 
 

@@ -68,7 +68,7 @@ def test_blank_lines_and_line_ends() -> None:
         ('{"prompt": "a", "guidance": "7"}', "field 'guidance' must be a number", 'It is "7".'),
         ('{"prompt": "a", "guidance": NaN}', "not valid JSON", "NaN is not a JSON number"),
         ('{"prompt": "a", "guidance": 1e999}', "field 'guidance'", "It is Infinity."),
-        ('{"prompt": "a", "seed": -1}', "field 'seed'", "It is -1."),
+        ('{"prompt": "a", "seed": -2}', "field 'seed'", "It is -2."),
         ('{"prompt": "a", "seed": 18446744073709551616}', "field 'seed'", "It is 184467"),
         ('{"prompt": "a", "sampler": "Eulr a"}', "field 'sampler'", "Did you mean 'Euler a'?"),
         ('{"prompt": "a", "compat": "webui"}', "field 'compat'", "a1111, comfy, diffusers"),

@@ -13,7 +13,7 @@ from sakuga.engine.runtime.picture import Picture
 @pytest.fixture
 def picture() -> Picture:
     pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 3), np.uint8)
-    return Picture(pixels, "1girl\nSteps: 3", index=2, seed=5, tokens_cut=0)
+    return Picture(pixels, "1girl\nSteps: 3", index=2, seed=5)
 
 
 def test_a_file_gives_pixels_and_parameters_back(picture: Picture, tmp_path: Path) -> None:
