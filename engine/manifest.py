@@ -10,6 +10,8 @@ from sakuga.engine.errors import BundleFormatError
 SCHEMA = 1
 MANIFEST = "manifest.json"
 
+TimestepSpacing = Literal["leading", "trailing", "linspace"]
+
 
 @dataclass(frozen=True)
 class FileEntry:
@@ -65,13 +67,19 @@ class NetworkEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything a bundle says about itself; `verification` is empty without `--verify`."""
+    """Everything a bundle says about itself; `verification` is empty without `--verify`.
+
+    What the checkpoint asks diffusers to do: `zero_absent_negative`, take zeros for a negative
+    prompt that is not given (SDXL only); `timestep_spacing`, where the steps lie.
+    """
 
     schema: int
     sakuga: str
     family: str
     prediction: Literal["epsilon", "v_prediction"]
     zero_terminal_snr: bool
+    zero_absent_negative: bool
+    timestep_spacing: TimestepSpacing
     checkpoint: CheckpointEntry
     loras: tuple[str, ...]
     preset: str | None

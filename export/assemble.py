@@ -120,6 +120,8 @@ def _manifest(assembly: Assembly, files: dict[str, FileEntry]) -> Manifest:
         family=checkpoint.family.name,
         prediction=checkpoint.prediction,
         zero_terminal_snr=checkpoint.zero_terminal_snr,
+        zero_absent_negative=checkpoint.sampling.zero_absent_negative,
+        timestep_spacing=checkpoint.sampling.timestep_spacing,
         checkpoint=CheckpointEntry(
             checkpoint.path.stem, checkpoint.layout, digest, checkpoint.unknown
         ),

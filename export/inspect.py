@@ -88,6 +88,7 @@ def _checkpoint(path: Path) -> Findings:
             "sha256": digest,
             "prediction": checkpoint.prediction,
             "zero_terminal_snr": checkpoint.zero_terminal_snr,
+            **asdict(checkpoint.sampling),
             "tensors": tensors,
             "ignored": list(checkpoint.ignored),
             "unknown": list(checkpoint.unknown),

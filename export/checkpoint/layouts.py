@@ -27,6 +27,7 @@ from sakuga.export.checkpoint.prediction import (
     objective_of_scheduler,
 )
 from sakuga.export.checkpoint.safetensors_file import SafetensorsFile
+from sakuga.export.checkpoint.settings import SamplingSettings, sampling_settings
 from sakuga.export.checkpoint.single_file import single_file_tables
 from sakuga.export.checkpoint.store import TensorStore
 from sakuga.export.checkpoint.surplus import split_surplus
@@ -46,6 +47,7 @@ class Checkpoint:
     family: Family
     prediction: PredictionType
     zero_terminal_snr: bool
+    sampling: SamplingSettings
     components: Mapping[str, Component]
     ignored: tuple[str, ...]
     unknown: tuple[str, ...]
@@ -110,7 +112,8 @@ def _open_single(path: Path, opened: ExitStack) -> Checkpoint:
     used = frozenset[str]().union(*(component.keys() for component in components.values()))
     objective = objective_of_file(file.tensors, file.metadata)
     surplus = file.tensors.keys() - used
-    return _checkpoint(path, "single", family, objective, components, surplus, (file,))
+    sampling = SamplingSettings()
+    return _checkpoint(path, "single", family, objective, sampling, components, surplus, (file,))
 
 
 def _open_folder(path: Path, opened: ExitStack) -> Checkpoint:
@@ -129,7 +132,8 @@ def _open_folder(path: Path, opened: ExitStack) -> Checkpoint:
         for key in store.tensors.keys() - components[name].keys()
     }
     files = tuple(file for store in stores.values() for file in store.files)
-    return _checkpoint(path, "diffusers", family, objective, components, surplus, files)
+    sampling = sampling_settings(path)
+    return _checkpoint(path, "diffusers", family, objective, sampling, components, surplus, files)
 
 
 def _open_store(folder: Path, opened: ExitStack) -> TensorStore:
@@ -142,6 +146,7 @@ def _checkpoint(
     layout: Literal["diffusers", "single"],
     family: Family,
     objective: Objective,
+    sampling: SamplingSettings,
     components: Mapping[str, Component],
     surplus: set[str],
     files: tuple[SafetensorsFile, ...],
@@ -153,6 +158,7 @@ def _checkpoint(
         family=family,
         prediction=objective.prediction,
         zero_terminal_snr=objective.zero_terminal_snr,
+        sampling=sampling,
         components=components,
         ignored=ignored,
         unknown=unknown,

@@ -125,7 +125,13 @@ def test_a_value_of_the_wrong_kind_is_refused(data: st.DataObject, text: str) ->
 
 @pytest.mark.parametrize(
     "field, value",
-    [("prediction", "x0"), ("precision", "int8"), ("dtype", "complex64"), ("layout", "gguf")],
+    [
+        ("prediction", "x0"),
+        ("precision", "int8"),
+        ("dtype", "complex64"),
+        ("layout", "gguf"),
+        ("timestep_spacing", "karras"),
+    ],
 )
 def test_words_outside_the_vocabulary_are_refused(text: str, field: str, value: str) -> None:
     content = json.loads(text)
