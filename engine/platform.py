@@ -62,18 +62,23 @@ def replace_folder(new: Path, target: Path) -> None:
     """Put the finished folder `new` in the place of `target`.
 
     Where the file system can exchange two names (Linux) there is no moment without a target; else
-    the old folder is gone for the instant between two renames. The old folder is removed.
+    the old folder stands beside it as `.name.old` for the instant between two renames, and comes
+    back where the second fails. The old folder is removed.
     """
+    old = target.with_name(f".{target.name}.old")
     if not target.exists():
         new.rename(target)
     elif _exchange(new, target):
         shutil.rmtree(new)
     else:
-        old = new.with_name(f"{new.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         target.rename(old)
-        new.rename(target)
-        shutil.rmtree(old)
+        try:
+            new.rename(target)
+        except BaseException:
+            old.rename(target)
+            raise
+    shutil.rmtree(old, ignore_errors=True)
     fsync_folder(target.parent)
 
 
