@@ -39,8 +39,8 @@ class DigestMemory:
             self._path = path or cache_folder() / "digests.json"
             known = json.loads(self._path.read_text())
             self._known = {str(key): str(value) for key, value in known.items()}
-        except (OSError, RuntimeError, ValueError, AttributeError):
-            pass  # RuntimeError: no home folder, or JSON nested too deep
+        except (OSError, RecursionError, ValueError, AttributeError):
+            pass  # RecursionError: JSON nested too deep
 
     def sha256s(self, paths: Mapping[str, Path]) -> dict[str, str]:
         """SHA-256 of each file, by the same names; files not remembered are read in parallel."""

@@ -149,11 +149,21 @@ def _lock(descriptor: int) -> None:
 
 
 def cache_folder() -> Path:
-    """The user's private cache folder for Sakuga, created with mode 0700."""
+    """The user's private cache folder for Sakuga, created with mode 0700.
+
+    Raises OSError where it cannot be made, and for a user without a home folder.
+    """
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        base = Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local")
     else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        base = Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache")
     folder = base / "sakuga"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise FileNotFoundError(errno.ENOENT, "this user has no home folder") from error

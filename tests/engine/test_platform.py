@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sakuga.engine import platform
+from sakuga.engine.doctor import examine
 from sakuga.engine.errors import BusyError
 from sakuga.engine.platform import (
     cache_folder,
@@ -240,6 +241,7 @@ def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
 RACE = """
 import sys
 from pathlib import Path
+from sakuga.engine.doctor import examine
 from sakuga.engine.errors import BusyError
 from sakuga.engine.platform import exclusive
 lock, count = Path(sys.argv[1]), Path(sys.argv[2])
@@ -275,6 +277,19 @@ def test_the_cache_folder_is_private_and_where_the_user_wants_it(
     monkeypatch.setenv("XDG_CACHE_HOME", "")
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
     assert cache_folder() == tmp_path / "home" / ".cache" / "sakuga"
+
+
+@posix
+def test_a_user_without_a_home_gets_an_os_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(OSError, match="no home folder"):
+        cache_folder()
+    assert "no home folder" in examine()["cache"]
 
 
 def test_tests_stay_out_of_the_user_s_home(private_cache: Path) -> None:
