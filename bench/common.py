@@ -149,9 +149,9 @@ def run_child(arguments: Sequence[str | Path]) -> Child:
 
 
 def _environment() -> dict[str, str]:
-    """As a user has it: byte code is kept between runs. No rival looks for anything online."""
+    """As a user has it: byte code is kept between runs. Nobody talks to the network."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return kept | {"HF_HUB_OFFLINE": "1"}
+    return kept | {"HF_HUB_OFFLINE": "1", "ORT_DISABLE_TELEMETRY": "1"}
 
 
 def _cpu() -> str:

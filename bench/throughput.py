@@ -17,7 +17,6 @@ from time import perf_counter
 from typing import Any
 from unittest.mock import patch
 
-import onnxruntime
 import torch
 from common import Figure, cores, median, report, small_model, work_folder
 from diffusers import EulerAncestralDiscreteScheduler
@@ -87,6 +86,8 @@ class Clock:
 @contextmanager
 def watched_networks(clock: Clock) -> Iterator[None]:
     """Within the block every call of ONNX Runtime is timed."""
+    import onnxruntime  # here: the engine sets its environment before it loads it
+
     run = onnxruntime.InferenceSession.run
 
     def timed(*given: Any) -> Any:  # noqa: ANN401 (ONNX Runtime is not annotated)

@@ -59,6 +59,20 @@ def test_networks(tmp_path: Path) -> None:
         assert all(0 < error < 1 for errors in networks.values() for error in errors.values())
 
 
+@pytest.mark.parametrize("script", ["pipeline.py", "startup.py", "throughput.py", "full_size.py"])
+def test_slow_benches_still_load(tmp_path: Path, script: str) -> None:
+    """They take too long to run here, and still follow the code they measure."""
+    done = subprocess.run(
+        [sys.executable, str(BENCH / script), "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"python bench/{script}" in done.stdout
+
+
 def test_a_missed_bar_is_printed_and_is_no_failure() -> None:
     code = (
         "from common import Figure, report;"
