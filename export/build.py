@@ -4,10 +4,10 @@ Everything is written into a hidden folder beside the target and takes its place
 under a lock, so a killed build leaves the old bundle, or none.
 """
 
-import json
+import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,13 +15,14 @@ from typing import Literal
 
 from sakuga.engine.bundle import Bundle, open_bundle
 from sakuga.engine.digests import DigestMemory
-from sakuga.engine.errors import BuildError, MissingDependencyError, SakugaError, UsageError
+from sakuga.engine.errors import BuildError, CheckpointError, MissingDependencyError, SakugaError
 from sakuga.engine.manifest import MANIFEST, Manifest
 from sakuga.engine.platform import exclusive, fsync_file, fsync_folder, replace_folder
 from sakuga.export.assemble import Assembly, Progress, assemble
 from sakuga.export.checkpoint.layouts import Checkpoint, open_checkpoint
 from sakuga.export.demo import write_demo
 from sakuga.export.network_plan import network_plans
+from sakuga.export.target import check_contents, check_place
 
 DEMO = "demo"
 
@@ -44,22 +45,34 @@ def build(
     """Build a bundle at `out` from a .safetensors file, a diffusers folder, or the word `demo`.
 
     Replaces a bundle that is there. Raises CheckpointError and its kinds for what is wrong with
-    the model, UsageError where `out` is something else than a bundle, BusyError while another
-    process writes it, BuildError where the disk is too small or fails.
+    the model or not supported yet, UsageError where `out` is something else than a bundle, holds
+    files no build wrote or lies inside a bundle, BusyError while another process writes it,
+    BuildError where the disk is too small or fails.
     """
     options = options or BuildOptions()
     if options.verify:
         _check_reference()
     target = Path(out).resolve()
     with _disk_failures(target):
-        _check_target(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with exclusive(target.with_name(f".{target.name}.lock")), _workshop(target) as folder:
-            with _model(model, folder) as checkpoint:
-                manifest = _write(checkpoint, folder / "bundle", options, progress or _silent)
-            replace_folder(folder / "bundle", target)
-            _remember(target, manifest)
+        check_place(target)
+        if str(model) == DEMO:
+            with _workshop(target) as folder, _model(write_demo(folder)) as checkpoint:
+                _replace(checkpoint, folder / "bundle", target, options, progress or _silent)
+        else:
+            # The model comes first: what is wrong with it leaves no trace at all.
+            with _model(Path(model)) as checkpoint, _workshop(target) as folder:
+                _replace(checkpoint, folder / "bundle", target, options, progress or _silent)
     return open_bundle(target)
+
+
+def _replace(
+    checkpoint: Checkpoint, folder: Path, target: Path, options: BuildOptions, progress: Progress
+) -> None:
+    check_contents(target)
+    manifest = _write(checkpoint, folder, options, progress)
+    check_contents(target)  # a build takes minutes, and pictures may be rendered meanwhile
+    replace_folder(folder, target)
+    _remember(target, manifest)
 
 
 def _write(
@@ -76,21 +89,36 @@ def _write(
     (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     for file in (*manifest.files, MANIFEST):
         fsync_file(folder / file)
-    for path in {folder, *((folder / file).parent for file in manifest.files)}:
-        fsync_folder(path)
+    for place, _, _ in os.walk(folder, topdown=False):
+        fsync_folder(Path(place))
     return manifest
 
 
 @contextmanager
 def _workshop(target: Path) -> Iterator[Path]:
-    """A hidden folder beside the target; one that a killed build left is cleared first."""
+    """A locked hidden folder beside the target; one that a killed build left is cleared first."""
     folder = target.with_name(f".{target.name}.building")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
+    with _parents(target), exclusive(target.with_name(f".{target.name}.lock")):
         shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _parents(target: Path) -> Iterator[None]:
+    """The folders above the target; those made here are gone again after a failure."""
+    missing = [folder for folder in target.parents if not folder.exists()]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        with suppress(OSError):  # somebody else uses them by now
+            for folder in missing:
+                folder.rmdir()
+        raise
 
 
 @contextmanager
@@ -106,9 +134,15 @@ def _disk_failures(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _model(model: str | Path, folder: Path) -> Iterator[Checkpoint]:
-    path = write_demo(folder) if str(model) == DEMO else Path(model)
+def _model(path: Path) -> Iterator[Checkpoint]:
     with open_checkpoint(path) as checkpoint:
+        if checkpoint.zero_terminal_snr:
+            raise CheckpointError(
+                "Models of zero terminal SNR are not supported yet.",
+                note=f"{path} was trained with that noise schedule; the ordinary one would give "
+                "another picture than other tools.",
+                hint="Use a model without it, or a later version of Sakuga.",
+            )
         yield checkpoint
 
 
@@ -120,25 +154,6 @@ def _check_reference() -> None:
             note="The networks are compared with diffusers; a build without --verify needs none.",
             hint="Install the extra: pip install 'sakuga[verify]', in a clone '.[verify]'.",
         )
-
-
-def _check_target(target: Path) -> None:
-    empty = target.is_dir() and not any(target.iterdir())
-    if target.exists() and not empty and not _is_bundle(target):
-        raise UsageError(
-            f"{target} is there already and is no bundle.",
-            note="A build replaces bundles and nothing else.",
-            hint="Give another --out, or move what is there away.",
-        )
-
-
-def _is_bundle(folder: Path) -> bool:
-    """Of any schema, whole or not; web applications have a manifest.json too."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(manifest, dict) and "sakuga" in manifest
 
 
 def _check_disk(size_bytes: int, folder: Path) -> None:

@@ -1,6 +1,8 @@
 """Builds that fail: one clear error, the old bundle as it was, and nothing beside it."""
 
 import hashlib
+import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -70,6 +72,43 @@ def unchanged(old: Path) -> Iterator[Path]:
 def test_a_missing_model_leaves_the_old_bundle(unchanged: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError):
         build(tmp_path / "absent.safetensors", unchanged)
+
+
+@pytest.mark.parametrize("model", ["absent", "folder", "text"])
+def test_what_is_no_model_leaves_no_folder(tmp_path: Path, model: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text").write_text("no model")
+    with pytest.raises(CheckpointError):
+        build(tmp_path / model, tmp_path / "a" / "b" / "c.sakuga")
+    assert names(tmp_path) == ["folder", "text"]
+
+
+@pytest.mark.parametrize("there", [(), ("a",), ("a", "b")])
+def test_a_build_that_fails_late_removes_the_folders_it_made(
+    sd15_file: Path, tmp_path: Path, there: tuple[str, ...]
+) -> None:
+    def interrupt(stage: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    place = tmp_path / "place"
+    place.joinpath(*there).mkdir(parents=True)
+    for model in (sd15_file, "demo"):
+        with pytest.raises(KeyboardInterrupt):
+            build(model, place / "a" / "b" / "c.sakuga", progress=interrupt)
+        assert [path.name for path in sorted(place.rglob("*"))] == list(there)
+
+
+def test_zero_terminal_snr_is_refused_before_anything_is_written(
+    sd15_folder: Path, tmp_path: Path
+) -> None:
+    model = shutil.copytree(sd15_folder, tmp_path / "model")
+    path = model / "scheduler" / "scheduler_config.json"
+    config = json.loads(path.read_text()) | {"rescale_betas_zero_snr": True}
+    path.write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="zero terminal SNR are not supported yet") as caught:
+        build(model, tmp_path / "new" / "b.sakuga")
+    assert caught.value.note and caught.value.hint
+    assert names(tmp_path) == ["model"]
 
 
 UNET_BIAS = "model.diffusion_model.input_blocks.0.0.bias"

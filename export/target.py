@@ -1,0 +1,80 @@
+"""Where a bundle may be written: at a free place, or over a bundle that holds nothing else."""
+
+import json
+import os
+from pathlib import Path
+
+from sakuga.engine.errors import UsageError
+from sakuga.engine.manifest import MANIFEST
+
+_USUAL = {MANIFEST, "onnx", "text", "plans"}
+_NAMED = 5  # files a message names before it counts the rest
+
+
+def check_place(target: Path) -> None:
+    """Raise UsageError where `target` is something else than a bundle, or lies inside one."""
+    for folder in target.parents:
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(
+                f"{target} lies below {folder}, which is a file.",
+                hint="Give another --out.",
+            )
+        if _is_bundle(folder):
+            raise UsageError(
+                f"{target} lies inside the bundle {folder}.",
+                note="A later build over that bundle would have to remove this one.",
+                hint="Give an --out beside it.",
+            )
+    empty = target.is_dir() and not any(target.iterdir())
+    if target.exists() and not empty and not _is_bundle(target):
+        raise UsageError(
+            f"{target} is there already and is no bundle.",
+            note="A build replaces bundles and nothing else.",
+            hint="Give another --out, or move what is there away.",
+        )
+
+
+def check_contents(target: Path) -> None:
+    """Raise UsageError where the bundle at `target`, if there is one, holds a user's files."""
+    found = _foreign(target) if target.exists() else []
+    if found:
+        more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        raise UsageError(
+            f"{target} holds what no build put there: {', '.join(found[:_NAMED])}{more}.",
+            note="A build replaces the whole folder, so these would be lost. Nothing was changed.",
+            hint="Move them out of the bundle, or give another --out, then build again.",
+        )
+
+
+def _is_bundle(folder: Path) -> bool:
+    """Of any schema, whole or not; web applications have a manifest.json too."""
+    return "sakuga" in _manifest(folder)
+
+
+def _manifest(folder: Path) -> dict[str, object]:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
+
+
+def _foreign(target: Path) -> list[str]:
+    """Files and folders the manifest knows nothing of, outermost first."""
+    listed = _manifest(target).get("files")
+    if not isinstance(listed, dict):  # of another schema: go by the names every bundle has
+        return sorted(entry.name for entry in target.iterdir() if entry.name not in _USUAL)
+    files = {Path(MANIFEST), *map(Path, listed)}
+    folders = {parent for file in files for parent in file.parents}
+    found: list[str] = []
+    for place, inner, names in os.walk(target, onerror=_fail):
+        here = Path(place).relative_to(target)
+        strange = [name for name in inner if here / name not in folders]
+        found += [f"{(here / name).as_posix()}/" for name in strange]
+        found += [(here / name).as_posix() for name in names if here / name not in files]
+        inner[:] = sorted(set(inner) - set(strange))
+    return sorted(found)
+
+
+def _fail(error: OSError) -> None:
+    raise error
