@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 import sakuga.export.demo
 from sakuga.engine.engine import Engine
 from sakuga.engine.jobs.jobfile import Job, read_jobs
-from sakuga.engine.jobs.run import request_of
 from sakuga.engine.runtime.request import Request
 from sakuga.export.reference_pipeline import reference
 from sakuga.export.verify import relative_error
@@ -41,9 +40,7 @@ def requests(family: str, sampler: str, jobs: list[Job]) -> Iterator[Request]:
     """The jobs as the bar asks: 28 steps, guidance 7, compat diffusers, the family's sizes."""
     buckets = FAMILIES[family].buckets
     for place, job in enumerate(jobs):
-        request = replace(
-            request_of(job), steps=28, guidance=7.0, sampler=sampler, compat="diffusers"
-        )
+        request = replace(job.request, steps=28, guidance=7.0, sampler=sampler, compat="diffusers")
         size = buckets[place % len(buckets)]
         own = family == "sdxl-tiny"  # the demo jobs are of its sizes
         yield request if own else replace(request, width=size.width, height=size.height)

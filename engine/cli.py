@@ -61,7 +61,7 @@ def render(
     the next free number; a job gives ID.png and replaces a file of that name.
     """
     from sakuga.engine.jobs.jobfile import Job, read_jobs
-    from sakuga.engine.runtime.request import RANDOM_SEED, random_seed
+    from sakuga.engine.runtime.request import RANDOM_SEED, Request, random_seed
 
     _check_out(out)
     if jobs is not None:
@@ -74,9 +74,7 @@ def render(
             hint='Give a prompt: sakuga render BUNDLE "1girl, smile" --out DIR, or --jobs FILE.',
         )
     chosen = random_seed() if seed == RANDOM_SEED else seed
-    job = Job(
-        line=1,
-        id=_free_id(out, chosen),
+    request = Request(
         prompt=prompt,
         negative_prompt=negative,
         width=width,
@@ -88,12 +86,12 @@ def render(
         compat=compat,
         clip_skip=clip_skip,
     )
-    _render(bundle, [job], out, threads, as_json)
+    _render(bundle, [Job(_free_id(out, chosen), request)], out, threads, as_json)
 
 
 def _render(bundle: Path, jobs: list["Job"], out: Path, threads: int | None, as_json: bool) -> None:
     from sakuga.engine.engine import Engine
-    from sakuga.engine.jobs.run import CONTACT_SHEET, render_jobs
+    from sakuga.engine.jobs.run import SHEET_FILE, render_jobs
     from sakuga.engine.progress import render_progress
 
     with Engine.open(bundle, threads=threads) as engine, render_progress(len(jobs)) as report:
@@ -102,7 +100,7 @@ def _render(bundle: Path, jobs: list["Job"], out: Path, threads: int | None, as_
             line = json.dumps(asdict(done) | {"path": str(done.path)}) if as_json else done.path
             click.echo(line)
     if len(jobs) > 1:
-        click.echo(f"Contact sheet: {out / CONTACT_SHEET}", err=True)
+        click.echo(f"Contact sheet: {out / SHEET_FILE}", err=True)
 
 
 def _check_alone(context: click.Context) -> None:

@@ -8,6 +8,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from sakuga.engine.backend.onnxruntime import onnxruntime_library
+from sakuga.engine.errors import MissingDependencyError
 from sakuga.engine.platform import cache_folder
 from sakuga.engine.version import VERSION
 
@@ -55,10 +57,10 @@ def _driver() -> str:
 
 def _providers() -> str:
     try:
-        import onnxruntime
-    except ImportError as error:
-        return f"ONNX Runtime does not load: {error}"
-    return ", ".join(onnxruntime.get_available_providers())
+        library = onnxruntime_library()
+    except MissingDependencyError as error:
+        return f"{error.what} {error.note}"
+    return ", ".join(library.get_available_providers())
 
 
 def _cache() -> str:

@@ -15,7 +15,6 @@ from sakuga.engine.backend.cpu import CpuDevice
 from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.bundle import Bundle, open_bundle, read_manifest
 from sakuga.engine.errors import (
-    BundleDamagedError,
     BundleError,
     RenderError,
     SakugaError,
@@ -62,6 +61,7 @@ class Engine:
         }
         try:
             self._prompts = PromptEncoder(bundle, self._session)
+            _check_same(bundle)
         except SakugaError:
             self.close()
             raise
@@ -78,7 +78,9 @@ class Engine:
     def resolve(self, request: Request) -> Settings:
         """The request with every default filled in. Raises UsageError and SizeError."""
         prediction = self.bundle.manifest.prediction
-        return resolve(request, self.bundle.family, self._defaults, prediction)
+        settings = resolve(request, self.bundle.family, self._defaults, prediction)
+        self._prompts.check(settings)
+        return settings
 
     def render(self, request: Request) -> Picture:
         """Render one picture. Raises UsageError, SizeError and RenderError."""
@@ -104,17 +106,13 @@ class Engine:
     def decode(self, latent: Array) -> Array:
         """Decode a latent as the UNet leaves it, float32 [4, h, w], to [1, 3, 8h, 8w] in [-1, 1].
 
-        Raises RenderError where the decoder gives NaN or infinity.
+        Raises RenderError where the latent or what the decoder makes of it is not finite.
         """
+        self._check_finite(latent, "unet")
         scaled = (latent / self.bundle.family.vae.scaling_factor)[None].astype(np.float32)
         with self._device_mine():
             image = self._session("vae_decoder").run({"latent": scaled})["image"]
-        if not np.isfinite(image).all():
-            raise RenderError(
-                "The VAE decoded a picture with NaN or infinity in it.",
-                note=f"The decoder computes in {self._precision('vae_decoder')}.",
-                hint="Build the bundle with --precision fp32, or with another VAE.",
-            )
+        self._check_finite(image, "vae_decoder")
         return image
 
     def close(self) -> None:
@@ -144,7 +142,7 @@ class Engine:
     def _denoise(
         self, settings: list[Settings], on_step: OnStep | None
     ) -> Iterator[tuple[Slot, Array]]:
-        batcher = OneAtATime()
+        batcher = OneAtATime(self.bundle.manifest.networks["unet"].axes["rows"].maximum)
         loop: Loop | None = None
         for index, wanted in enumerate(settings):
             with self._device_mine():
@@ -194,26 +192,40 @@ class Engine:
                 clip_skip=settings.clip_skip,
                 rng="NV",
                 compat=settings.compat.name,
+                negative_zeroed=self._prompts.zeroes(settings),
                 version=VERSION,
             )
+        )
+
+    def _check_finite(self, output: Array, network: str) -> None:
+        if np.isfinite(output).all():
+            return
+        precision = self.bundle.manifest.networks[network].precision
+        raise RenderError(
+            f"The network {network} gave NaN or infinity.",
+            note=f"It computes in {precision}.",
+            hint="Build the bundle with --precision fp32."
+            if precision != "float32"
+            else "The checkpoint does not work with these settings; try others, or another file.",
         )
 
     def _session(self, name: str) -> Session:
         return self._sessions[name].result()
 
-    def _precision(self, network: str) -> str:
-        return self.bundle.manifest.networks[network].precision
-
 
 def _load(bundle: Bundle, network: str, threads: int | None) -> Session:
     session = OnnxSession(bundle.graph(network), threads)
-    if read_manifest(bundle.path) != bundle.manifest:
-        raise BundleDamagedError(
-            f"The bundle {bundle.path} was replaced while it was being opened.",
-            note="Its networks may come from two different builds.",
-            hint="Open it again.",
-        )
+    _check_same(bundle)
     return session
+
+
+def _check_same(bundle: Bundle) -> None:
+    if read_manifest(bundle.path) != bundle.manifest:
+        raise BundleError(
+            f"The bundle {bundle.path} was replaced while it was being opened.",
+            note="Its files may come from two different builds.",
+            hint="Run the command again.",
+        )
 
 
 def _check_objective(bundle: Bundle) -> None:

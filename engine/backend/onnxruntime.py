@@ -1,5 +1,6 @@
 """Sessions on ONNX Runtime, the embedded default."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,23 @@ _TYPES = {
 }
 
 
+def onnxruntime_library() -> Any:  # noqa: ANN401 (it carries no types)
+    """The library, with its reports to its maker off unless the user turned them on.
+
+    Importing it is enough to start them, so the switch comes first. Raises MissingDependencyError.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingDependencyError(
+            "ONNX Runtime is not installed, or does not load.",
+            note=f"{error}.",
+            hint="Install it: pip install onnxruntime",
+        ) from error
+    return onnxruntime
+
+
 class OnnxSession:
     """A network of a bundle on ONNX Runtime's CPU provider.
 
@@ -24,12 +42,7 @@ class OnnxSession:
     """
 
     def __init__(self, graph: Path, threads: int | None = None) -> None:
-        try:
-            import onnxruntime as ort
-        except ImportError as error:
-            raise MissingDependencyError(
-                "ONNX Runtime is not installed.", hint="Install it: pip install onnxruntime"
-            ) from error
+        ort = onnxruntime_library()
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.log_severity_level = 3

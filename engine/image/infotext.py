@@ -10,6 +10,7 @@ class Infotext:
 
     `sampler` and `schedule` are the names people know ("Euler a", "Karras"); `model_hash` the
     first ten hex digits of the checkpoint's SHA-256; `rng` names the noise source ("NV").
+    `negative_zeroed`: zeros stood for the negative prompt.
     """
 
     prompt: str
@@ -26,6 +27,7 @@ class Infotext:
     clip_skip: int | None = None
     rng: str
     compat: str = "a1111"
+    negative_zeroed: bool = False
     version: str
 
 
@@ -43,7 +45,9 @@ def write_infotext(info: Infotext) -> str:
 
 
 def _settings(info: Infotext) -> dict[str, str]:
-    clip_skip = info.clip_skip if info.clip_skip != 1 else None
+    usual = 1 if info.compat != "diffusers" else None  # what a missing key means
+    clip_skip = info.clip_skip if info.clip_skip != usual else None
+    zeroed = info.negative_zeroed and info.compat == "diffusers"  # elsewhere the text tells
     values = {
         "Steps": info.steps,
         "Sampler": info.sampler,
@@ -56,6 +60,7 @@ def _settings(info: Infotext) -> dict[str, str]:
         "Clip skip": clip_skip,
         "RNG": info.rng,
         "Compat": None if info.compat == "a1111" else info.compat,
+        "Negative zeroed": "True" if zeroed else None,
         "Version": f"sakuga {info.version}",
     }
     return {key: str(value) for key, value in values.items() if value is not None}

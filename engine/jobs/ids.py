@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+CONTACT_SHEET = "contact-sheet"
 MAX_BYTES = 200  # leaves room for an extension and a temporary name within 255
 
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u2028\u2029]')
@@ -23,6 +24,8 @@ def id_fault(text: str) -> str | None:
         return f"it holds {found.group()!r}"
     if text[0] == "." or text[-1] == "." or text != text.strip():
         return "it begins with a dot or a space, or ends with one"
+    if same_file_key(text) == CONTACT_SHEET:
+        return "the contact sheet has that name"
     if _DEVICES.fullmatch(text):
         return "Windows keeps that name for a device"
     return None

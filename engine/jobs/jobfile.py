@@ -12,6 +12,7 @@ from typing import Any
 
 from sakuga.engine.errors import UsageError
 from sakuga.engine.jobs.ids import id_fault, same_file_key
+from sakuga.engine.runtime.request import Request
 from sakuga.engine.sampling.compat import find_compat
 from sakuga.engine.sampling.samplers import sampler_name
 
@@ -19,25 +20,15 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 MIN_DIGITS = 5  # of a default id, so that a growing file keeps its ids
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Job:
-    """One picture to render. `line` is its line in the file, `id` a safe file name.
+    """One picture to render. `id`: a safe file name; `source`, `line`: where the job is written,
+    empty and 0 for one that no file holds."""
 
-    The other fields are those of a request; None means the bundle's own default.
-    """
-
-    line: int
     id: str
-    prompt: str
-    negative_prompt: str | None = None
-    width: int | None = None
-    height: int | None = None
-    steps: int | None = None
-    guidance: float | None = None
-    sampler: str | None = None
-    seed: int | None = None
-    compat: str = "a1111"
-    clip_skip: int | None = None
+    request: Request
+    source: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -124,22 +115,21 @@ def parse_jobs(text: str, source: str) -> list[Job]:
         raise UsageError(
             f"{source} holds no jobs.", hint='Write one JSON object a line: {"prompt": "1girl"}.'
         )
-    jobs = [
-        _job(line, f"{source}, line {number}", number, order)
-        for order, (number, line) in enumerate(lines, 1)
-    ]
-    _refuse_duplicates(jobs, source)
+    jobs = [_job(line, source, number, order) for order, (number, line) in enumerate(lines, 1)]
+    _refuse_duplicates(jobs)
     return jobs
 
 
-def _job(line: str, place: str, number: int, order: int) -> Job:
+def _job(line: str, source: str, number: int, order: int) -> Job:
+    place = f"{source}, line {number}"
     values = _object(line, place)
     for name, value in values.items():
         _check_field(name, value, place)
     if values.get("prompt") is None:
         raise UsageError(f"{place}: field 'prompt' is missing.", hint="Every job needs a prompt.")
     given = {name: value for name, value in values.items() if value is not None}
-    return Job(line=number, **{"id": f"{order:0{MIN_DIGITS}d}", **given})
+    name = given.pop("id", f"{order:0{MIN_DIGITS}d}")
+    return Job(id=name, request=Request(**given), source=source, line=number)
 
 
 def _object(line: str, place: str) -> dict[str, Any]:
@@ -220,13 +210,13 @@ def _shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _refuse_duplicates(jobs: list[Job], source: str) -> None:
+def _refuse_duplicates(jobs: list[Job]) -> None:
     seen: dict[str, Job] = {}
     for job in jobs:
         first = seen.setdefault(same_file_key(job.id), job)
         if first is not job:
             raise UsageError(
-                f"{source}: lines {first.line} and {job.line} have the same id {job.id!r}.",
+                f"{job.source}: lines {first.line} and {job.line} have the same id {job.id!r}.",
                 note=""
                 if first.id == job.id
                 else f"Line {first.line} has {first.id!r}: some file systems take both for one.",

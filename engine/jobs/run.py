@@ -7,13 +7,13 @@ from pathlib import Path
 from time import perf_counter
 
 from sakuga.engine.engine import Engine
-from sakuga.engine.errors import RenderError
+from sakuga.engine.errors import RenderError, UsageError
 from sakuga.engine.image.sheet import Thumbnail, contact_sheet, thumbnail
+from sakuga.engine.jobs.ids import CONTACT_SHEET
 from sakuga.engine.jobs.jobfile import Job
 from sakuga.engine.platform import write_file_atomic
-from sakuga.engine.runtime.request import Request
 
-CONTACT_SHEET = "contact-sheet.png"
+SHEET_FILE = f"{CONTACT_SHEET}.png"
 
 
 @dataclass(frozen=True)
@@ -28,22 +28,6 @@ class Rendered:
     seconds: float
 
 
-def request_of(job: Job) -> Request:
-    """The request a job describes."""
-    return Request(
-        prompt=job.prompt,
-        negative_prompt=job.negative_prompt,
-        width=job.width,
-        height=job.height,
-        steps=job.steps,
-        guidance=job.guidance,
-        sampler=job.sampler,
-        seed=job.seed,
-        compat=job.compat,
-        clip_skip=job.clip_skip,
-    )
-
-
 def render_jobs(
     engine: Engine,
     jobs: Sequence[Job],
@@ -55,7 +39,9 @@ def render_jobs(
     More than one job also gives `out/contact-sheet.png`. All jobs are checked before the first is
     rendered. Raises UsageError, SizeError, and RenderError where a file cannot be written.
     """
-    pictures = engine.render_many([request_of(job) for job in jobs], on_step)
+    for job in jobs:
+        _check(engine, job)
+    pictures = engine.render_many([job.request for job in jobs], on_step)
     with _writing(out):
         out.mkdir(parents=True, exist_ok=True)
     thumbnails: list[Thumbnail] = []
@@ -71,8 +57,21 @@ def render_jobs(
             job.id, path, picture.seed, picture.parameters, picture.notes, round(seconds, 3)
         )
     if len(thumbnails) > 1:
-        with _writing(out / CONTACT_SHEET):
-            write_file_atomic(out / CONTACT_SHEET, contact_sheet(thumbnails))
+        with _writing(out / SHEET_FILE):
+            write_file_atomic(out / SHEET_FILE, contact_sheet(thumbnails))
+
+
+def _check(engine: Engine, job: Job) -> None:
+    try:
+        engine.resolve(job.request)
+    except UsageError as error:
+        if job.line:
+            raise type(error)(
+                f"{job.source}, line {job.line} ({job.id}): {error.what}",
+                note=error.note,
+                hint=error.hint,
+            ) from error
+        raise
 
 
 @contextmanager

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from sakuga.engine.backend.base import ROWS_PER_SLOT
 from sakuga.engine.runtime.slot import RowSource, Slot
+from sakuga.profiles.networks import ROWS
+
+_Row = tuple[int, int, RowSource, Slot]  # chunks, place in the lane, what makes it, whose it is
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ class Batcher(Protocol):
 class OneAtATime:
     """The simplest policy: pictures in order of arrival, each alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_rows: int = ROWS.maximum) -> None:
+        self._max_rows = max_rows
         self._queue: deque[Slot] = deque()
 
     @property
@@ -74,7 +78,7 @@ class OneAtATime:
         slot = self._queue[0]
         started = () if slot.step else (slot,)
         slot.place = 0
-        return Batch(slot.latent, started, (slot,), calls_of((slot,)))
+        return Batch(slot.latent, started, (slot,), calls_of((slot,), self._max_rows))
 
     def done(self, batch: Batch) -> list[Slot]:
         """Advance, and let go of the picture after its last evaluation."""
@@ -83,25 +87,31 @@ class OneAtATime:
         return [self._queue.popleft()] if slot.finished else []
 
 
-def calls_of(slots: Sequence[Slot]) -> tuple[Call, ...]:
-    """The rows of all slots, grouped by number of chunks, in the order of their places."""
+def calls_of(slots: Sequence[Slot], max_rows: int = ROWS.maximum) -> tuple[Call, ...]:
+    """The rows of all slots, grouped by number of chunks, in the order of their places.
+
+    No call has more than `max_rows` rows.
+    """
     rows = [
         (source.chunks, ROWS_PER_SLOT * slot.place + index, source, slot)
         for slot in slots
         for index, source in enumerate(slot.sources)
     ]
-    calls = []
+    calls: list[Call] = []
     for chunks in sorted({chunk for chunk, *_ in rows}):
         group = [row for row in rows if row[0] == chunks]
-        calls.append(
-            Call(
-                chunks=chunks,
-                rows=tuple(place for _, place, _, _ in group),
-                sources=tuple(source for _, _, source, _ in group),
-                timesteps=tuple(
-                    float(slot.settings.table.timestep[slot.step]) for *_, slot in group
-                ),
-                slots=tuple(slot for *_, slot in group),
-            )
-        )
+        calls += [
+            _call(chunks, group[start : start + max_rows])
+            for start in range(0, len(group), max_rows)
+        ]
     return tuple(calls)
+
+
+def _call(chunks: int, rows: Sequence[_Row]) -> Call:
+    return Call(
+        chunks=chunks,
+        rows=tuple(place for _, place, _, _ in rows),
+        sources=tuple(source for _, _, source, _ in rows),
+        timesteps=tuple(float(slot.settings.table.timestep[slot.step]) for *_, slot in rows),
+        slots=tuple(slot for *_, slot in rows),
+    )

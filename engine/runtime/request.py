@@ -9,7 +9,7 @@ from sakuga.engine.errors import SizeError, UsageError
 from sakuga.engine.sampling.compat import Compat, find_compat, sampling_table
 from sakuga.engine.sampling.samplers import Prediction, SamplerTable, sampler_name
 from sakuga.engine.text.clip_skip import Layer, choose_layer
-from sakuga.profiles.buckets import Size
+from sakuga.profiles.buckets import Size, SizeRule
 from sakuga.profiles.families import Family
 
 RANDOM_SEED = -1  # as A1111 writes it
@@ -39,13 +39,19 @@ class Request:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a bundle uses where a request says nothing."""
+    """What a bundle uses where a request says nothing, and what it allows.
+
+    `sizes`: what its networks take, None for all the family's. `timestep_spacing`: the schedule
+    its checkpoint asks diffusers for.
+    """
 
     size: Size
     steps: int = 28
     guidance: float = 7.0
     sampler: str = "euler_a"
     clip_skip: int | None = None
+    sizes: SizeRule | None = None
+    timestep_spacing: str = "leading"
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,23 +90,25 @@ def resolve(
 ) -> Settings:
     """Fill in defaults and check everything that can be checked before a network runs.
 
-    Raises SizeError for a size the family does not render, UsageError for anything else.
+    Raises SizeError for a size the bundle does not render, UsageError for anything else.
     """
     compat = find_compat(request.compat)
     sampler = sampler_name(defaults.sampler if request.sampler is None else request.sampler)
     steps = defaults.steps if request.steps is None else request.steps
     tool = cast(Literal["a1111", "comfy", "diffusers"], compat.name)
     clip_skip = request.clip_skip
-    if clip_skip is None and tool != "diffusers":  # a preset's counts as A1111 counts
+    # A preset's counts as A1111 counts, and so does ComfyUI's for SD1.5.
+    if clip_skip is None and (tool == "a1111" or (tool == "comfy" and family.kind == "sd15")):
         clip_skip = defaults.clip_skip
     layers = min(encoder.layers for encoder in family.text_encoders)
     layer = choose_layer(family.kind, tool, clip_skip, layers)
     # diffusers skips layers for SDXL's positive prompt alone.
     both = family.kind == "sd15" or tool != "diffusers"
+    schedule = defaults.timestep_spacing if tool == "diffusers" else None
     return Settings(
         prompt=request.prompt,
         negative_prompt=request.negative_prompt,
-        size=_size(request, family, defaults),
+        size=_size(request, defaults.sizes or family.sizes, defaults.size),
         guidance=_guidance(defaults.guidance if request.guidance is None else request.guidance),
         sampler=sampler,
         seed=_seed(request.seed),
@@ -108,14 +116,14 @@ def resolve(
         clip_skip=clip_skip,
         layer=layer,
         negative_layer=layer if both else choose_layer(family.kind, tool, None, layers),
-        table=sampling_table(compat, sampler, steps, prediction),
+        table=sampling_table(compat, sampler, steps, prediction, schedule),
     )
 
 
-def _size(request: Request, family: Family, defaults: Defaults) -> Size:
-    width = defaults.size.width if request.width is None else request.width
-    height = defaults.size.height if request.height is None else request.height
-    size, rule = Size(width, height), family.sizes
+def _size(request: Request, rule: SizeRule, usual: Size) -> Size:
+    width = usual.width if request.width is None else request.width
+    height = usual.height if request.height is None else request.height
+    size = Size(width, height)
     if rule.allows(size):
         return size
     nearest = ", ".join(str(near) for near in rule.nearest(size))

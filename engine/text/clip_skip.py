@@ -26,11 +26,12 @@ class _Rule:
     offset: int  # diffusers counts the layers to skip, the others the layer to take
 
 
+# Source: Forge; ComfyUI's "CLIP Set Last Layer" takes SDXL's last layer too, without its norm.
 _WEB_UI_SDXL = _Rule("hidden", default=2, shallowest=2, offset=0)
 _WEB_UI_SD15 = _Rule("hidden_normed", default=1, shallowest=1, offset=0)
 _RULES: dict[tuple[Kind, Compat], _Rule] = {
     ("sdxl", "a1111"): _WEB_UI_SDXL,
-    ("sdxl", "comfy"): _WEB_UI_SDXL,
+    ("sdxl", "comfy"): _Rule("hidden", default=2, shallowest=1, offset=0),
     ("sdxl", "diffusers"): _Rule("hidden", default=2, shallowest=2, offset=2),
     ("sd15", "a1111"): _WEB_UI_SD15,
     ("sd15", "comfy"): _WEB_UI_SD15,
@@ -41,11 +42,12 @@ _RULES: dict[tuple[Kind, Compat], _Rule] = {
 def choose_layer(kind: Kind, compat: Compat, clip_skip: int | None, layers: int) -> Layer:
     """The layer that a user's clip skip means to a tool.
 
-    SDXL takes the penultimate layer without the final norm and deeper ones on request (Forge's
-    rule: 1 and 2 are the same); SD1.5 takes the last one through the final norm. diffusers'
-    number counts layers left out, so its 1 is another tool's 2 (SD1.5) or 3 (SDXL). `layers`:
-    how many the shallowest encoder of the family has. diffusers skips layers for the positive
-    prompt only: pass None with SDXL's negative prompt there.
+    SDXL takes the penultimate layer without the final norm, and another one on request: under
+    a1111 by Forge's rule (1 and 2 are the same), under comfy down from the last layer, which also
+    stays without its norm. SD1.5 takes the last one through the final norm. diffusers' number
+    counts layers left out, so its 1 is another tool's 2 (SD1.5) or 3 (SDXL). `layers`: how many
+    the shallowest encoder of the family has. diffusers skips layers for the positive prompt only:
+    pass None with SDXL's negative prompt there.
 
     Raises UsageError where the encoder has no such layer.
     """

@@ -11,13 +11,11 @@ from sakuga.engine.text.chunks import LongPrompt, end_index, frame, split
 from sakuga.engine.text.clip_skip import Layer
 from sakuga.engine.text.tokenizer import Tokenizer
 from sakuga.profiles.buckets import Size
-from sakuga.profiles.families import CHUNK, TextEncoder
-from sakuga.profiles.networks import CONTEXT, ROWS
+from sakuga.profiles.families import TextEncoder
+from sakuga.profiles.networks import ROWS
 
 Tensors = Mapping[str, NDArray[np.generic]]
 RunNetwork = Callable[[Tensors], Tensors]
-
-MAX_CHUNKS = CONTEXT.maximum // CHUNK
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +57,7 @@ def encode_prompts(
 
     A chunk is encoded on its own. Chunks are joined along the sequence, encoders (SDXL: L, G)
     along the features; pooled is chunk 0's of the last encoder.
-    Raises UsageError for a prompt of more chunks than a UNet takes, or one that is no text.
+    How long a prompt may be is for `check_prompt` to say.
     """
     encoded = [_encode(prompts, encoder, rule, layer) for encoder in encoders]
     return [_join(parts) for parts in zip(*encoded, strict=True)]
@@ -92,8 +90,6 @@ def _encode(
     prompts: Sequence[str], encoder: ClipEncoder, rule: LongPrompt, layer: Layer
 ) -> list[Conditioning]:
     cuts = [split([encoder.tokenizer.encode(prompt)], rule) for prompt in prompts]
-    for cut in cuts:
-        _check_length(sum(map(len, cut.pieces)), len(cut.pieces))
     pad = encoder.config.pad
     rows = [frame(piece, pad, rule) for cut in cuts for piece in cut.pieces]
     states, pooled = _run(encoder, rows, layer)
@@ -132,10 +128,13 @@ def _join(parts: Sequence[Conditioning]) -> Conditioning:
     return Conditioning(states, parts[-1].pooled, max(part.tokens_cut for part in parts))
 
 
-def _check_length(tokens: int, chunks: int) -> None:
-    if chunks > MAX_CHUNKS:
+def check_prompt(prompt: str, tokenizer: Tokenizer, rule: LongPrompt, max_chunks: int) -> None:
+    """Raises UsageError for a prompt that is no text or has more chunks than a UNet takes."""
+    cut = split([tokenizer.encode(prompt)], rule)
+    if len(cut.pieces) > max_chunks:
         raise UsageError(
             "The prompt is too long.",
-            note=f"{tokens} tokens make {chunks} chunks of 75; at most {MAX_CHUNKS} are read.",
+            note=f"{sum(map(len, cut.pieces))} tokens make {len(cut.pieces)} chunks of 75; "
+            f"at most {max_chunks} are read.",
             hint="Shorten the prompt, or use compat diffusers, which reads the first 75 tokens.",
         )

@@ -1,6 +1,7 @@
 """The command line: `sakuga VERB …`, also `python -m sakuga`."""
 
 import importlib
+import os
 import signal
 import sys
 from typing import Any
@@ -18,6 +19,7 @@ VERBS = {
     "presets": "sakuga.engine.cli",
     "doctor": "sakuga.engine.cli",
 }
+FAILED = 1
 INTERRUPTED = 1
 
 
@@ -57,6 +59,15 @@ def main(arguments: list[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    except BrokenPipeError:  # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
+    except OSError as error:
+        if "--debug" in given:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        click.echo(f"Error: The system refused: {error.strerror or error}{where}.", err=True)
+        sys.exit(FAILED)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped. Whatever was finished before is whole.", err=True)
         sys.exit(INTERRUPTED)

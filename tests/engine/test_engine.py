@@ -86,6 +86,7 @@ def denoised(
     guided = replace(settings, guidance=7.0)  # to have both prompts, whatever their weights
     sources = [RowSource(c, w) for c, w in zip(prompts.encode(guided), weights, strict=True) if c]
     shape = (4, *size.latent())
+    assert request.seed is not None
     x = normals(request.seed, 0, int(np.prod(shape))).reshape(shape) * table.init_scale
     for step in range(table.evaluations):
         eps = np.zeros(shape)

@@ -37,7 +37,7 @@ def sd15(sd15_folder: Path) -> Reference:
 
 
 def asked(job: str, sampler: str = "euler_a", **changes: object) -> Request:
-    chosen = JOBS[job]
+    chosen = JOBS[job].request
     fields: dict[str, object] = {
         "prompt": chosen.prompt,
         "negative_prompt": chosen.negative_prompt,

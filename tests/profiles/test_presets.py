@@ -75,9 +75,7 @@ def test_licences_are_stated() -> None:
 
 def test_clip_skip_of_aidxl_is_the_usual_layer() -> None:
     assert load_preset("aidxl").clip_skip == 1
-    for compat in ("a1111", "comfy"):
-        assert compat in COMPATS
-        assert choose_layer("sdxl", compat, 1, 12) == choose_layer("sdxl", compat, None, 12)
+    assert choose_layer("sdxl", "a1111", 1, 12) == choose_layer("sdxl", "a1111", None, 12)
 
 
 @pytest.mark.parametrize("preset", all_presets().values(), ids=lambda preset: preset.name)

@@ -3,6 +3,7 @@
 import json
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from sakuga.engine.errors import UsageError
 from sakuga.engine.jobs.jobfile import FIELDS, Job, parse_jobs, read_jobs
+from sakuga.engine.runtime.request import Request
 from sakuga.engine.text.tokenizer import clip_tokenizer
 from sakuga.profiles.buckets import QUARTER_BUCKETS, Size
 
@@ -22,7 +24,7 @@ def error_of(*lines: str) -> UsageError:
 
 
 def test_all_fields() -> None:
-    fields = {
+    fields: dict[str, Any] = {
         "prompt": "1girl, \u2028 緑",
         "negative_prompt": "",
         "width": 832,
@@ -37,18 +39,17 @@ def test_all_fields() -> None:
     }
     assert set(fields) == set(FIELDS)
     (job,) = parse_jobs(json.dumps(fields, ensure_ascii=False), "jobs.jsonl")
-    assert {name: getattr(job, name) for name in fields} == fields
-    assert job.line == 1
+    assert job == Job(fields.pop("id"), Request(**fields), "jobs.jsonl", 1)
 
 
 def test_only_a_prompt_is_needed() -> None:
     (job,) = parse_jobs('{"prompt": "", "negative_prompt": null}', "jobs.jsonl")
-    assert job == Job(line=1, id="00001", prompt="")
+    assert job == Job("00001", Request(""), "jobs.jsonl", 1)
 
 
 def test_blank_lines_and_line_ends() -> None:
     jobs = parse_jobs('\n{"prompt": "a"}\r\n  \r\n\n{"prompt": "b"}', "jobs.jsonl")
-    assert [(job.line, job.id, job.prompt) for job in jobs] == [
+    assert [(job.line, job.id, job.request.prompt) for job in jobs] == [
         (2, "00001", "a"),
         (5, "00002", "b"),
     ]
@@ -120,7 +121,7 @@ def test_files(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         read_jobs(tmp_path)
     path.write_bytes('\ufeff{"prompt": "緑"}'.encode())
-    assert read_jobs(path)[0].prompt == "緑"
+    assert read_jobs(path)[0].request.prompt == "緑"
     path.write_bytes(b'{"prompt": "a"}\n{"prompt": "\xe9"}')
     with pytest.raises(UsageError, match="line 2: not UTF-8"):
         read_jobs(path)
@@ -140,17 +141,17 @@ def demo_jobs() -> list[Job]:
 
 
 def test_demo_jobs_cover_the_nine_quarter_sizes() -> None:
-    sizes = {Size(job.width or 0, job.height or 0) for job in demo_jobs()}
+    sizes = {Size(job.request.width or 0, job.request.height or 0) for job in demo_jobs()}
     assert sizes == set(QUARTER_BUCKETS)
 
 
 def test_demo_jobs_stand_on_their_own() -> None:
     jobs = demo_jobs()
     assert 9 <= len(jobs) <= 12
-    assert len({job.seed for job in jobs}) == len(jobs)
-    assert {job.steps for job in jobs} == {25, 28}
+    assert len({job.request.seed for job in jobs}) == len(jobs)
+    assert {job.request.steps for job in jobs} == {25, 28}
     tokenizer = clip_tokenizer()
     for job in jobs:
         assert not job.id.isdigit()
-        assert job.guidance is not None and 4 <= job.guidance <= 9
-        assert len(tokenizer.encode(job.prompt)) <= 75
+        assert job.request.guidance is not None and 4 <= job.request.guidance <= 9
+        assert len(tokenizer.encode(job.request.prompt)) <= 75

@@ -75,14 +75,17 @@ def test_another_layer_or_rule_is_another_prompt(sdxl: Sdxl) -> None:
     assert not same(usual, deeper)
 
 
-def test_old_prompts_are_forgotten(sdxl: Sdxl) -> None:
+def test_old_prompts_are_forgotten(sdxl: Sdxl, monkeypatch: pytest.MonkeyPatch) -> None:
     prompts, sessions, bundle = sdxl
-    for number in range(257):
+    one_bytes = prompts.encode(settings_of(bundle, "girl 0", guidance=1.0))[0].states.nbytes
+    monkeypatch.setattr("sakuga.engine.runtime.prompts._REMEMBERED_BYTES", 5 * one_bytes)
+    for number in range(1, 6):
         prompts.encode(settings_of(bundle, f"girl {number}", guidance=1.0))
-    prompts.encode(settings_of(bundle, "girl 256", guidance=1.0))
-    assert sessions.runs["text_encoder"] == 257
+    assert sessions.runs["text_encoder"] == 6
+    prompts.encode(settings_of(bundle, "girl 1", guidance=1.0))
+    assert sessions.runs["text_encoder"] == 6
     prompts.encode(settings_of(bundle, "girl 0", guidance=1.0))
-    assert sessions.runs["text_encoder"] == 258
+    assert sessions.runs["text_encoder"] == 7
 
 
 def test_without_guidance_the_negative_prompt_is_not_encoded(sdxl: Sdxl) -> None:

@@ -4,17 +4,21 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.errors import SizeError, UsageError
+from sakuga.engine.manifest import AxisEntry
 from sakuga.engine.runtime.defaults import bundle_defaults
 from sakuga.engine.runtime.request import Defaults, Request, Settings, resolve
+from sakuga.engine.sampling.schedules import make_schedule, stable_diffusion_schedule
 from sakuga.engine.text.clip_skip import Layer
-from sakuga.profiles.buckets import Size
+from sakuga.profiles.buckets import Size, SizeRule
 from sakuga.profiles.families import FAMILIES, SD15_TINY, SDXL, SDXL_TINY, Family
+from sakuga.profiles.networks import networks
 from sakuga.profiles.presets import all_presets
 
 DEFAULTS = Defaults(size=Size(320, 224), steps=12, guidance=5.5, sampler="Euler", clip_skip=None)
@@ -55,7 +59,16 @@ def test_one_side_may_be_given_alone() -> None:
 @pytest.mark.parametrize("preset", all_presets().values(), ids=all_presets())
 def test_presets_give_their_settings(preset: Any, sdxl_bundle: Bundle) -> None:  # noqa: ANN401
     family = FAMILIES[preset.family]
-    manifest = replace(sdxl_bundle.manifest, preset=preset.name, family=family.name)
+    entry = replace(
+        sdxl_bundle.manifest.networks["unet"],
+        axes={
+            axis.name: AxisEntry(axis.minimum, axis.maximum, axis.step)
+            for axis in networks(family)["unet"].axes
+        },
+    )
+    manifest = replace(
+        sdxl_bundle.manifest, preset=preset.name, family=family.name, networks={"unet": entry}
+    )
     defaults = bundle_defaults(replace(sdxl_bundle, manifest=manifest, family=family))
     assert defaults.sampler == preset.sampler
     settings = resolve(Request("", sampler="Euler a"), family, defaults, "epsilon")
@@ -65,9 +78,41 @@ def test_presets_give_their_settings(preset: Any, sdxl_bundle: Bundle) -> None: 
     assert settings.clip_skip == preset.clip_skip
 
 
+def test_sizes_are_those_of_the_bundle(sdxl_bundle: Bundle) -> None:
+    unet = sdxl_bundle.manifest.networks["unet"]
+    narrow = replace(unet, axes={**unet.axes, "latent_height": AxisEntry(32, 40, 8)})
+    manifest = replace(sdxl_bundle.manifest, networks={"unet": narrow})
+    defaults = bundle_defaults(replace(sdxl_bundle, manifest=manifest))
+    assert defaults.sizes == SizeRule(256, 320, 64)
+    with pytest.raises(SizeError, match=r"256x160 pixels(.|\n)*from 256 to 320(.|\n)*256x256"):
+        resolve(Request("", width=256, height=160), SDXL_TINY, defaults, "epsilon")
+
+
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+def test_diffusers_spaces_timesteps_as_the_checkpoint_says(spacing: str) -> None:
+    defaults = replace(DEFAULTS, timestep_spacing=spacing)
+    tables = {
+        compat: resolve(Request("", compat=compat), SDXL_TINY, defaults, "epsilon").table
+        for compat in ("diffusers", "a1111")
+    }
+    wanted = make_schedule(spacing, stable_diffusion_schedule(), DEFAULTS.steps).timesteps
+    np.testing.assert_array_equal(tables["diffusers"].timestep, wanted)
+    normal = make_schedule("normal", stable_diffusion_schedule(), DEFAULTS.steps).timesteps
+    np.testing.assert_array_equal(tables["a1111"].timestep, normal)
+
+
+def test_a_presets_clip_skip_counts_as_a1111_does() -> None:
+    defaults = replace(DEFAULTS, clip_skip=1)
+    for compat in ("a1111", "comfy", "diffusers"):
+        settings = resolve(Request("", compat=compat), SDXL_TINY, defaults, "epsilon")
+        assert settings.layer == Layer(2, "hidden")
+    own = resolve(Request("", compat="comfy", clip_skip=1), SDXL_TINY, defaults, "epsilon")
+    assert own.layer == Layer(1, "hidden")
+
+
 def test_without_a_preset_the_first_bucket_is_usual(sdxl_bundle: Bundle) -> None:
     defaults = bundle_defaults(sdxl_bundle)
-    assert defaults == Defaults(size=SDXL_TINY.buckets[0])
+    assert defaults == Defaults(size=SDXL_TINY.buckets[0], sizes=SDXL_TINY.sizes)
     unknown = replace(sdxl_bundle, manifest=replace(sdxl_bundle.manifest, preset="forgotten"))
     assert bundle_defaults(unknown) == defaults
 

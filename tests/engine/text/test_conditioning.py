@@ -20,6 +20,7 @@ from sakuga.engine.text import vocabulary
 from sakuga.engine.text.chunks import LongPrompt
 from sakuga.engine.text.clip_skip import choose_layer
 from sakuga.engine.text.conditioning import (
+    check_prompt,
     ClipEncoder,
     Conditioning,
     RunNetwork,
@@ -234,9 +235,12 @@ def test_more_rows_than_a_call_takes(sd15: Oracle) -> None:
 
 
 @pytest.mark.parametrize("rule", ["a1111", "comfy"])
-def test_too_many_chunks(sd15: Oracle, rule: LongPrompt) -> None:
+def test_too_many_chunks(rule: LongPrompt) -> None:
+    tokenizer = clip_tokenizer()
+    check_prompt("cat " * 225, tokenizer, rule, 3)
     with pytest.raises(UsageError, match="4 chunks of 75; at most 3"):
-        web_ui(sd15, ["cat " * 226], rule)
+        check_prompt("cat " * 226, tokenizer, rule, 3)
+    check_prompt("cat " * 226, tokenizer, "diffusers", 1)
 
 
 def test_zeroed_keeps_shapes(sdxl: Oracle) -> None:
