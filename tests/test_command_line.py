@@ -351,6 +351,12 @@ def test_wrong_jobs_render_nothing(run: Run, sdxl_bundle: Bundle, tmp_path: Path
     done = run("render", sdxl_bundle.path, "--jobs", jobs, "--out", tmp_path / "out")
     parts(done)
     assert done.code == 2 and not (tmp_path / "out").exists()
+    assert f"{jobs}, line 2 (00002): " in done.err
+    jobs.write_text('{"prompt": "fine", "steps": 1}\n{"prompt": "' + "cat " * 300 + '"}\n')
+    done = run("render", sdxl_bundle.path, "--jobs", jobs, "--out", tmp_path / "out")
+    parts(done)
+    assert done.code == 2 and not (tmp_path / "out").exists()
+    assert "line 2" in done.err and "too long" in done.err
     done = run("render", sdxl_bundle.path, "--jobs", tmp_path / "none", "--out", tmp_path / "out")
     parts(done)
     assert done.code == 2

@@ -93,3 +93,13 @@ def test_settings_come_back(prompt: str, guidance: float, seed: int) -> None:
     assert float(settings["CFG scale"]) == guidance
     assert int(settings["Seed"]) == seed
     assert settings["Size"] == "832x1216"
+
+
+def test_what_only_diffusers_tells_apart_is_written() -> None:
+    """There clip skip 1 is not the default, and an absent negative prompt is not an empty one."""
+    diffusers = replace(ASUKA, compat="diffusers", clip_skip=1, negative_zeroed=True)
+    text = write_infotext(diffusers)
+    assert "Clip skip: 1, " in text and "Negative zeroed: True, " in text
+    usual = replace(diffusers, clip_skip=None, negative_zeroed=False)
+    assert "Clip skip" not in write_infotext(usual) and "zeroed" not in write_infotext(usual)
+    assert "zeroed" not in write_infotext(replace(ASUKA, negative_zeroed=True))

@@ -73,6 +73,7 @@ def test_blank_lines_and_line_ends() -> None:
         ('{"prompt": "a", "seed": 18446744073709551616}', "field 'seed'", "It is 184467"),
         ('{"prompt": "a", "sampler": "Eulr a"}', "field 'sampler'", "Did you mean 'Euler a'?"),
         ('{"prompt": "a", "compat": "webui"}', "field 'compat'", "a1111, comfy, diffusers"),
+        ('{"prompt": "a", "id": "Contact-Sheet"}', "field 'id'", "the contact sheet has that"),
         ('{"prompt": "a", "id": "../x"}', "field 'id' must be usable as a file", "holds '/'"),
         ('{"prompt": "a", "id": 7}', "field 'id' must be valid Unicode text", "It is 7."),
         ('{"prompt": ["a"]}', "field 'prompt' must be valid Unicode text", 'It is ["a"].'),
