@@ -61,13 +61,13 @@ def unchanged(name: str, values: Array) -> Array:
 def assemble(assembly: Assembly, progress: Progress, adapt: Adapt = unchanged) -> Manifest:
     """Write every file but the manifest, and return what the manifest says.
 
-    `adapt` sees each tensor of the networks once, as `component/name`, and may change it.
+    `adapt` sees each tensor once, as `component/name`, and may change its values.
     """
     files: dict[str, FileEntry] = {}
     (assembly.folder / "text").mkdir(parents=True)
     write_tokenizer(assembly.folder / TOKENIZER)
     for name, precision in assembly.encoders.items():
-        _write_embedding(assembly, name, precision)
+        _write_embedding(assembly, name, precision, adapt)
     for file in (TOKENIZER, *_embeddings(assembly).values()):
         path = assembly.folder / file
         files[file] = FileEntry(path.stat().st_size, file_sha256(path))
@@ -76,9 +76,11 @@ def assemble(assembly: Assembly, progress: Progress, adapt: Adapt = unchanged) -
     return _manifest(assembly, files)
 
 
-def _write_embedding(assembly: Assembly, encoder: str, precision: Precision) -> None:
-    values = assembly.checkpoint.components[encoder].read(TOKEN_EMBEDDING)
-    table = cast(f"{encoder}/{TOKEN_EMBEDDING}", values, NUMPY_TYPES[precision])
+def _write_embedding(assembly: Assembly, encoder: str, precision: Precision, adapt: Adapt) -> None:
+    name, tensors = f"{encoder}/{TOKEN_EMBEDDING}", assembly.checkpoint.components[encoder]
+    values = adapt(name, tensors.read(TOKEN_EMBEDDING))
+    assert values.shape == tensors.shape(TOKEN_EMBEDDING), (name, values.shape)
+    table = np.ascontiguousarray(cast(name, values, NUMPY_TYPES[precision]))
     # numpy.save would do, but its error on a full disk says neither "full" nor where.
     with (assembly.folder / _embeddings(assembly)[encoder]).open("xb") as file:
         npy.write_array_header_1_0(file, npy.header_data_from_array_1_0(table))

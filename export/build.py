@@ -18,7 +18,8 @@ from sakuga.engine.digests import DigestMemory
 from sakuga.engine.errors import BuildError, CheckpointError, MissingDependencyError, SakugaError
 from sakuga.engine.manifest import MANIFEST, Manifest
 from sakuga.engine.platform import exclusive, fsync_file, fsync_folder, replace_folder
-from sakuga.export.assemble import Assembly, Progress, assemble
+from sakuga.export.assemble import Assembly, Progress, assemble, unchanged
+from sakuga.export.bind import Adapt
 from sakuga.export.checkpoint.layouts import Checkpoint, open_checkpoint
 from sakuga.export.demo import write_demo
 from sakuga.export.network_plan import network_plans
@@ -41,15 +42,22 @@ def build(
     out: str | Path,
     options: BuildOptions | None = None,
     progress: Progress | None = None,
+    *,
+    adapt: Adapt = unchanged,
 ) -> Bundle:
     """Build a bundle at `out` from a .safetensors file, a diffusers folder, or the word `demo`.
 
-    Replaces a bundle that is there. Raises CheckpointError and its kinds for what is wrong with
-    the model or not supported yet, UsageError where `out` is something else than a bundle, holds
-    files no build wrote or lies inside a bundle, BusyError while another process writes it,
-    BuildError where the disk is too small or fails.
+    Replaces a bundle that is there. `adapt` is the one place where tensors may be changed on their
+    way: it is given each as `component/name` with its values as the checkpoint has them, and
+    returns values of the same shape (with `verify` a second time, for the reference).
+
+    Raises CheckpointError and its kinds for what is wrong with the model or not supported yet,
+    UsageError where `out` is something else than a bundle, holds files no build wrote or lies
+    inside a bundle, BusyError while another process writes it, BuildError where the disk is too
+    small or fails, or a network does not pass `verify`.
     """
     options = options or BuildOptions()
+    work = _Work(options, progress or _silent, adapt)
     if options.verify:
         _check_reference()
     target = Path(out).resolve()
@@ -57,35 +65,40 @@ def build(
         check_place(target)
         if str(model) == DEMO:
             with _workshop(target) as folder, _model(write_demo(folder)) as checkpoint:
-                _replace(checkpoint, folder / "bundle", target, options, progress or _silent)
+                _replace(checkpoint, folder / "bundle", target, work)
         else:
             # The model comes first: what is wrong with it leaves no trace at all.
             with _model(Path(model)) as checkpoint, _workshop(target) as folder:
-                _replace(checkpoint, folder / "bundle", target, options, progress or _silent)
+                _replace(checkpoint, folder / "bundle", target, work)
     return open_bundle(target)
 
 
-def _replace(
-    checkpoint: Checkpoint, folder: Path, target: Path, options: BuildOptions, progress: Progress
-) -> None:
+@dataclass(frozen=True, eq=False)
+class _Work:
+    options: BuildOptions
+    progress: Progress
+    adapt: Adapt
+
+
+def _replace(checkpoint: Checkpoint, folder: Path, target: Path, work: _Work) -> None:
     check_contents(target)
-    manifest = _write(checkpoint, folder, options, progress)
+    manifest = _write(checkpoint, folder, work)
     check_contents(target)  # a build takes minutes, and pictures may be rendered meanwhile
     replace_folder(folder, target)
     _remember(target, manifest)
 
 
-def _write(
-    checkpoint: Checkpoint, folder: Path, options: BuildOptions, progress: Progress
-) -> Manifest:
+def _write(checkpoint: Checkpoint, folder: Path, work: _Work) -> Manifest:
+    options = work.options
     plans = network_plans(checkpoint.family, options.backend, options.precision)
     assembly = Assembly(checkpoint, plans, folder)
     _check_disk(assembly.size_bytes, folder.parent)
-    manifest = assemble(assembly, progress)
+    manifest = assemble(assembly, work.progress, work.adapt)
     if options.verify:
-        from sakuga.export.verify import verify
+        from sakuga.export.verify import Weights, verify
 
-        manifest = replace(manifest, verification=verify(checkpoint, folder, manifest, progress))
+        weights = Weights(checkpoint, work.adapt)
+        manifest = replace(manifest, verification=verify(weights, folder, manifest, work.progress))
     (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     for file in (*manifest.files, MANIFEST):
         fsync_file(folder / file)

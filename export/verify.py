@@ -1,10 +1,14 @@
 """`sakuga build --verify`: every network of a bundle against diffusers in float32.
 
 Needs the `verify` extra. The reference is the library's own forward pass, not the modules the
-graphs were traced from, with the checkpoint's weights read a second time.
+graphs were traced from, with the checkpoint's weights read a second time. They are read through
+the same name tables, so this proves the graphs and their binding, not the tables; those are tested
+against the converters of diffusers.
 """
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +16,11 @@ import torch
 
 from sakuga.engine.backend.base import Array
 from sakuga.engine.backend.onnxruntime import OnnxSession
+from sakuga.engine.errors import BuildError
 from sakuga.engine.manifest import Manifest
 from sakuga.engine.text.vocabulary import BEGIN, END
 from sakuga.export.assemble import TOKEN_EMBEDDING, Progress
-from sakuga.export.checkpoint.component import Component
+from sakuga.export.bind import Adapt
 from sakuga.export.checkpoint.layouts import Checkpoint
 from sakuga.export.reference import TextModule, unet_module, vae_module
 from sakuga.profiles.buckets import Size
@@ -25,32 +30,58 @@ from sakuga.profiles.networks import TIME_IDS
 ROWS = 2
 CHUNKS = 2
 SEED = 0
+# Largest relative error of a network that computes in each type.
+BARS: Mapping[str, float] = {"float32": 1e-4, "float16": 2e-2}
 
 Inputs = dict[str, Array]
 Case = tuple[Inputs, dict[str, Array]]  # what goes into a network, what should come out
 
 
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """The weights of a checkpoint as the build was given them: read, and adapted."""
+
+    checkpoint: Checkpoint
+    adapt: Adapt
+
+    @property
+    def family(self) -> Family:
+        """The checkpoint's family."""
+        return self.checkpoint.family
+
+    def read(self, component: str, name: str) -> Array:
+        """One tensor in float32."""
+        values = self.checkpoint.components[component].read(name)
+        return self.adapt(f"{component}/{name}", values).astype(np.float32)
+
+
 def verify(
-    checkpoint: Checkpoint, folder: Path, manifest: Manifest, progress: Progress
+    weights: Weights, folder: Path, manifest: Manifest, progress: Progress
 ) -> dict[str, float]:
     """Largest relative error of each network, max|a − b| / max|b| over all outputs and sizes.
 
-    Small families are compared at every bucket, full-size ones at their smallest square.
+    Small families are compared at every bucket, full-size ones at their smallest square. Raises
+    BuildError for a network above the bar of its type.
     """
     errors: dict[str, float] = {}
     total = len(manifest.networks)
     for name, entry in manifest.networks.items():
         session = OnnxSession(folder / entry.graph)
-        cases = _CASES[name](checkpoint)
-        errors[name] = max(_error(session, case) for case in cases)
+        errors[name] = max(_error(session, case) for case in _CASES[name](weights))
+        _judge(name, errors[name], entry.precision)
         progress("verify", len(errors), total)
     return errors
 
 
 def relative_error(got: Array, wanted: Array) -> float:
-    """max|a − b| / max|b|, in float64."""
+    """max|a − b| / max|b|, in float64; infinite where either holds NaN or infinity."""
+    if not (np.isfinite(got).all() and np.isfinite(wanted).all()):
+        return math.inf
     wanted = wanted.astype(np.float64)
-    return float(np.abs(got - wanted).max() / np.abs(wanted).max())
+    difference, scale = float(np.abs(got - wanted).max()), float(np.abs(wanted).max())
+    if scale == 0:
+        return 0.0 if difference == 0 else math.inf
+    return difference / scale
 
 
 def sizes_to_verify(family: Family) -> tuple[Size, ...]:
@@ -60,28 +91,28 @@ def sizes_to_verify(family: Family) -> tuple[Size, ...]:
     return (Size(family.sizes.minimum, family.sizes.minimum),)
 
 
-def load_weights(module: torch.nn.Module, component: Component, rename: str = "") -> None:
-    """Put a component's tensors into a module in float32; `rename` is a prefix the file adds."""
-    wanted = module.state_dict()
-    for name, target in wanted.items():
+def load_weights(
+    module: torch.nn.Module, weights: Weights, component: str, prefix: str = ""
+) -> None:
+    """Put a component's tensors into a module in float32; `prefix` is one the checkpoint adds."""
+    for name, target in module.state_dict().items():
         if not name.endswith("position_ids"):
-            target.copy_(torch.from_numpy(component.read(rename + name).astype(np.float32)))
+            target.copy_(torch.from_numpy(weights.read(component, prefix + name)))
 
 
-def text_cases(checkpoint: Checkpoint, config: TextEncoder) -> Iterator[Case]:
+def text_cases(weights: Weights, config: TextEncoder) -> Iterator[Case]:
     """Every clip skip of a text encoder, on random tokens."""
     module = TextModule(config)
-    component = checkpoint.components[config.name]
-    load_weights(module.text_model, component, "text_model.")
+    load_weights(module.text_model, weights, config.name, "text_model.")
     if module.text_projection is not None:
-        load_weights(module.text_projection, component, "text_projection.")
+        load_weights(module.text_projection, weights, config.name, "text_projection.")
     random = np.random.default_rng(SEED)
     ids = random.integers(0, BEGIN, (ROWS, CHUNK))
     ends = random.integers(2, CHUNK, ROWS)
     ids[:, 0] = BEGIN
     for row, end in enumerate(ends):
         ids[row, end:] = END
-    table = component.read(TOKEN_EMBEDDING).astype(np.float32)
+    table = weights.read(config.name, TOKEN_EMBEDDING)
     with torch.inference_mode():
         out = module.text_model(input_ids=torch.from_numpy(ids), output_hidden_states=True)
         for skip in range(1, config.layers + 1):
@@ -100,11 +131,11 @@ def text_cases(checkpoint: Checkpoint, config: TextEncoder) -> Iterator[Case]:
             yield inputs, wanted
 
 
-def unet_cases(checkpoint: Checkpoint) -> Iterator[Case]:
+def unet_cases(weights: Weights) -> Iterator[Case]:
     """The UNet at the sizes to verify, each row at its own timestep."""
-    family = checkpoint.family
+    family = weights.family
     module = unet_module(family)
-    load_weights(module, checkpoint.components["unet"])
+    load_weights(module, weights, "unet")
     for size in sizes_to_verify(family):
         inputs = _unet_inputs(family, size)
         tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
@@ -119,22 +150,22 @@ def unet_cases(checkpoint: Checkpoint) -> Iterator[Case]:
         yield inputs, {"noise_pred": wanted.numpy()}
 
 
-def decoder_cases(checkpoint: Checkpoint) -> Iterator[Case]:
+def decoder_cases(weights: Weights) -> Iterator[Case]:
     """The VAE decoder at the sizes to verify."""
-    module = vae_module(checkpoint.family)
-    load_weights(module, checkpoint.components["vae"])
-    for size in sizes_to_verify(checkpoint.family):
+    module = vae_module(weights.family)
+    load_weights(module, weights, "vae")
+    for size in sizes_to_verify(weights.family):
         latent = _normal((1, LATENT_CHANNELS, *size.latent()))
         with torch.inference_mode():
             image = module.decode(torch.from_numpy(latent)).sample
         yield {"latent": latent}, {"image": image.numpy()}
 
 
-def encoder_cases(checkpoint: Checkpoint) -> Iterator[Case]:
+def encoder_cases(weights: Weights) -> Iterator[Case]:
     """The VAE encoder at the sizes to verify."""
-    module = vae_module(checkpoint.family)
-    load_weights(module, checkpoint.components["vae"])
-    for size in sizes_to_verify(checkpoint.family):
+    module = vae_module(weights.family)
+    load_weights(module, weights, "vae")
+    for size in sizes_to_verify(weights.family):
         image = np.tanh(_normal((1, 3, size.height, size.width)))
         with torch.inference_mode():
             found = module.encode(torch.from_numpy(image)).latent_dist
@@ -165,9 +196,24 @@ def _error(session: OnnxSession, case: Case) -> float:
     return max(relative_error(outputs[name], array) for name, array in wanted.items())
 
 
-_CASES: dict[str, Callable[[Checkpoint], Iterator[Case]]] = {
-    "text_encoder": lambda checkpoint: text_cases(checkpoint, checkpoint.family.text_encoders[0]),
-    "text_encoder_2": lambda checkpoint: text_cases(checkpoint, checkpoint.family.text_encoders[1]),
+def _judge(network: str, error: float, precision: str) -> None:
+    if not error <= BARS[precision]:
+        raise BuildError(
+            f"The network {network} is not what diffusers computes.",
+            note=f"Its relative error is {error:.1e}, the bar for {precision} is "
+            f"{BARS[precision]:g}.",
+            hint=_HINTS[precision],
+        )
+
+
+_HINTS = {
+    "float32": "Keep the checkpoint and report this; a build without --verify is not checked.",
+    "float16": "Build with --precision fp32.",
+}
+
+_CASES: dict[str, Callable[[Weights], Iterator[Case]]] = {
+    "text_encoder": lambda weights: text_cases(weights, weights.family.text_encoders[0]),
+    "text_encoder_2": lambda weights: text_cases(weights, weights.family.text_encoders[1]),
     "unet": unet_cases,
     "vae_decoder": decoder_cases,
     "vae_encoder": encoder_cases,

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.errors import TensorError
-from sakuga.engine.manifest import Manifest
 from sakuga.engine.text.tokenizer import Tokenizer, clip_tokenizer
-from sakuga.export.assemble import TOKEN_EMBEDDING, Assembly, assemble, unchanged
+from sakuga.export.assemble import TOKEN_EMBEDDING, Assembly, assemble
+from sakuga.export.build import build
 from sakuga.export.checkpoint.layouts import open_checkpoint
 from sakuga.export.graph_files import graph_versions
 from sakuga.export.network_plan import network_plans
@@ -27,36 +27,43 @@ def silent(stage: str, done: int, total: int) -> None:
     return None
 
 
-def test_the_hook_sees_every_tensor_of_the_networks_once(sdxl_file: Path, tmp_path: Path) -> None:
+def test_the_hook_sees_every_tensor_once(sdxl_file: Path, tmp_path: Path) -> None:
     seen: Counter[str] = Counter()
 
     def adapt(name: str, values: Array) -> Array:
         seen[name] += 1
         return values
 
-    with open_checkpoint(sdxl_file) as checkpoint:
-        plans = network_plans(SDXL_TINY, "onnx", "fp32")
-        assemble(Assembly(checkpoint, plans, tmp_path / "b"), silent, adapt)
+    build(sdxl_file, tmp_path / "b", adapt=adapt)
     tensors = {f"{part}/{name}" for part, shapes in weights(SDXL_TINY).items() for name in shapes}
-    gathered = {f"{encoder.name}/{TOKEN_EMBEDDING}" for encoder in SDXL_TINY.text_encoders}
-    assert seen.keys() == tensors - gathered
+    assert seen.keys() == tensors
     assert set(seen.values()) == {1}
 
 
-def _assemble(file: Path, folder: Path, adapt: Any = unchanged) -> Manifest:  # noqa: ANN401
-    with open_checkpoint(file) as checkpoint:
-        plans = network_plans(SD15_TINY, "onnx", "fp32")
-        return assemble(Assembly(checkpoint, plans, folder), silent, adapt)
-
-
-def test_what_the_hook_changes_is_what_is_written(sd15_file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "tensor, file",
+    [
+        ("unet/conv_in.bias", "onnx/unet/weights.bin"),
+        (f"text_encoder/{TOKEN_EMBEDDING}", "text/text_encoder.npy"),
+    ],
+)
+def test_what_the_hook_changes_is_what_is_written(
+    sd15_file: Path, sd15_bundle: Bundle, tmp_path: Path, tensor: str, file: str
+) -> None:
     def adapt(name: str, values: Array) -> Array:
-        return values * 2 if name == "unet/conv_in.bias" else values
+        return values * 2 if name == tensor else values
 
-    before = _assemble(sd15_file, tmp_path / "before")
-    after = _assemble(sd15_file, tmp_path / "after", adapt)
-    changed = {name for name in before.files if before.files[name] != after.files[name]}
-    assert changed == {"onnx/unet/weights.bin"}
+    before, after = sd15_bundle.manifest, build(sd15_file, tmp_path / "b", adapt=adapt).manifest
+    assert {name for name in before.files if before.files[name] != after.files[name]} == {file}
+
+
+def test_a_tensor_the_hook_lays_out_otherwise_is_written_the_same(
+    sd15_file: Path, sd15_bundle: Bundle, tmp_path: Path
+) -> None:
+    def adapt(name: str, values: Array) -> Array:
+        return np.asfortranarray(values)
+
+    assert build(sd15_file, tmp_path / "b", adapt=adapt).manifest == sd15_bundle.manifest
 
 
 def test_what_the_hook_breaks_is_refused(sd15_file: Path, tmp_path: Path) -> None:
@@ -64,7 +71,8 @@ def test_what_the_hook_breaks_is_refused(sd15_file: Path, tmp_path: Path) -> Non
         return values * np.float32(np.inf) if name == "unet/conv_in.bias" else values
 
     with pytest.raises(TensorError, match=r"conv_in\.bias"):
-        _assemble(sd15_file, tmp_path / "b", adapt)
+        build(sd15_file, tmp_path / "b", adapt=adapt)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_manifest_lists_every_file_as_it_is(sdxl_bundle: Bundle) -> None:
