@@ -27,7 +27,11 @@ from sakuga.export.checkpoint.prediction import (
     objective_of_scheduler,
 )
 from sakuga.export.checkpoint.safetensors_file import SafetensorsFile
-from sakuga.export.checkpoint.settings import SamplingSettings, sampling_settings
+from sakuga.export.checkpoint.settings import (
+    SamplingSettings,
+    refuse_other_settings,
+    sampling_settings,
+)
 from sakuga.export.checkpoint.single_file import single_file_tables
 from sakuga.export.checkpoint.store import TensorStore
 from sakuga.export.checkpoint.surplus import split_surplus
@@ -89,7 +93,8 @@ def open_checkpoint(path: Path) -> Checkpoint:
 
     Raises CheckpointError (no such path), FileFormatError (not safetensors, truncated, a pickle),
     UnknownFamilyError (a LoRA, a VAE, another kind of model), TensorError (missing or wrong
-    tensors). Use it as a context manager, or call close().
+    tensors), CheckpointError (a folder that asks for another noise schedule or scale of latents).
+    Use it as a context manager, or call close().
     """
     if not path.exists():
         raise CheckpointError(
@@ -132,6 +137,7 @@ def _open_folder(path: Path, opened: ExitStack) -> Checkpoint:
         for key in store.tensors.keys() - components[name].keys()
     }
     files = tuple(file for store in stores.values() for file in store.files)
+    refuse_other_settings(path, family)
     sampling = sampling_settings(path)
     return _checkpoint(path, "diffusers", family, objective, sampling, components, surplus, files)
 
