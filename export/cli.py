@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from sakuga.export.counted import counted
+
 if TYPE_CHECKING:
     from sakuga.export.assemble import Progress
 
@@ -53,7 +55,8 @@ def build(
     click.echo(f"Preset: {preset or 'none, this file is not one of a known card'}", err=True)
     if unknown := bundle.manifest.checkpoint.unknown:
         shown = ", ".join(unknown[:SHOWN]) + (", …" if len(unknown) > SHOWN else "")
-        click.echo(f"Not used: {len(unknown)} tensors no network reads: {shown}", err=True)
+        unread = counted(len(unknown), "tensor")
+        click.echo(f"Not used: {unread} no network reads: {shown}", err=True)
     for network, error in bundle.manifest.verification.items():
         click.echo(
             f"{network:16} relative error {error:.1e} against diffusers in float32", err=True

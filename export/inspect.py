@@ -12,6 +12,7 @@ from sakuga.engine.manifest import MANIFEST
 from sakuga.engine.runtime.defaults import bundle_defaults
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 from sakuga.export.checkpoint.layouts import open_checkpoint
+from sakuga.export.counted import counted
 
 _PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
 _CHECKPOINTS = {".safetensors", ".ckpt", ".pt", ".pth", ".bin"}  # opened, or refused with a reason
@@ -99,7 +100,7 @@ def _checkpoint(path: Path) -> Findings:
     }
     for name, counts in tensors.items():
         summary[name] = ", ".join(f"{count} x {dtype}" for dtype, count in counts.items())
-    summary["ignored"] = f"{len(checkpoint.ignored)} tensors known to do no harm"
+    summary["ignored"] = f"{counted(len(checkpoint.ignored), 'tensor')} known to do no harm"
     summary["unknown"] = ", ".join(checkpoint.unknown) or "none"
     return Findings(facts, summary)
 

@@ -14,6 +14,7 @@ from sakuga.export.checkpoint.sources import (
     to_canonical,
 )
 from sakuga.export.checkpoint.store import TensorStore
+from sakuga.export.counted import counted
 from sakuga.profiles.families import Family
 from sakuga.profiles.weights import Shapes, weights
 
@@ -131,7 +132,7 @@ def _check_shapes(
     ]
     if wrong:
         raise TensorError(
-            f"{file} has {len(wrong)} tensors that do not fit {family.name}.",
+            f"{file} has {counted(len(wrong), 'tensor')} unfit for {family.name}.",
             note=_first_few(wrong),
             hint="Use an unquantised fp16, bf16 or fp32 checkpoint of a supported family.",
         )

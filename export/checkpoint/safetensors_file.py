@@ -23,6 +23,7 @@ from sakuga.export.checkpoint.safetensors_header import (
     TensorInfo,
     parse_header,
 )
+from sakuga.export.counted import counted
 
 Array = NDArray[Any]
 
@@ -129,8 +130,8 @@ class SafetensorsFile:
             raise _truncated(self.path, expected - size)
         if size > expected:
             raise FileFormatError(
-                f"{self.path} is not a valid safetensors file: its last {size - expected} bytes "
-                "belong to no tensor.",
+                f"{self.path} is not a valid safetensors file: it ends with "
+                f"{counted(size - expected, 'byte')} of no tensor.",
                 note=f"The tensors end at byte {expected}, the file has {size} bytes.",
                 hint=AGAIN,
             )
@@ -188,7 +189,7 @@ def _unreadable(path: Path, error: OSError) -> CheckpointError:
 
 def _truncated(path: Path, missing: int) -> FileFormatError:
     return FileFormatError(
-        f"{path} is cut off: its last {missing} bytes are missing.",
+        f"{path} is cut off: it ends {counted(missing, 'byte')} too early.",
         note="The header lists more than the file holds; the download or copy did not finish.",
         hint="Download or copy the file again.",
     )
@@ -196,6 +197,6 @@ def _truncated(path: Path, missing: int) -> FileFormatError:
 
 def _shrunk(path: Path, name: str, missing: int) -> FileFormatError:
     return FileFormatError(
-        f"{path} became shorter while it was being read: {missing} bytes of {name} are gone.",
+        f"{path} became shorter while it was read: {counted(missing, 'byte')} of {name} lost.",
         hint="Wait until nothing writes to the file any more, then start again.",
     )

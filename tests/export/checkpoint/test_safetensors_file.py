@@ -88,7 +88,7 @@ def test_a_file_that_shrinks_while_open_raises(tmp_path: Path) -> None:
         with path.open("r+b") as writer:
             writer.truncate(path.stat().st_size - 1000)
         np.testing.assert_array_equal(file.read("a"), np.ones(4, np.float32))
-        with pytest.raises(FileFormatError, match="1000 bytes of b are gone"):
+        with pytest.raises(FileFormatError, match="1000 bytes of b lost"):
             file.read("b")
 
 
