@@ -69,7 +69,7 @@ def replace_folder(new: Path, target: Path) -> None:
     if not target.exists():
         new.rename(target)
     elif _exchange(new, target):
-        shutil.rmtree(new)
+        shutil.rmtree(new, ignore_errors=True)  # the old folder; the new one is in place
     else:
         shutil.rmtree(old, ignore_errors=True)
         target.rename(old)
