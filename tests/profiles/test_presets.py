@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from sakuga.engine.sampling.compat import COMPATS
 from sakuga.engine.text.clip_skip import choose_layer
 from sakuga.profiles.buckets import ANIMAGINE_BUCKETS, Size
 from sakuga.profiles.families import FAMILIES

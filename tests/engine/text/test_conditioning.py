@@ -20,11 +20,11 @@ from sakuga.engine.text import vocabulary
 from sakuga.engine.text.chunks import LongPrompt
 from sakuga.engine.text.clip_skip import choose_layer
 from sakuga.engine.text.conditioning import (
-    check_prompt,
     ClipEncoder,
     Conditioning,
     RunNetwork,
     Tensors,
+    check_prompt,
     encode_prompts,
     gather,
     time_ids,
