@@ -17,9 +17,11 @@ from common import Figure, report, small_model, work_folder
 
 from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.bundle import open_bundle
+from sakuga.export.assemble import unchanged
 from sakuga.export.checkpoint.layouts import Checkpoint, open_checkpoint
 from sakuga.export.verify import (
     Case,
+    Weights,
     decoder_cases,
     encoder_cases,
     relative_error,
@@ -54,11 +56,12 @@ def measure(family: str, folder: Path, bucket: str | None) -> dict[str, dict[str
 
 def network_cases(checkpoint: Checkpoint) -> dict[str, Iterator[Case]]:
     """What goes into each network and what should come out."""
+    weights = Weights(checkpoint, unchanged)
     encoders = checkpoint.family.text_encoders
-    return {config.name: text_cases(checkpoint, config) for config in encoders} | {
-        "unet": unet_cases(checkpoint),
-        "vae_decoder": decoder_cases(checkpoint),
-        "vae_encoder": encoder_cases(checkpoint),
+    return {config.name: text_cases(weights, config) for config in encoders} | {
+        "unet": unet_cases(weights),
+        "vae_decoder": decoder_cases(weights),
+        "vae_encoder": encoder_cases(weights),
     }
 
 

@@ -1,14 +1,14 @@
 """Runs a batch: the network calls, then one launch that advances every slot."""
 
-from typing import Any
-
 import numpy as np
 
 from sakuga.engine.backend.base import ROWS_PER_SLOT, Array, Device, Lane, Session, Start, Step
 from sakuga.engine.manifest import NetworkEntry
 from sakuga.engine.runtime.batcher import Batch, Call
-from sakuga.engine.runtime.slot import Slot
+from sakuga.engine.runtime.slot import RowSource, Slot
 from sakuga.engine.text.conditioning import time_ids
+
+KEPT_CALLS = 4  # row sets whose conditioning is kept: two calls of a slot, and their successors
 
 
 class Runner:
@@ -20,6 +20,7 @@ class Runner:
         self._dtypes = {tensor.name: np.dtype(tensor.dtype) for tensor in entry.inputs}
         self._slots = slots
         self._lanes: dict[tuple[int, int], Lane] = {}
+        self._kept: dict[tuple[RowSource, ...], dict[str, Array]] = {}
 
     def run(self, batch: Batch) -> None:
         """Advance every slot of the batch by one evaluation."""
@@ -43,15 +44,23 @@ class Runner:
         return self._lanes[latent]
 
     def _inputs(self, lane: Lane, call: Call) -> dict[str, Array]:
-        conditionings = [source.conditioning for source in call.sources]
-        inputs: dict[str, Any] = {
-            "sample": lane.model_inputs(call.rows),
-            "timestep": np.array(call.timesteps),
-            "encoder_hidden_states": np.stack([c.states for c in conditionings]),
-        }
-        if "time_ids" in self._dtypes:
-            inputs["text_embeds"] = np.stack([_pooled(c.pooled) for c in conditionings])
-            inputs["time_ids"] = np.stack([time_ids(s.settings.size) for s in call.slots])
+        changing = {"sample": lane.model_inputs(call.rows), "timestep": np.array(call.timesteps)}
+        return self._typed(changing) | self._conditioning(call)
+
+    def _conditioning(self, call: Call) -> dict[str, Array]:
+        """What stays the same from step to step, kept while calls have the same rows."""
+        if call.sources not in self._kept:
+            while len(self._kept) >= KEPT_CALLS:
+                self._kept.pop(next(iter(self._kept)))
+            conditionings = [source.conditioning for source in call.sources]
+            inputs = {"encoder_hidden_states": np.stack([c.states for c in conditionings])}
+            if "time_ids" in self._dtypes:
+                inputs["text_embeds"] = np.stack([_pooled(c.pooled) for c in conditionings])
+                inputs["time_ids"] = np.stack([time_ids(s.settings.size) for s in call.slots])
+            self._kept[call.sources] = self._typed(inputs)
+        return self._kept[call.sources]
+
+    def _typed(self, inputs: dict[str, Array]) -> dict[str, Array]:
         return {
             name: array.astype(self._dtypes[name], copy=False) for name, array in inputs.items()
         }
