@@ -66,8 +66,9 @@ def verify(
     errors: dict[str, float] = {}
     total = len(manifest.networks)
     for name, entry in manifest.networks.items():
+        cases = list(_CASES[name](weights))  # the reference is gone before the session comes
         session = OnnxSession(folder / entry.graph)
-        errors[name] = max(_error(session, case) for case in _CASES[name](weights))
+        errors[name] = max(_error(session, case) for case in cases)
         _judge(name, errors[name], entry.precision)
         progress("verify", len(errors), total)
     return errors
