@@ -30,8 +30,10 @@ from sakuga.profiles.networks import TIME_IDS
 ROWS = 2
 CHUNKS = 2
 SEED = 0
-# Largest relative error of a network that computes in each type.
-BARS: Mapping[str, float] = {"float32": 1e-4, "float16": 2e-2}
+# Largest relative error of a network that computes in each type. Rounding to float16 alone gave
+# 1e-3 on small models and 6e-2 on the synthetic full-size UNet, where torch's own float16 was off
+# by 11e-2; a network that is wrong is off by about 1.
+BARS: Mapping[str, float] = {"float32": 1e-4, "float16": 0.2}
 
 Inputs = dict[str, Array]
 Case = tuple[Inputs, dict[str, Array]]  # what goes into a network, what should come out
