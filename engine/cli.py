@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from sakuga.engine.errors import UsageError
+from sakuga.engine.manifest import is_bundle
 
 if TYPE_CHECKING:
     from sakuga.engine.jobs.jobfile import Job
@@ -128,6 +129,13 @@ def _check_out(out: Path) -> None:
             f"--out is a folder, and {out} looks like a picture.",
             hint=f"Give a folder: --out {out.with_suffix('')}",
         )
+    for folder in (out.absolute(), *out.absolute().parents):
+        if is_bundle(folder):
+            raise UsageError(
+                f"{out} lies inside the bundle {folder}.",
+                note="A bundle holds what a build put there and nothing else.",
+                hint="Give a folder beside it.",
+            )
 
 
 @click.command(short_help="Show what the models' cards recommend.")

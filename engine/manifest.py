@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from sakuga.engine.errors import BundleFormatError
@@ -118,6 +119,20 @@ def parse_manifest(text: str) -> Manifest:
             hint="Build the bundle again with `sakuga build`.",
         ) from error
     return manifest
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder is a bundle of any schema, whole or not."""
+    return "sakuga" in raw_manifest(folder)  # web applications have a manifest.json too
+
+
+def raw_manifest(folder: Path) -> dict[str, object]:
+    """The manifest of a folder as it stands there, unchecked; empty where there is none."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
 
 
 def _other_schema(schema: object) -> BundleFormatError:

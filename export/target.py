@@ -1,11 +1,10 @@
 """Where a bundle may be written: at a free place, or over a bundle that holds nothing else."""
 
-import json
 import os
 from pathlib import Path
 
 from sakuga.engine.errors import UsageError
-from sakuga.engine.manifest import MANIFEST
+from sakuga.engine.manifest import MANIFEST, is_bundle, raw_manifest
 
 _USUAL = {MANIFEST, "onnx", "text", "plans"}
 _NAMED = 5  # files a message names before it counts the rest
@@ -19,14 +18,14 @@ def check_place(target: Path) -> None:
                 f"{target} lies below {folder}, which is a file.",
                 hint="Give another --out.",
             )
-        if _is_bundle(folder):
+        if is_bundle(folder):
             raise UsageError(
                 f"{target} lies inside the bundle {folder}.",
                 note="A later build over that bundle would have to remove this one.",
                 hint="Give an --out beside it.",
             )
     empty = target.is_dir() and not any(target.iterdir())
-    if target.exists() and not empty and not _is_bundle(target):
+    if target.exists() and not empty and not is_bundle(target):
         raise UsageError(
             f"{target} is there already and is no bundle.",
             note="A build replaces bundles and nothing else.",
@@ -46,22 +45,9 @@ def check_contents(target: Path) -> None:
         )
 
 
-def _is_bundle(folder: Path) -> bool:
-    """Of any schema, whole or not; web applications have a manifest.json too."""
-    return "sakuga" in _manifest(folder)
-
-
-def _manifest(folder: Path) -> dict[str, object]:
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return manifest if isinstance(manifest, dict) else {}
-
-
 def _foreign(target: Path) -> list[str]:
     """Files and folders the manifest knows nothing of, outermost first."""
-    listed = _manifest(target).get("files")
+    listed = raw_manifest(target).get("files")
     if not isinstance(listed, dict):  # of another schema: go by the names every bundle has
         return sorted(entry.name for entry in target.iterdir() if entry.name not in _USUAL)
     files = {Path(MANIFEST), *map(Path, listed)}

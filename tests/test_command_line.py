@@ -136,6 +136,13 @@ def test_out_is_a_folder(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
     assert done.code == 2 and list(tmp_path.iterdir()) == []
 
 
+def test_pictures_stay_out_of_bundles(run: Run, sdxl_bundle: Bundle) -> None:
+    done = run("render", sdxl_bundle.path, "1girl", "--out", sdxl_bundle.path / "new" / "pictures")
+    parts(done)
+    assert done.code == 2 and "lies inside the bundle" in done.err
+    assert not (sdxl_bundle.path / "new").exists()
+
+
 def test_verifying_without_its_packages_builds_nothing(
     run: Run, sdxl_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
