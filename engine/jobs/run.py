@@ -8,7 +8,7 @@ from time import perf_counter
 
 from sakuga.engine.engine import Engine
 from sakuga.engine.errors import RenderError, UsageError
-from sakuga.engine.image.sheet import Thumbnail, contact_sheet, thumbnail
+from sakuga.engine.image.sheet import MAX_THUMBNAILS, Thumbnail, contact_sheet, thumbnail
 from sakuga.engine.jobs.ids import CONTACT_SHEET
 from sakuga.engine.jobs.jobfile import Job
 from sakuga.engine.platform import write_file_atomic
@@ -51,7 +51,8 @@ def render_jobs(
         path = out / f"{job.id}.png"
         with _writing(path):
             picture.save(path)
-        thumbnails.append(thumbnail(picture.pixels, job.id))
+        if len(thumbnails) < MAX_THUMBNAILS:  # all a sheet shows; ten thousand would take gigabytes
+            thumbnails.append(thumbnail(picture.pixels, job.id))
         seconds, before = perf_counter() - before, perf_counter()
         yield Rendered(
             job.id, path, picture.seed, picture.parameters, picture.notes, round(seconds, 3)
