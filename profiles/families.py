@@ -121,4 +121,17 @@ SD15_TINY = Family(
     buckets=(Size(128, 128), Size(128, 192), Size(192, 128), Size(128, 184), Size(184, 128)),
 )
 
-FAMILIES = {family.name: family for family in (SDXL, SD15, SDXL_TINY, SD15_TINY)}
+# What the trained demo model is: small enough to ship, large enough to draw.
+SDXL_DEMO = Family(
+    name="sdxl-demo",
+    kind="sdxl",
+    text_encoders=(_clip_l(32, 3, 2), _clip_g(64, 4, 4)),
+    unet=UNet(
+        (64, 96, 128), (0, 1, 2), (2, 3, 4), 96, True, time_id_width=32, resnets_per_level=1
+    ),
+    vae=VAE((16, 32, 64, 64), 0.13025, groups=16, resnets_per_level=1),
+    sizes=SizeRule(128, 512, 32),
+    buckets=QUARTER_BUCKETS,
+)
+
+FAMILIES = {family.name: family for family in (SDXL, SD15, SDXL_TINY, SD15_TINY, SDXL_DEMO)}

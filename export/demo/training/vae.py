@@ -1,0 +1,123 @@
+"""Stage 1: the VAE, on 128-pixel crops.
+
+L1 plus L1 of the gradients plus a little KL (Rombach et al. 2022, arXiv:2112.10752, without the
+discriminator). Afterwards the latent is whitened: mean and spread of each channel go into the
+1x1 convolutions around it, so that SDXL's scaling factor 0.13025 gives latents of spread 1.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from sakuga.export.demo.training.pictures import crops
+from sakuga.export.demo.training.progress import Run, cosine
+from sakuga.export.reference import vae_module
+from sakuga.profiles.families import LATENT_CHANNELS, SDXL_DEMO
+
+
+@dataclass(frozen=True)
+class VAEOptions:
+    """`pictures` painted; `steps` of `batch` crops; learning rate; weight of the KL term."""
+
+    pictures: int = 3000
+    steps: int = 2600
+    batch: int = 8
+    rate: float = 2e-3
+    kl: float = 1e-4
+    seed: int = 1
+
+
+def train_vae(folder: Path, options: VAEOptions) -> Any:  # noqa: ANN401 (diffusers' module)
+    """The trained, whitened AutoencoderKL; goes on from what `folder` holds."""
+    torch.manual_seed(options.seed)
+    run, vae = Run(folder, "vae"), vae_module(SDXL_DEMO).train()
+    vae.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(vae.parameters(), options.rate, betas=(0.9, 0.99))
+    start = 0
+    if state := run.load():
+        vae.load_state_dict(state["vae"])
+        optimizer.load_state_dict(state["optimizer"])
+        start = state["step"]
+    if start < options.steps:
+        data = _cached_crops(folder, options)
+        for step in range(start, options.steps):
+            _step(vae, optimizer, data, step, options, run)
+            if run.due() or step + 1 == options.steps:
+                state = {"vae": vae.state_dict(), "optimizer": optimizer.state_dict()}
+                run.save(state | {"step": step + 1})
+    vae.eval().requires_grad_(False)
+    whiten(vae, _cached_crops(folder, options)[:: max(options.pictures // 300, 1)])
+    return vae
+
+
+def _cached_crops(folder: Path, options: VAEOptions) -> NDArray[np.uint8]:
+    path = folder / "crops.npy"
+    if not path.exists():
+        np.save(path.with_suffix(".tmp.npy"), crops(options.seed, options.pictures))
+        path.with_suffix(".tmp.npy").replace(path)
+    found: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+    return found
+
+
+def _step(
+    vae: Any,  # noqa: ANN401
+    optimizer: torch.optim.Optimizer,
+    data: NDArray[np.uint8],
+    step: int,
+    options: VAEOptions,
+    run: Run,
+) -> None:
+    generator = np.random.default_rng((options.seed, step, 2))
+    chosen = np.sort(generator.integers(len(data), size=options.batch))
+    images = to_network(data[chosen]).contiguous(memory_format=torch.channels_last)
+    if generator.random() < 0.5:
+        images = images.flip(-1)
+    for group in optimizer.param_groups:
+        group["lr"] = options.rate * cosine(step, options.steps)
+    with torch.autocast("cpu", torch.bfloat16):
+        posterior = vae.encode(images).latent_dist
+        decoded = vae.decode(posterior.sample()).sample
+    decoded = decoded.float()
+    loss = functional.l1_loss(decoded, images) + 0.5 * _gradient_loss(decoded, images)
+    loss = loss + options.kl * posterior.kl().float().mean() / images[0, 0].numel() * 64
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+    optimizer.step()
+    if step % 50 == 0:
+        error = functional.mse_loss(decoded.detach(), images)
+        run.log({"step": step, "loss": loss.item(), "psnr": 6.02 - 10 * error.log10().item()})
+
+
+def _gradient_loss(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    across = functional.l1_loss(a.diff(dim=-1), b.diff(dim=-1))
+    return across + functional.l1_loss(a.diff(dim=-2), b.diff(dim=-2))
+
+
+def to_network(images: NDArray[np.uint8]) -> torch.Tensor:
+    """uint8 [n, h, w, 3] to float32 [n, 3, h, w] in [-1, 1]."""
+    array = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    return torch.from_numpy(array).float() / 127.5 - 1
+
+
+@torch.no_grad()
+def whiten(vae: Any, images: NDArray[np.uint8]) -> None:  # noqa: ANN401
+    """Fold mean and spread of the latent channels into the convolutions around the latent."""
+    means = torch.cat(
+        [vae.encode(to_network(images[i : i + 16])).latent_dist.mean
+         for i in range(0, len(images), 16)]
+    )  # fmt: skip
+    mean = means.mean((0, 2, 3))
+    scale = means.std((0, 2, 3)) * SDXL_DEMO.vae.scaling_factor
+    into, out, n = vae.quant_conv, vae.post_quant_conv, LATENT_CHANNELS
+    # out(z) = W z + b with z = scale * z' + mean
+    out.bias += out.weight[:, :, 0, 0] @ mean
+    out.weight *= scale[None, :, None, None]
+    into.weight[:n] /= scale[:, None, None, None]
+    into.bias[:n] = (into.bias[:n] - mean) / scale
+    into.bias[n:] -= 2 * scale.log()
