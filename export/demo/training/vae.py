@@ -1,4 +1,4 @@
-"""Stage 1: the VAE, on 128-pixel crops.
+"""Stage 1: the VAE, on 96-pixel crops.
 
 L1 plus L1 of the gradients plus a little KL (Rombach et al. 2022, arXiv:2112.10752, without the
 discriminator). Afterwards the latent is whitened: mean and spread of each channel go into the
@@ -14,10 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from sakuga.export.demo.training.pictures import crops
+from sakuga.export.demo.training.pictures import CROP, crops
 from sakuga.export.demo.training.progress import Run, cosine
 from sakuga.export.reference import vae_module
 from sakuga.profiles.families import LATENT_CHANNELS, SDXL_DEMO
+
+TRAINED = 96
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class VAEOptions:
     """`pictures` painted; `steps` of `batch` crops; learning rate; weight of the KL term."""
 
     pictures: int = 3000
-    steps: int = 2600
+    steps: int = 2400
     batch: int = 8
     rate: float = 2e-3
     kl: float = 1e-4
@@ -36,7 +38,6 @@ def train_vae(folder: Path, options: VAEOptions) -> Any:  # noqa: ANN401 (diffus
     """The trained, whitened AutoencoderKL; goes on from what `folder` holds."""
     torch.manual_seed(options.seed)
     run, vae = Run(folder, "vae"), vae_module(SDXL_DEMO).train()
-    vae.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(vae.parameters(), options.rate, betas=(0.9, 0.99))
     start = 0
     if state := run.load():
@@ -74,7 +75,7 @@ def _step(
 ) -> None:
     generator = np.random.default_rng((options.seed, step, 2))
     chosen = np.sort(generator.integers(len(data), size=options.batch))
-    images = to_network(data[chosen]).contiguous(memory_format=torch.channels_last)
+    images = to_network(_cut(data[chosen], generator))
     if generator.random() < 0.5:
         images = images.flip(-1)
     for group in optimizer.param_groups:
@@ -92,6 +93,12 @@ def _step(
     if step % 50 == 0:
         error = functional.mse_loss(decoded.detach(), images)
         run.log({"step": step, "loss": loss.item(), "psnr": 6.02 - 10 * error.log10().item()})
+
+
+def _cut(images: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Smaller crops, at a place that shifts from step to step."""
+    top, left = generator.integers(CROP - TRAINED + 1, size=2)
+    return images[:, top : top + TRAINED, left : left + TRAINED]
 
 
 def _gradient_loss(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
