@@ -57,6 +57,7 @@ def unet_config(family: Family) -> Config:
         "attention_head_dim": list(unet.heads),
         "cross_attention_dim": unet.context,
         "layers_per_block": unet.resnets_per_level,
+        "norm_num_groups": unet.groups,
         "use_linear_projection": unet.linear_projection,
     }
     return config | _added_conditions(unet, family.pooled)

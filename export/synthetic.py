@@ -7,42 +7,15 @@ demonstrations need no download. Written tensor by tensor, so the full SDXL file
 the memory of its largest tensor.
 """
 
-import json
-import secrets
-import shutil
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import click
-import numpy as np
 
-from sakuga.engine.errors import SakugaError, UsageError
-from sakuga.engine.platform import replace_folder
-from sakuga.export import diffusers_configs
-from sakuga.export.checkpoint.safetensors_writer import PlannedTensor, write_safetensors
-from sakuga.export.checkpoint.single_file import single_file_tables
-from sakuga.export.checkpoint.sources import (
-    Array,
-    Operation,
-    Shape,
-    Table,
-    stored_shape,
-    to_stored,
-)
+from sakuga.engine.errors import SakugaError
+from sakuga.export.checkpoint.writer import Layout, Precision, write_checkpoint
 from sakuga.export.synthetic_weights import draw
-from sakuga.profiles.families import CHUNK, FAMILIES, Family
-from sakuga.profiles.weights import Shapes, weights
-
-Layout = Literal["diffusers", "single"]
-Precision = Literal["fp16", "fp32"]
-
-_DTYPES: Mapping[str, Literal["F16", "F32"]] = {"fp16": "F16", "fp32": "F32"}
-_POSITION_IDS = {
-    "sdxl": "conditioner.embedders.0.transformer.text_model.embeddings.position_ids",
-    "sd15": "cond_stage_model.transformer.text_model.embeddings.position_ids",
-}
+from sakuga.profiles.families import FAMILIES, Family
 
 
 def write_synthetic(family: Family, layout: Layout, dtype: Precision, seed: int, out: Path) -> None:
@@ -51,90 +24,8 @@ def write_synthetic(family: Family, layout: Layout, dtype: Precision, seed: int,
     The same family and seed give the same weights in both layouts; fp16 rounds those of fp32. An
     older checkpoint at `out` is replaced; UsageError where something else stands there.
     """
-    _check_target(layout, out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if layout == "single":
-        _write_single(family, _DTYPES[dtype], seed, out)
-    else:
-        _write_folder(family, _DTYPES[dtype], seed, out)
-
-
-def _check_target(layout: Layout, out: Path) -> None:
-    if not out.exists():
-        return
-    replaceable = out.is_file() if layout == "single" else (out / "model_index.json").is_file()
-    if not replaceable:
-        kind = "file" if layout == "single" else "diffusers folder"
-        raise UsageError(f"{out} exists and is no {kind}.", hint="Give another path with --out.")
-
-
-def _write_single(family: Family, dtype: Literal["F16", "F32"], seed: int, out: Path) -> None:
-    planned: dict[str, PlannedTensor] = {}
-    shapes = weights(family)
-    for component, table in single_file_tables(family).items():
-        planned |= _plan_stored(component, table, shapes[component], dtype, seed)
-    planned[_POSITION_IDS[family.kind]] = PlannedTensor("I64", (1, CHUNK), _position_ids)
-    write_safetensors(out, planned, {"modelspec.title": f"Synthetic {family.name}, seed {seed}"})
-
-
-def _plan_stored(
-    component: str, table: Table, shapes: Shapes, dtype: Literal["F16", "F32"], seed: int
-) -> dict[str, PlannedTensor]:
-    names: dict[str, dict[Operation, str]] = {}
-    for name, (usual, *_) in table.items():
-        names.setdefault(usual.key, {})[usual.operation] = name
-    planned: dict[str, PlannedTensor] = {}
-    for key, parts in names.items():
-        operation, name = next(iter(parts.items()))
-        make = partial(_draw_stored, seed, component, parts, shapes)
-        planned[key] = PlannedTensor(dtype, stored_shape(operation, shapes[name]), make)
-    return planned
-
-
-def _draw_stored(
-    seed: int, component: str, parts: Mapping[Operation, str], shapes: Mapping[str, Shape]
-) -> Array:
-    drawn: dict[Operation, Array] = {
-        operation: draw(seed, component, name, shapes[name]) for operation, name in parts.items()
-    }
-    return to_stored(drawn)
-
-
-def _write_folder(family: Family, dtype: Literal["F16", "F32"], seed: int, out: Path) -> None:
-    new = out.with_name(f".{out.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        for component, shapes in weights(family).items():
-            (new / component).mkdir(parents=True)
-            planned = {
-                name: PlannedTensor(dtype, shape, partial(draw, seed, component, name, shape))
-                for name, shape in shapes.items()
-            }
-            stem = "model" if component.startswith("text") else "diffusion_pytorch_model"
-            path = new / component / f"{stem}.safetensors"
-            write_safetensors(path, planned, {"format": "pt"})
-        _write_configs(family, new)
-        replace_folder(new, out)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-
-
-def _write_configs(family: Family, folder: Path) -> None:
-    configs: dict[str, diffusers_configs.Config] = {
-        "model_index.json": diffusers_configs.model_index(family),
-        "scheduler/scheduler_config.json": diffusers_configs.scheduler_config(),
-        "unet/config.json": diffusers_configs.unet_config(family),
-        "vae/config.json": diffusers_configs.vae_config(family.vae, family.buckets[0].width),
-    }
-    for config in family.text_encoders:
-        path = f"{config.name}/config.json"
-        configs[path] = diffusers_configs.text_encoder_config(config)
-    for path, content in configs.items():
-        (folder / path).parent.mkdir(exist_ok=True)
-        (folder / path).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-
-
-def _position_ids() -> Array:
-    return np.arange(CHUNK, dtype=np.int64)[None]
+    metadata = {"modelspec.title": f"Synthetic {family.name}, seed {seed}"}
+    write_checkpoint(family, layout, dtype, partial(draw, seed), metadata, out)
 
 
 @click.command()

@@ -43,6 +43,7 @@ class UNet:
     linear_projection: bool
     time_id_width: int | None = None  # sinusoid width of one of the six time ids (SDXL)
     resnets_per_level: int = 2
+    groups: int = 32
 
 
 @dataclass(frozen=True)
@@ -126,10 +127,9 @@ SDXL_DEMO = Family(
     name="sdxl-demo",
     kind="sdxl",
     text_encoders=(_clip_l(32, 3, 2), _clip_g(64, 4, 4)),
-    unet=UNet(
-        (64, 96, 128), (0, 1, 2), (2, 3, 4), 96, True, time_id_width=32, resnets_per_level=1
-    ),
-    vae=VAE((16, 32, 64, 64), 0.13025, groups=16, resnets_per_level=1),
+    # Groups of at least four channels: norms over single channels would wash colours out.
+    unet=UNet((64, 96, 128), (0, 1, 2), (2, 3, 4), 96, True, 32, resnets_per_level=1, groups=8),
+    vae=VAE((16, 32, 64, 64), 0.13025, groups=4, resnets_per_level=1),
     sizes=SizeRule(128, 512, 32),
     buckets=QUARTER_BUCKETS,
 )

@@ -37,21 +37,46 @@ class TextOptions:
 
 
 class TextEncoders(torch.nn.Module):
-    """Both encoders, giving what SDXL's UNet reads of a caption."""
+    """Both encoders, giving what SDXL's UNet reads of a caption.
+
+    Their embeddings hold the known tokens alone: row 0, all zeros, stands for every other token.
+    """
+
+    rows: torch.Tensor  # row of each of the 49408 tokens
 
     def __init__(self) -> None:
         super().__init__()
         first, second = SDXL_DEMO.text_encoders
         self.text_encoder, self.text_encoder_2 = TextModule(first), TextModule(second)
+        rows = torch.zeros(VOCABULARY, dtype=torch.int64)
+        rows[sorted(known_tokens())] = torch.arange(len(known_tokens())) + 1
+        self.register_buffer("rows", rows, persistent=False)
+        for encoder in (self.text_encoder, self.text_encoder_2):
+            embeddings = encoder.text_model.embeddings
+            width = embeddings.token_embedding.weight.shape[1]
+            embeddings.token_embedding = torch.nn.Embedding(
+                len(known_tokens()) + 1, width, padding_idx=0
+            )
+            torch.nn.init.normal_(embeddings.token_embedding.weight.data[1:], 0, 0.5)
+            torch.nn.init.normal_(embeddings.position_embedding.weight.data, 0, 0.1)
 
-    def forward(
-        self, ids: torch.Tensor, ends: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def weights(self) -> dict[str, dict[str, torch.Tensor]]:
+        """Tensors of both encoders by canonical name, with the whole vocabulary."""
+        found = {}
+        for name in ("text_encoder", "text_encoder_2"):
+            tensors = getattr(self, name).state_dict()
+            table = "text_model.embeddings.token_embedding.weight"
+            found[name] = tensors | {table: tensors[table][self.rows]}
+        return found
+
+    def forward(self, ids: torch.Tensor, ends: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Ids [rows, 77] padded with END, first ends [rows] to states [rows, 77, 96], pooled."""
         positions = torch.arange(ids.shape[1])
         second_ids = torch.where(positions > ends[:, None], 0, ids)
-        a: Any = self.text_encoder.text_model(ids, output_hidden_states=True)
-        b: Any = self.text_encoder_2.text_model(second_ids, output_hidden_states=True)
+        first: Any = self.text_encoder.text_model
+        second: Any = self.text_encoder_2.text_model
+        a = first(self.rows[ids], output_hidden_states=True)
+        b = second(self.rows[second_ids], output_hidden_states=True)
         states = torch.cat([a.hidden_states[-2], b.hidden_states[-2]], dim=-1)
         last = b.last_hidden_state[torch.arange(len(ids)), ends]
         assert self.text_encoder_2.text_projection is not None
@@ -75,7 +100,6 @@ def train_text(folder: Path, options: TextOptions) -> TextEncoders:
     """The trained, frozen encoders; goes on from what `folder` holds."""
     torch.manual_seed(options.seed)
     run, encoders, readers = Run(folder, "text"), TextEncoders().train(), Readers()
-    known = _only_known_embeddings(encoders)
     both = torch.nn.ModuleList([encoders, readers])
     optimizer = torch.optim.AdamW(both.parameters(), options.rate, betas=(0.9, 0.98))
     start = 0
@@ -86,7 +110,7 @@ def train_text(folder: Path, options: TextOptions) -> TextEncoders:
     for step in range(start, options.steps):
         for group in optimizer.param_groups:
             group["lr"] = options.rate * cosine(step, options.steps)
-        figures = _step(encoders, readers, optimizer, known, step, options)
+        figures = _step(encoders, readers, optimizer, step, options)
         if step % 50 == 0 or step + 1 == options.steps:
             run.log({"step": step, **figures})
         if run.due() or step + 1 == options.steps:
@@ -95,22 +119,10 @@ def train_text(folder: Path, options: TextOptions) -> TextEncoders:
     return encoders.eval().requires_grad_(False)
 
 
-def _only_known_embeddings(encoders: TextEncoders) -> torch.Tensor:
-    known = torch.zeros(VOCABULARY, 1)
-    known[sorted(known_tokens())] = 1
-    for encoder in (encoders.text_encoder, encoders.text_encoder_2):
-        weight = encoder.text_model.embeddings.token_embedding.weight
-        with torch.no_grad():
-            weight.normal_(0, 0.5).mul_(known)
-            encoder.text_model.embeddings.position_embedding.weight.normal_(0, 0.1)
-    return known
-
-
 def _step(
     encoders: TextEncoders,
     readers: Readers,
     optimizer: torch.optim.Optimizer,
-    known: torch.Tensor,
     step: int,
     options: TextOptions,
 ) -> dict[str, float]:
@@ -131,10 +143,6 @@ def _step(
     loss = torch.stack(losses).sum() + 2 * tag_loss + 0.01 * size
     optimizer.zero_grad()
     loss.backward()
-    for encoder in (encoders.text_encoder, encoders.text_encoder_2):
-        gradient = encoder.text_model.embeddings.token_embedding.weight.grad
-        assert gradient is not None
-        gradient.mul_(known)
     torch.nn.utils.clip_grad_norm_([*encoders.parameters(), *readers.parameters()], 1.0)
     optimizer.step()
     return {

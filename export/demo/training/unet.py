@@ -1,0 +1,153 @@
+"""Stage 3: the UNet predicts the noise in latents, from small shapes to all nine.
+
+The noise schedule is SDXL's. The loss is weighted by min-SNR-5 (Hang et al. 2023,
+arXiv:2303.09556), and lifted towards high noise, where the words decide what colours things get
+and where a small model otherwise spends nothing.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sakuga.export.demo.captions import caption
+from sakuga.export.demo.training.latents import Shelf
+from sakuga.export.demo.training.pictures import scene_number
+from sakuga.export.demo.training.progress import Average, Run, cosine
+from sakuga.export.demo.training.text import TextEncoders, stacked
+from sakuga.export.demo.training.tokens import tokenized
+from sakuga.export.reference import unet_module
+from sakuga.profiles.families import SDXL_DEMO
+
+TRAIN_STEPS = 1000
+MIN_SNR = 5.0
+
+
+@dataclass(frozen=True)
+class UNetOptions:
+    """`small_steps` of `small_batch` on half-size shapes, then `steps` of `batch` on all nine."""
+
+    small_steps: int = 3000
+    small_batch: int = 32
+    steps: int = 2400
+    batch: int = 16
+    rate: float = 1e-3
+    average: float = 0.999
+    dropped: float = 0.1  # of captions are empty, for guidance
+    seed: int = 3
+    scenes_seed: int = 10
+
+
+def alphas_cumprod() -> torch.Tensor:
+    """SDXL's training schedule, float64 [1000]: betas linear in their square roots."""
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, TRAIN_STEPS, dtype=torch.float64) ** 2
+    return torch.cumprod(1 - betas, 0)
+
+
+def loss_weights() -> torch.Tensor:
+    """Weight of each timestep's squared noise error, float32 [1000]."""
+    kept = alphas_cumprod()
+    snr = kept / (1 - kept)
+    weights = snr.clamp(max=MIN_SNR) / snr * (1 + 1 / snr).sqrt()
+    return weights.float()
+
+
+@dataclass(frozen=True, eq=False)
+class Trainer:
+    """Everything a step needs."""
+
+    unet: Any  # diffusers' module
+    encoders: TextEncoders
+    optimizer: torch.optim.Optimizer
+    average: Average
+    options: UNetOptions
+
+    def batch(self, shelf: Shelf, rows: int, generator: np.random.Generator) -> dict[str, Any]:
+        """Latents and conditioning of random pictures of one shape."""
+        chosen = generator.integers(len(shelf.scenes), size=rows)
+        tokens = []
+        for number in shelf.scenes[chosen]:
+            tags = caption(scene_number(self.options.scenes_seed, int(number)), generator)
+            empty = generator.random() < self.options.dropped
+            tokens.append(tokenized([] if empty else tags, generator if not empty else None))
+        with torch.no_grad():
+            states, pooled = self.encoders(*stacked(tokens))
+        size = shelf.size
+        ids = torch.tensor([size.height, size.width, 0, 0, size.height, size.width])
+        added = {"text_embeds": pooled, "time_ids": ids.float().expand(rows, -1)}
+        latents = torch.from_numpy(shelf.latents[chosen].astype(np.float32))
+        return {"latents": latents, "states": states, "added": added}
+
+    def step(self, shelf: Shelf, rows: int, number: int, factor: float) -> float:
+        """One optimiser step; its weighted loss."""
+        generator = np.random.default_rng((self.options.seed, number))
+        made = self.batch(shelf, rows, generator)
+        torch.manual_seed(self.options.seed * 1_000_003 + number)
+        latents, noise = made["latents"], torch.randn_like(made["latents"])
+        # Stratified, and towards high noise: the density rises as t^(2/3).
+        share = (torch.arange(rows) + torch.rand(rows)) / rows
+        times = (share**0.6 * TRAIN_STEPS).long().clamp(max=TRAIN_STEPS - 1)
+        kept = alphas_cumprod()[times].float()[:, None, None, None]
+        noisy = kept.sqrt() * latents + (1 - kept).sqrt() * noise
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.options.rate * factor
+        with torch.autocast("cpu", torch.bfloat16):
+            predicted = self.unet(noisy, times, made["states"], added_cond_kwargs=made["added"])
+        error = (predicted.sample.float() - noise).square().mean((1, 2, 3))
+        loss = (error * loss_weights()[times]).mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.unet.parameters(), 1.0)
+        self.optimizer.step()
+        self.average.update(self.unet, number)
+        return float(loss.item())
+
+
+def train_unet(
+    folder: Path,
+    encoders: TextEncoders,
+    small: list[Shelf],
+    full: list[Shelf],
+    options: UNetOptions,
+) -> Any:  # noqa: ANN401 (diffusers' module)
+    """The averaged UNet; goes on from what `folder` holds."""
+    torch.manual_seed(options.seed)
+    run, unet = Run(folder, "unet"), unet_module(SDXL_DEMO).train()
+    optimizer = torch.optim.AdamW(
+        unet.parameters(), options.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
+    )
+    trainer = Trainer(unet, encoders, optimizer, Average(unet, options.average), options)
+    start, total = _resume(run, trainer), options.small_steps + options.steps
+    losses: list[float] = []
+    for number in range(start, total):
+        stage, rows = (small, options.small_batch), options.batch
+        shelves, rows = stage if number < options.small_steps else (full, options.batch)
+        shelf = shelves[int(np.random.default_rng((options.seed, number, 1)).integers(9))]
+        losses.append(trainer.step(shelf, rows, number, cosine(number, total)))
+        if number % 25 == 0:
+            run.log({"step": number, "loss": sum(losses[-25:]) / len(losses[-25:])})
+        if run.due() or number + 1 == total:
+            run.save(_state(trainer, number + 1))
+    trainer.average.copy_to(unet)
+    return unet.eval().requires_grad_(False)
+
+
+def _state(trainer: Trainer, step: int) -> dict[str, Any]:
+    return {
+        "unet": trainer.unet.state_dict(),
+        "optimizer": trainer.optimizer.state_dict(),
+        "average": trainer.average.shadow,
+        "step": step,
+    }
+
+
+def _resume(run: Run, trainer: Trainer) -> int:
+    state = run.load()
+    if state is None:
+        return 0
+    trainer.unet.load_state_dict(state["unet"])
+    trainer.optimizer.load_state_dict(state["optimizer"])
+    trainer.average.shadow.update(state["average"])
+    return int(state["step"])
