@@ -21,7 +21,7 @@ from sakuga.engine.platform import exclusive, fsync_file, fsync_folder, replace_
 from sakuga.export.assemble import Assembly, Progress, assemble, unchanged
 from sakuga.export.bind import Adapt
 from sakuga.export.checkpoint.layouts import Checkpoint, open_checkpoint
-from sakuga.export.demo import write_demo
+from sakuga.export.demo import DEMO_CHECKPOINT
 from sakuga.export.network_plan import network_plans
 from sakuga.export.target import check_contents, check_place
 
@@ -63,13 +63,10 @@ def build(
     target = Path(out).resolve()
     with _disk_failures(target):
         check_place(target)
-        if str(model) == DEMO:
-            with _workshop(target) as folder, _model(write_demo(folder)) as checkpoint:
-                _replace(checkpoint, folder / "bundle", target, work)
-        else:
-            # The model comes first: what is wrong with it leaves no trace at all.
-            with _model(Path(model)) as checkpoint, _workshop(target) as folder:
-                _replace(checkpoint, folder / "bundle", target, work)
+        path = DEMO_CHECKPOINT if str(model) == DEMO else Path(model)
+        # The model comes first: what is wrong with it leaves no trace at all.
+        with _model(path) as checkpoint, _workshop(target) as folder:
+            _replace(checkpoint, folder / "bundle", target, work)
     return open_bundle(target)
 
 

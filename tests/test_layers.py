@@ -30,7 +30,7 @@ PACKAGES = {
     "engine": {"numpy", "PIL", "tokenizers", "onnxruntime", "click", "rich"},
     "export": {"numpy", "ml_dtypes", "onnx", "PIL", "click", "rich"},
 }
-# The files that may import more: what only maintainers and `--verify` run.
+# The files that may import more: what only maintainers, `--verify` and training run.
 TORCH = {"torch", "diffusers", "transformers"}
 MORE_PACKAGES = {
     "export/reference.py": TORCH,
@@ -38,6 +38,10 @@ MORE_PACKAGES = {
     "export/trace.py": TORCH,
     "export/verify.py": TORCH,
     "export/simplify.py": {"onnx_ir", "onnxscript"},
+    **{
+        f"export/demo/training/{name}.py": TORCH
+        for name in ("latents", "progress", "text", "unet", "vae")
+    },
 }
 # The floors of engine/, lowest first: a module imports its own part and the floors below.
 FLOORS = (

@@ -17,6 +17,7 @@ BUILT = ("engine", "export", "kernels", "profiles", "src", "pyproject.toml", "RE
 DATA = {
     "sakuga/py.typed",
     "sakuga/engine/text/data/clip_merges.txt.gz",
+    "sakuga/export/demo/demo.safetensors",
     "sakuga/export/demo/jobs.jsonl",
     "sakuga/export/graphs/versions.json",
     "sakuga/profiles/presets/animagine-xl-3.1.toml",
@@ -30,7 +31,7 @@ from sakuga.profiles.presets import all_presets
 names = [m.name for m in pkgutil.walk_packages(sakuga.__path__, "sakuga.")]
 needs_torch = {"trace", "verify", "reference", "reference_pipeline", "simplify"}
 for name in names:
-    if name.rpartition(".")[2] not in needs_torch:
+    if name.rpartition(".")[2] not in needs_torch and ".training" not in name:
         importlib.import_module(name)
 import sakuga.kernels.denoise_step
 assert len(clip_merges()) > 48000

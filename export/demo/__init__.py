@@ -1,19 +1,10 @@
 """The demo model and the demo jobs.
 
-Until a trained demo model ships, `demo` is a synthetic checkpoint of the small SDXL family, made
-from a seed: everything runs as with a real one, the pictures are abstract.
+The model is a small SDXL (family `sdxl-demo`), trained by `export.demo.training` on what
+`export.demo.painter` draws; docs/demo-model.md is its card. `sakuga build demo` builds it.
 """
 
 from pathlib import Path
 
-from sakuga.export.synthetic import write_synthetic
-from sakuga.profiles.families import SDXL_TINY
-
-SEED = 0
-
-
-def write_demo(folder: Path) -> Path:
-    """Write the demo checkpoint into `folder`; returns its path."""
-    path = folder / "demo.safetensors"
-    write_synthetic(SDXL_TINY, "single", "fp32", SEED, path)
-    return path
+DEMO_CHECKPOINT = Path(__file__).parent / "demo.safetensors"
+DEMO_JOBS = Path(__file__).parent / "jobs.jsonl"

@@ -69,7 +69,7 @@ assert not found, found
 """
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "demo.sakuga")], check=True)
     assert names(tmp_path) == ["demo.sakuga"]
-    assert open_bundle(tmp_path / "demo.sakuga").family.name == "sdxl-tiny"
+    assert open_bundle(tmp_path / "demo.sakuga").family.name == "sdxl-demo"
 
 
 def test_a_fresh_bundle_opens_without_reading_its_weights(

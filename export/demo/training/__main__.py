@@ -21,7 +21,7 @@ PICTURES = 1000  # of each shape
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 def main(out: Path) -> None:
-    """Train, or go on training, the demo model; the checkpoint is demo.safetensors in the folder."""
+    """Train the demo model, or go on training it; writes demo.safetensors into the folder."""
     out.mkdir(parents=True, exist_ok=True)
     options = UNetOptions()
     vae = train_vae(out, VAEOptions())

@@ -1,0 +1,50 @@
+"""The judge's own mistakes, on painted pictures whose truth is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sakuga.export.demo.judge import Reading, read, sharpness
+from sakuga.export.demo.painter import paint
+from sakuga.export.demo.scene import Scene, random_scene
+from sakuga.profiles.buckets import QUARTER_BUCKETS
+
+PICTURES = 180
+
+
+@pytest.fixture(scope="module")
+def readings() -> list[tuple[Scene, Reading]]:
+    generator = np.random.default_rng(99)
+    found = []
+    for index in range(PICTURES):
+        scene = replace(random_scene(generator), quality="best")
+        size = QUARTER_BUCKETS[index % len(QUARTER_BUCKETS)]
+        found.append((scene, read(np.asarray(paint(scene, size)))))
+    return found
+
+
+def test_reads_hair_colours(readings: list[tuple[Scene, Reading]]) -> None:
+    assert np.mean([reading.hair == scene.hair for scene, reading in readings]) >= 0.95
+
+
+def test_reads_night(readings: list[tuple[Scene, Reading]]) -> None:
+    assert all(reading.night == scene.night for scene, reading in readings)
+
+
+def test_reads_clothes_where_they_are_seen(readings: list[tuple[Scene, Reading]]) -> None:
+    seen = [(scene, reading) for scene, reading in readings if reading.cloth is not None]
+    assert len(seen) >= 0.6 * PICTURES
+    assert np.mean([reading.cloth == scene.cloth for scene, reading in seen]) >= 0.9
+
+
+def test_sees_nothing_in_noise_and_flat_pictures() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (256, 256, 3)).astype(np.uint8)
+    assert read(noise).hair is None
+    assert read(np.zeros((256, 256, 3), np.uint8)).hair is None
+
+
+def test_sharpness_of_a_known_picture() -> None:
+    """A checkerboard of 0 and 255: every Laplacian is ±1020."""
+    board = (np.indices((16, 16)).sum(0) % 2 * 255).astype(np.uint8)
+    assert sharpness(np.repeat(board[..., None], 3, -1)) == pytest.approx(1020)
