@@ -3,7 +3,7 @@
     python bench/pipeline.py [--jobs 2]
 
 Networks that agree prove nothing about prompts, schedules, guidance and noise; this does. Same
-weights, same noise, compat diffusers; prompts and sizes of the demo jobs. The bars: final latents
+weights, same noise, compat diffusers; prompts of the model cards. The bars: final latents
 within 1e-3, pictures at 45 dB or better. Two correct float32 pipelines drift apart by about 1e-5.
 """
 
@@ -17,17 +17,16 @@ import numpy as np
 from common import Figure, report, small_model, work_folder
 from numpy.typing import NDArray
 
-import sakuga.export.demo
 from sakuga.engine.engine import Engine
 from sakuga.engine.jobs.jobfile import Job, read_jobs
 from sakuga.engine.runtime.request import Request
+from sakuga.export.demo import CARD_JOBS
 from sakuga.export.reference_pipeline import reference
 from sakuga.export.verify import relative_error
 from sakuga.profiles.families import FAMILIES
 
 LATENT_BAR, PICTURE_BAR = 1e-3, 45.0
-JOBS = Path(sakuga.export.demo.__file__).parent / "jobs.jsonl"
-# SDXL with Euler a at every demo job; the other combinations at a few.
+# SDXL with Euler a at every job of the cards; the other combinations at a few.
 PLAN = {
     ("sdxl-tiny", "euler_a"): 12,
     ("sdxl-tiny", "euler"): 3,
@@ -42,7 +41,7 @@ def requests(family: str, sampler: str, jobs: list[Job]) -> Iterator[Request]:
     for place, job in enumerate(jobs):
         request = replace(job.request, steps=28, guidance=7.0, sampler=sampler, compat="diffusers")
         size = buckets[place % len(buckets)]
-        own = family == "sdxl-tiny"  # the demo jobs are of its sizes
+        own = family == "sdxl-tiny"  # the jobs are of its sizes
         yield request if own else replace(request, width=size.width, height=size.height)
 
 
@@ -77,7 +76,7 @@ def main() -> None:
     with work_folder() as folder:
         models = {family: small_model(family, folder) for family, _ in PLAN}
         for (family, sampler), count in PLAN.items():
-            jobs = read_jobs(JOBS)[: min(count, limit)]
+            jobs = read_jobs(CARD_JOBS)[: min(count, limit)]
             name = f"{family} {sampler}"
             rows = details[name] = compare(family, sampler, jobs, *models[family])
             error = max(float(row["latent_error"]) for row in rows)

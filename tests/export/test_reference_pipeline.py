@@ -12,7 +12,7 @@ from sakuga.engine.bundle import Bundle
 from sakuga.engine.engine import Engine
 from sakuga.engine.jobs.jobfile import read_jobs
 from sakuga.engine.runtime.request import Request
-from sakuga.export import demo
+from sakuga.export.demo import CARD_JOBS
 from sakuga.export.reference_pipeline import Reference, reference
 from sakuga.export.verify import relative_error
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 LATENT_BAR, PSNR_BAR = 1e-3, 45.0
 
-JOBS = {job.id: job for job in read_jobs(Path(demo.__file__).with_name("jobs.jsonl"))}
+JOBS = {job.id: job for job in read_jobs(CARD_JOBS)}
 
 
 @pytest.fixture(scope="module")

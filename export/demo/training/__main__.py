@@ -15,7 +15,7 @@ from sakuga.export.demo.training.unet import UNetOptions, train_unet
 from sakuga.export.demo.training.vae import VAEOptions, train_vae
 from sakuga.profiles.buckets import QUARTER_BUCKETS
 
-PICTURES = 1000  # of each shape
+PICTURES = 800  # of each shape
 
 
 @click.command()

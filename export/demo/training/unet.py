@@ -115,6 +115,7 @@ def train_unet(
     """The averaged UNet; goes on from what `folder` holds."""
     torch.manual_seed(options.seed)
     run, unet = Run(folder, "unet"), unet_module(SDXL_DEMO).train()
+    _nearly_linear(unet)
     optimizer = torch.optim.AdamW(
         unet.parameters(), options.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
     )
@@ -132,6 +133,14 @@ def train_unet(
             run.save(_state(trainer, number + 1))
     trainer.average.copy_to(unet)
     return unet.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def _nearly_linear(unet: Any) -> None:  # noqa: ANN401
+    """Start with branches and an output that add nothing (Dhariwal and Nichol 2021)."""
+    for name, parameter in unet.named_parameters():
+        if name.endswith(("conv2.weight", "proj_out.weight", "conv_out.weight")):
+            parameter.zero_()
 
 
 def _state(trainer: Trainer, step: int) -> dict[str, Any]:
