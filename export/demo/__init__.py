@@ -7,5 +7,6 @@ The model is a small SDXL (family `sdxl-demo`), trained by `export.demo.training
 from pathlib import Path
 
 DEMO_CHECKPOINT = Path(__file__).parent / "demo.safetensors"
+DEMO_LORA = Path(__file__).parent / "kosame.safetensors"  # one character, kohya's format
 DEMO_JOBS = Path(__file__).parent / "jobs.jsonl"  # what it can draw
 CARD_JOBS = Path(__file__).parent / "cards.jsonl"  # the examples of the cards at its sizes

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from sakuga.export.demo.training.latents import SMALL_SHAPES, shelves
+from sakuga.export.demo.training.lora import LoraOptions, train_lora
 from sakuga.export.demo.training.pack import pack
 from sakuga.export.demo.training.text import TextOptions, train_text
 from sakuga.export.demo.training.unet import UNetOptions, train_unet
@@ -21,7 +22,7 @@ PICTURES = 800  # of each shape
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 def main(out: Path) -> None:
-    """Train the demo model, or go on training it; writes demo.safetensors into the folder."""
+    """Train the demo model, or go on training it: demo.safetensors, and a LoRA beside it."""
     out.mkdir(parents=True, exist_ok=True)
     options = UNetOptions()
     vae = train_vae(out, VAEOptions())
@@ -30,6 +31,7 @@ def main(out: Path) -> None:
     full = shelves(out, vae, QUARTER_BUCKETS, PICTURES, options.scenes_seed)
     unet = train_unet(out, encoders, small, full, options)
     pack(vae, encoders, unet, out / "demo.safetensors")
+    train_lora(vae, encoders, unet, out / "kosame.safetensors", LoraOptions())
     click.echo(out / "demo.safetensors")
 
 
