@@ -118,11 +118,12 @@ def _garment(scene: Scene, without_colour: bool, with_collar: bool) -> list[Tag]
 
 
 def _place(scene: Scene, more: bool) -> list[Tag]:
-    named = {"place": scene.place}
-    if scene.place == "simple background":
+    place: str = scene.place
+    named = {"place": place}
+    if place == "simple background":
         return [("simple background", named), (scene.backdrop, {"backdrop": scene.backdrop})]
-    tags: list[Tag] = [(scene.place, named), ("outdoors", {})]
-    if scene.place == "beach" and more:
+    tags: list[Tag] = [(place, named), ("outdoors", {})]
+    if place == "beach" and more:
         return [*tags, ("ocean", named), ("day", {})]
     if more:
         return [*tags, ("night sky", named) if scene.night else ("blue sky", {})]

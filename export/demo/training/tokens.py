@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from sakuga.engine.text.tokenizer import clip_tokenizer
+from sakuga.engine.text.tokenizer import Tokenizer, clip_tokenizer
 from sakuga.engine.text.vocabulary import BEGIN, END, WORD_END, clip_merges, clip_vocabulary
 from sakuga.export.demo.captions import Tag, vocabulary
 from sakuga.profiles.families import CHUNK
@@ -61,7 +61,7 @@ def tokenized(tags: Sequence[Tag], generator: np.random.Generator | None = None)
 
 
 @cache
-def _tokenizer():  # noqa: ANN202
+def _tokenizer() -> Tokenizer:
     return clip_tokenizer()
 
 

@@ -29,7 +29,7 @@ MIN_SNR = 5.0
 class UNetOptions:
     """`small_steps` of `small_batch` on half-size shapes, then `steps` of `batch` on all nine."""
 
-    small_steps: int = 3000
+    small_steps: int = 1440
     small_batch: int = 32
     steps: int = 2400
     batch: int = 16
