@@ -59,7 +59,7 @@ def test_both_layouts_hold_the_same_weights(tmp_path: Path) -> None:
     write_demo("diffusers", "fp16", tmp_path / "folder")
     with open_checkpoint(DEMO_CHECKPOINT) as one, open_checkpoint(tmp_path / "folder") as other:
         for component in one.components:
-            for name in one.components[component].names:
+            for name in one.components[component].names():
                 first, second = (each.components[component].read(name) for each in (one, other))
                 assert first.tobytes() == second.tobytes(), (component, name)
 
