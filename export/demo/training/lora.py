@@ -93,7 +93,7 @@ def train_lora(
         chosen = generator.integers(len(scenes), size=options.batch)
         loss = _loss(unet, encoders, latents[chosen], [scenes[i] for i in chosen], generator)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward([loss])
         optimizer.step()
         if step % 50 == 0:
             print(f"lora step {step} loss {loss.item():.4f}", flush=True)
