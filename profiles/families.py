@@ -127,7 +127,7 @@ SDXL_DEMO = Family(
     name="sdxl-demo",
     kind="sdxl",
     text_encoders=(_clip_l(32, 3, 2), _clip_g(64, 4, 4)),
-    # Groups of at least four channels: norms over single channels would wash colours out.
+    # Groups of at least four channels, as in the full model: a norm over one forgets its level.
     unet=UNet((64, 96, 128), (0, 1, 2), (2, 3, 4), 96, True, 32, resnets_per_level=1, groups=8),
     vae=VAE((16, 32, 64, 64), 0.13025, groups=4, resnets_per_level=1),
     sizes=SizeRule(128, 512, 32),
