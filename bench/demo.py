@@ -1,6 +1,6 @@
 """Does the demo model draw what it is asked? Held-out prompts and seeds, judged by pixels.
 
-    python bench/demo.py [--prompts 128] [--sheet docs/demo.jpg]
+    python bench/demo.py [--prompts 128]
 
 28 steps of Euler a, guidance 5, Animagine's negative prompt. The judge's own mistakes on painted
 pictures stand beside each share. Then the VAE on painted pictures, sharpness with and against the
@@ -11,15 +11,13 @@ import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import torch
 from common import Figure, cores, median, report, work_folder
-from numpy.typing import NDArray
-from PIL import Image
+from pipeline import psnr
 
 from sakuga.engine.engine import Engine
 from sakuga.engine.runtime.request import Request
@@ -34,7 +32,6 @@ from sakuga.profiles.buckets import QUARTER_BUCKETS, Size
 
 HELD_OUT = 77_000  # no training data is made from this seed
 NEGATIVE = "nsfw, lowres, worst quality, jpeg artifacts, low quality, displeasing, watermark, error"
-Pixels = NDArray[np.uint8]
 
 
 def scenes(count: int) -> list[Scene]:
@@ -51,13 +48,12 @@ def request(scene: Scene, index: int) -> Request:
     )
 
 
-def attributes(engine: Engine, held_out: Sequence[Scene]) -> tuple[list[Figure], list[Pixels]]:
+def attributes(engine: Engine, held_out: Sequence[Scene]) -> list[Figure]:
     """How often hair, clothes and night are as asked, and how often the judge is right at all."""
-    asked, painted, pictures = [], [], []
+    asked, painted = [], []
     for index, scene in enumerate(held_out):
         wanted = request(scene, index)
         pixels = engine.render(wanted).pixels
-        pictures.append(pixels)
         size = Size(pixels.shape[1], pixels.shape[0])
         for found, picture in ((asked, pixels), (painted, np.asarray(paint_clean(scene, size)))):
             seen = read(picture)
@@ -70,7 +66,7 @@ def attributes(engine: Engine, held_out: Sequence[Scene]) -> tuple[list[Figure],
         Figure(f"{name} as asked, {len(held_out)} prompts", float(share), "%", bar, "at least",
                f"painted pictures: {right:.1f} %")
         for name, bar, share, right in zip(names, bars, shares, truth, strict=True)
-    ], pictures  # fmt: skip
+    ]  # fmt: skip
 
 
 def quality(engine: Engine, held_out: Sequence[Scene]) -> list[Figure]:
@@ -98,15 +94,9 @@ def reconstruction(pipeline: Any) -> Figure:  # noqa: ANN401 (diffusers' pipelin
         image = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 127.5 - 1
         with torch.inference_mode():
             again = pipeline.vae.decode(pipeline.vae.encode(image).latent_dist.mean).sample
-        pixels = ((again[0].permute(1, 2, 0).clamp(-1, 1) + 1) * 127.5).round().numpy()
+        pixels = ((again[0].permute(1, 2, 0).clamp(-1, 1) + 1) * 127.5).round().byte().numpy()
         ratios.append(psnr(pixels, picture))
     return Figure("VAE, painted pictures", float(np.mean(ratios)), "dB", 26, "at least")
-
-
-def psnr(found: NDArray[Any], wanted: NDArray[Any]) -> float:
-    """Peak signal-to-noise ratio in dB of bytes, infinite where they are equal."""
-    error = float(np.mean((found.astype(np.float64) - wanted) ** 2))
-    return 10 * math.log10(255**2 / error) if error else math.inf
 
 
 def parity(engine: Engine, golden: Any, held_out: Sequence[Scene]) -> Figure:  # noqa: ANN401
@@ -128,23 +118,10 @@ def speed(engine: Engine) -> Figure:
     return Figure(f"one 256x256 picture, {cores()} cores", median(seconds[1:]), "s", 2.0)
 
 
-def sheet(pictures: Sequence[Pixels], path: Path) -> None:
-    """Eighteen pictures in their shapes, six a row."""
-    cell = 200
-    page = Image.new("RGB", (6 * cell, 3 * cell), (250, 250, 250))
-    for place, pixels in enumerate(pictures[:18]):
-        image = Image.fromarray(pixels)
-        image.thumbnail((cell - 8, cell - 8))
-        left, top = (place % 6) * cell, (place // 6) * cell
-        page.paste(image, (left + (cell - image.width) // 2, top + (cell - image.height) // 2))
-    page.save(path, quality=88)
-
-
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=int, default=128)
-    parser.add_argument("--sheet", type=Path)
     options = parser.parse_args()
     held_out = scenes(options.prompts)
     with work_folder() as folder:
@@ -152,12 +129,10 @@ def main() -> None:
         build("demo", folder / "demo.sakuga")
         golden = reference(folder / "demo")
         with Engine.open(folder / "demo.sakuga") as engine:
-            figures, pictures = attributes(engine, held_out)
+            figures = attributes(engine, held_out)
             figures += quality(engine, held_out[:18])
             figures += [speed(engine), parity(engine, golden, held_out[:9])]
         figures.append(reconstruction(golden.pipeline))
-    if options.sheet:
-        sheet(pictures, options.sheet)
     report("demo", figures, {})
 
 

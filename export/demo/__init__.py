@@ -8,5 +8,4 @@ from pathlib import Path
 
 DEMO_CHECKPOINT = Path(__file__).parent / "demo.safetensors"
 DEMO_LORA = Path(__file__).parent / "kosame.safetensors"  # one character, kohya's format
-DEMO_JOBS = Path(__file__).parent / "jobs.jsonl"  # what it can draw
 CARD_JOBS = Path(__file__).parent / "cards.jsonl"  # the examples of the cards at its sizes

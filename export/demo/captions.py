@@ -72,7 +72,7 @@ def words(tags: Sequence[Tag]) -> str:
 def prompt(scene: Scene) -> str:
     """All a picture's own tags in the order of Animagine's card: what a careful user would ask."""
     tags = [text for text, _ in _tags(scene, None)]
-    return ", ".join([*tags, "masterpiece", "best quality", "very aesthetic", "absurdres"])
+    return ", ".join([*tags, *BEST_TAGS])
 
 
 def vocabulary() -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from sakuga.export.demo.palette import CLOTHES, EYES, HAIR, PLAIN_BACKGROUNDS, Colour
+from sakuga.export.demo.palette import CLOTHES, EYES, HAIR, PLAIN_BACKGROUNDS
 from sakuga.profiles.buckets import Size
 
 Person = Literal["1girl", "1boy"]
@@ -55,10 +55,6 @@ class Scene:
     @property
     def night(self) -> bool:
         return self.place == "night"
-
-    @property
-    def cloth_colour(self) -> Colour:
-        return CLOTHES[self.cloth]
 
 
 def random_scene(generator: np.random.Generator) -> Scene:

@@ -21,7 +21,7 @@ from sakuga.export.demo.scene import Scene
 from sakuga.export.demo.training.pictures import scene_number
 from sakuga.export.demo.training.text import TextEncoders, stacked
 from sakuga.export.demo.training.tokens import tokenized
-from sakuga.export.demo.training.unet import TRAIN_STEPS, alphas_cumprod, loss_weights
+from sakuga.export.demo.training.unet import noise_loss
 from sakuga.export.demo.training.vae import to_network
 from sakuga.profiles.buckets import Size
 from sakuga.profiles.families import SDXL_DEMO
@@ -122,23 +122,11 @@ def _loss(
     scenes: list[Scene],
     generator: np.random.Generator,
 ) -> torch.Tensor:
-    rows = len(scenes)
     tags = [caption(scene, generator) for scene in scenes]
     left = [[tag for tag in each if not UNSAID & set(tag[1])] for each in tags]
     with torch.no_grad():
         states, pooled = encoders(*stacked([tokenized(each, generator) for each in left]))
-    ids = torch.tensor([SIZE.height, SIZE.width, 0, 0, SIZE.height, SIZE.width]).float()
-    added = {"text_embeds": pooled, "time_ids": ids.expand(rows, -1)}
-    noise = torch.randn_like(latents)
-    share = (torch.arange(rows) + torch.rand(rows)) / rows
-    times = (share**0.6 * TRAIN_STEPS).long().clamp(max=TRAIN_STEPS - 1)
-    kept = alphas_cumprod()[times].float()[:, None, None, None]
-    noisy = kept.sqrt() * latents + (1 - kept).sqrt() * noise
-    with torch.autocast("cpu", torch.bfloat16):
-        predicted = unet(noisy, times, states, added_cond_kwargs=added).sample
-    error = (predicted.float() - noise).square().mean((1, 2, 3))
-    loss: torch.Tensor = (error * loss_weights()[times]).mean()
-    return loss
+    return noise_loss(unet, SIZE, latents, states, pooled)
 
 
 def _write(adapted: dict[str, Adapted], options: LoraOptions, out: Path) -> None:

@@ -12,7 +12,6 @@ from sakuga.engine.text.vocabulary import BEGIN, END, WORD_END, clip_merges, cli
 from sakuga.export.demo.captions import Tag, vocabulary
 from sakuga.profiles.families import CHUNK
 
-COMMA = ", "
 _STRANGE_SHARE = 0.35  # of captions hold words without meaning
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from sakuga.engine.text.conditioning import time_ids
 from sakuga.export.demo.captions import caption
 from sakuga.export.demo.training.latents import Shelf
 from sakuga.export.demo.training.pictures import scene_number
@@ -19,10 +20,13 @@ from sakuga.export.demo.training.progress import Average, Run, cosine
 from sakuga.export.demo.training.text import TextEncoders, stacked
 from sakuga.export.demo.training.tokens import tokenized
 from sakuga.export.reference import unet_module
+from sakuga.profiles.buckets import Size
 from sakuga.profiles.families import SDXL_DEMO
 
 TRAIN_STEPS = 1000
 MIN_SNR = 5.0
+
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # latents, states, pooled
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,32 @@ def loss_weights() -> torch.Tensor:
     return weights.float()
 
 
+def noise_loss(
+    unet: Any,  # noqa: ANN401 (diffusers' module)
+    size: Size,
+    latents: torch.Tensor,
+    states: torch.Tensor,
+    pooled: torch.Tensor,
+) -> torch.Tensor:
+    """Weighted squared error of the noise predicted in latents of one picture size, a scalar.
+
+    Noise and timesteps come from torch's generator. Timesteps are stratified over the rows, and
+    lean towards high noise: their density rises as t^(2/3).
+    """
+    rows, noise = len(latents), torch.randn_like(latents)
+    share = (torch.arange(rows) + torch.rand(rows)) / rows
+    times = (share**0.6 * TRAIN_STEPS).long().clamp(max=TRAIN_STEPS - 1)
+    kept = alphas_cumprod()[times].float()[:, None, None, None]
+    noisy = kept.sqrt() * latents + (1 - kept).sqrt() * noise
+    ids = torch.from_numpy(time_ids(size)).expand(rows, -1)
+    added = {"text_embeds": pooled, "time_ids": ids}
+    with torch.autocast("cpu", torch.bfloat16):
+        predicted = unet(noisy, times, states, added_cond_kwargs=added).sample
+    error = (predicted.float() - noise).square().mean((1, 2, 3))
+    loss: torch.Tensor = (error * loss_weights()[times]).mean()
+    return loss
+
+
 @dataclass(frozen=True, eq=False)
 class Trainer:
     """Everything a step needs."""
@@ -64,7 +94,7 @@ class Trainer:
     average: Average
     options: UNetOptions
 
-    def batch(self, shelf: Shelf, rows: int, generator: np.random.Generator) -> dict[str, Any]:
+    def batch(self, shelf: Shelf, rows: int, generator: np.random.Generator) -> Batch:
         """Latents and conditioning of random pictures of one shape."""
         chosen = generator.integers(len(shelf.scenes), size=rows)
         tokens = []
@@ -74,31 +104,19 @@ class Trainer:
             tokens.append(tokenized([] if empty else tags, generator if not empty else None))
         with torch.no_grad():
             states, pooled = self.encoders(*stacked(tokens))
-        size = shelf.size
-        ids = torch.tensor([size.height, size.width, 0, 0, size.height, size.width])
-        added = {"text_embeds": pooled, "time_ids": ids.float().expand(rows, -1)}
         latents = torch.from_numpy(shelf.latents[chosen].astype(np.float32))
-        return {"latents": latents, "states": states, "added": added}
+        return latents, states, pooled
 
     def step(self, shelf: Shelf, rows: int, number: int, factor: float) -> float:
         """One optimiser step; its weighted loss."""
         generator = np.random.default_rng((self.options.seed, number))
-        made = self.batch(shelf, rows, generator)
+        latents, states, pooled = self.batch(shelf, rows, generator)
         torch.manual_seed(self.options.seed * 1_000_003 + number)
-        latents, noise = made["latents"], torch.randn_like(made["latents"])
-        # Stratified, and towards high noise: the density rises as t^(2/3).
-        share = (torch.arange(rows) + torch.rand(rows)) / rows
-        times = (share**0.6 * TRAIN_STEPS).long().clamp(max=TRAIN_STEPS - 1)
-        kept = alphas_cumprod()[times].float()[:, None, None, None]
-        noisy = kept.sqrt() * latents + (1 - kept).sqrt() * noise
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.rate * factor
-        with torch.autocast("cpu", torch.bfloat16):
-            predicted = self.unet(noisy, times, made["states"], added_cond_kwargs=made["added"])
-        error = (predicted.sample.float() - noise).square().mean((1, 2, 3))
-        loss = (error * loss_weights()[times]).mean()
+        loss = noise_loss(self.unet, shelf.size, latents, states, pooled)
         self.optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward([loss])
         torch.nn.utils.clip_grad_norm_(self.unet.parameters(), 1.0)
         self.optimizer.step()
         self.average.update(self.unet, number)
@@ -123,8 +141,8 @@ def train_unet(
     start, total = _resume(run, trainer), options.small_steps + options.steps
     losses: list[float] = []
     for number in range(start, total):
-        stage, rows = (small, options.small_batch), options.batch
-        shelves, rows = stage if number < options.small_steps else (full, options.batch)
+        early = number < options.small_steps
+        shelves, rows = (small, options.small_batch) if early else (full, options.batch)
         shelf = shelves[int(np.random.default_rng((options.seed, number, 1)).integers(9))]
         losses.append(trainer.step(shelf, rows, number, cosine(number, total)))
         if number % 25 == 0:
