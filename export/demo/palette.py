@@ -87,3 +87,9 @@ def lab(rgb: NDArray[np.generic]) -> NDArray[np.float64]:
     root = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
     x, y, z = np.moveaxis(root, -1, 0)
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+def difference(colours: NDArray[np.float64], colour: Colour) -> NDArray[np.float64]:
+    """ΔE (CIE 1976) of L*a*b* values [..., 3] from an sRGB colour."""
+    found: NDArray[np.float64] = np.linalg.norm(colours - lab(np.array(colour)), axis=-1)
+    return found

@@ -16,7 +16,7 @@ from sakuga.export.demo.training.unet import UNetOptions, train_unet
 from sakuga.export.demo.training.vae import VAEOptions, train_vae
 from sakuga.profiles.buckets import QUARTER_BUCKETS
 
-PICTURES = 800  # of each shape
+PICTURES = 1600  # of each shape; half of them at half the sides too
 
 
 @click.command()
@@ -27,8 +27,8 @@ def main(out: Path) -> None:
     options = UNetOptions()
     vae = train_vae(out, VAEOptions())
     encoders = train_text(out, TextOptions())
-    small = shelves(out, vae, SMALL_SHAPES, PICTURES, options.scenes_seed)
-    full = shelves(out, vae, QUARTER_BUCKETS, PICTURES, options.scenes_seed)
+    small = shelves(out, vae, SMALL_SHAPES, range(PICTURES // 2), options.scenes_seed)
+    full = shelves(out, vae, QUARTER_BUCKETS, range(PICTURES), options.scenes_seed)
     unet = train_unet(out, encoders, small, full, options)
     pack(vae, encoders, unet, out / "demo.safetensors")
     train_lora(vae, encoders, unet, out / "kosame.safetensors", LoraOptions())

@@ -31,12 +31,12 @@ def shelves(
     folder: Path,
     vae: Any,  # noqa: ANN401 (diffusers' module)
     sizes: tuple[Size, ...],
-    each: int,
+    numbers: range,
     seed: int,
 ) -> list[Shelf]:
-    """`each` pictures of every size, from the cache in `folder` where it has them."""
+    """Pictures `numbers` of every size, from the cache in `folder` where it has them."""
     return [
-        _shelf(folder, vae, size, np.arange(each) + place * 100_000, seed)
+        _shelf(folder, vae, size, np.array(numbers) + place * 100_000, seed)
         for place, size in enumerate(sizes)
     ]
 
@@ -48,7 +48,7 @@ def _shelf(
     scenes: NDArray[np.int64],
     seed: int,
 ) -> Shelf:
-    path = folder / f"latents-{size}-{len(scenes)}.npy"
+    path = folder / f"latents-{size}-{scenes[0]}-{len(scenes)}.npy"
     if not path.exists():
         parts = [
             _encoded(vae, size, scenes[i : i + _AT_ONCE], seed)

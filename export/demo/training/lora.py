@@ -21,7 +21,7 @@ from sakuga.export.demo.scene import Scene
 from sakuga.export.demo.training.pictures import scene_number
 from sakuga.export.demo.training.text import TextEncoders, stacked
 from sakuga.export.demo.training.tokens import tokenized
-from sakuga.export.demo.training.unet import noise_loss
+from sakuga.export.demo.training.unet import BINDING, noise_loss
 from sakuga.export.demo.training.vae import to_network
 from sakuga.profiles.buckets import Size
 from sakuga.profiles.families import SDXL_DEMO
@@ -126,7 +126,7 @@ def _loss(
     left = [[tag for tag in each if not UNSAID & set(tag[1])] for each in tags]
     with torch.no_grad():
         states, pooled = encoders(*stacked([tokenized(each, generator) for each in left]))
-    return noise_loss(unet, SIZE, latents, states, pooled)
+    return noise_loss(unet, SIZE, latents, states, pooled, BINDING)
 
 
 def _write(adapted: dict[str, Adapted], options: LoraOptions, out: Path) -> None:

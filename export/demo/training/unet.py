@@ -2,7 +2,8 @@
 
 The noise schedule is SDXL's. The loss is weighted by min-SNR-5 (Hang et al. 2023,
 arXiv:2303.09556), and lifted towards high noise, where the words decide what colours things get
-and where a small model otherwise spends nothing.
+and where a small model otherwise spends nothing. Once colours are bound, a second and longer run
+with less of that lift works on faces.
 """
 
 from dataclasses import dataclass
@@ -30,18 +31,57 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # latents, states, pool
 
 
 @dataclass(frozen=True)
+class Emphasis:
+    """Where training looks: the density of timesteps, and the weight of their errors.
+
+    Timesteps are `u ** lean * 1000` with u uniform: below 1, they lean towards high noise.
+    Weights are multiplied by `(1 + 1 / snr) ** lift`.
+    """
+
+    lean: float
+    lift: float
+
+
+BINDING = Emphasis(lean=0.6, lift=0.5)
+REFINING = Emphasis(lean=0.9, lift=0.25)
+
+
+@dataclass(frozen=True)
 class UNetOptions:
-    """`small_steps` of `small_batch` on half-size shapes, then `steps` of `batch` on all nine."""
+    """`small_steps` of `small_batch` on half-size shapes, then `steps` of `batch` on all nine.
+
+    `refining_steps` follow, at a learning rate that rises and falls once more.
+    """
 
     small_steps: int = 1440
     small_batch: int = 32
     steps: int = 2400
     batch: int = 16
     rate: float = 1e-3
+    refining_steps: int = 4800
+    refining_rate: float = 6e-4
     average: float = 0.999
     dropped: float = 0.1  # of captions are empty, for guidance
     seed: int = 3
     scenes_seed: int = 10
+
+    @property
+    def binding_steps(self) -> int:
+        """Steps of the first run, in which the words come to mean something."""
+        return self.small_steps + self.steps
+
+    @property
+    def total(self) -> int:
+        return self.binding_steps + self.refining_steps
+
+    def emphasis_at(self, step: int) -> Emphasis:
+        return BINDING if step < self.binding_steps else REFINING
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate: one cosine for each of the two runs."""
+        if step < self.binding_steps:
+            return self.rate * cosine(step, self.binding_steps)
+        return self.refining_rate * cosine(step - self.binding_steps, self.refining_steps)
 
 
 def alphas_cumprod() -> torch.Tensor:
@@ -50,11 +90,11 @@ def alphas_cumprod() -> torch.Tensor:
     return torch.cumprod(1 - betas, 0)
 
 
-def loss_weights() -> torch.Tensor:
+def loss_weights(emphasis: Emphasis) -> torch.Tensor:
     """Weight of each timestep's squared noise error, float32 [1000]."""
     kept = alphas_cumprod()
     snr = kept / (1 - kept)
-    weights = snr.clamp(max=MIN_SNR) / snr * (1 + 1 / snr).sqrt()
+    weights = snr.clamp(max=MIN_SNR) / snr * (1 + 1 / snr) ** emphasis.lift
     return weights.float()
 
 
@@ -64,15 +104,15 @@ def noise_loss(
     latents: torch.Tensor,
     states: torch.Tensor,
     pooled: torch.Tensor,
+    emphasis: Emphasis,
 ) -> torch.Tensor:
     """Weighted squared error of the noise predicted in latents of one picture size, a scalar.
 
-    Noise and timesteps come from torch's generator. Timesteps are stratified over the rows, and
-    lean towards high noise: their density rises as t^(2/3).
+    Noise and timesteps come from torch's generator. Timesteps are stratified over the rows.
     """
     rows, noise = len(latents), torch.randn_like(latents)
     share = (torch.arange(rows) + torch.rand(rows)) / rows
-    times = (share**0.6 * TRAIN_STEPS).long().clamp(max=TRAIN_STEPS - 1)
+    times = (share**emphasis.lean * TRAIN_STEPS).long().clamp(max=TRAIN_STEPS - 1)
     kept = alphas_cumprod()[times].float()[:, None, None, None]
     noisy = kept.sqrt() * latents + (1 - kept).sqrt() * noise
     ids = torch.from_numpy(time_ids(size)).expand(rows, -1)
@@ -80,7 +120,7 @@ def noise_loss(
     with torch.autocast("cpu", torch.bfloat16):
         predicted = unet(noisy, times, states, added_cond_kwargs=added).sample
     error = (predicted.float() - noise).square().mean((1, 2, 3))
-    loss: torch.Tensor = (error * loss_weights()[times]).mean()
+    loss: torch.Tensor = (error * loss_weights(emphasis)[times]).mean()
     return loss
 
 
@@ -107,14 +147,15 @@ class Trainer:
         latents = torch.from_numpy(shelf.latents[chosen].astype(np.float32))
         return latents, states, pooled
 
-    def step(self, shelf: Shelf, rows: int, number: int, factor: float) -> float:
+    def step(self, shelf: Shelf, rows: int, number: int) -> float:
         """One optimiser step; its weighted loss."""
         generator = np.random.default_rng((self.options.seed, number))
         latents, states, pooled = self.batch(shelf, rows, generator)
         torch.manual_seed(self.options.seed * 1_000_003 + number)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.options.rate * factor
-        loss = noise_loss(self.unet, shelf.size, latents, states, pooled)
+            group["lr"] = self.options.rate_at(number)
+        emphasis = self.options.emphasis_at(number)
+        loss = noise_loss(self.unet, shelf.size, latents, states, pooled, emphasis)
         self.optimizer.zero_grad()
         torch.autograd.backward([loss])
         torch.nn.utils.clip_grad_norm_(self.unet.parameters(), 1.0)
@@ -138,16 +179,15 @@ def train_unet(
         unet.parameters(), options.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
     )
     trainer = Trainer(unet, encoders, optimizer, Average(unet, options.average), options)
-    start, total = _resume(run, trainer), options.small_steps + options.steps
     losses: list[float] = []
-    for number in range(start, total):
+    for number in range(_resume(run, trainer), options.total):
         early = number < options.small_steps
         shelves, rows = (small, options.small_batch) if early else (full, options.batch)
         shelf = shelves[int(np.random.default_rng((options.seed, number, 1)).integers(9))]
-        losses.append(trainer.step(shelf, rows, number, cosine(number, total)))
+        losses.append(trainer.step(shelf, rows, number))
         if number % 25 == 0:
             run.log({"step": number, "loss": sum(losses[-25:]) / len(losses[-25:])})
-        if run.due() or number + 1 == total:
+        if run.due() or number + 1 == options.total:
             run.save(_state(trainer, number + 1))
     trainer.average.copy_to(unet)
     return unet.eval().requires_grad_(False)
