@@ -2,16 +2,19 @@
 
     SakugaError
     ├── UsageError               the call itself is wrong: an option, a request, a job line
-    │   └── SizeError            a picture size outside what the bundle renders
+    │   ├── SizeError            a picture size outside what the bundle renders
+    │   └── TargetError          a GPU that plans cannot be built for, or none where one is needed
     ├── CheckpointError          a checkpoint that cannot be read or is not what it should be
     │   ├── FileFormatError      not a safetensors file, truncated, or refused for safety
     │   ├── UnknownFamilyError   a readable file that is no model Sakuga knows
     │   └── TensorError          missing, surplus or wrongly shaped tensors
     ├── BuildError               a build that could not finish; nothing is left behind
-    │   └── BusyError            another process is writing the same bundle
+    │   ├── BusyError            another process is writing the same bundle
+    │   └── PlanBuildError       TensorRT refused a network or failed on it
     ├── BundleError              a bundle that cannot be used
     │   ├── BundleFormatError    no bundle, or one written by a newer Sakuga
-    │   └── BundleDamagedError   a file of the bundle is missing or has changed
+    │   ├── BundleDamagedError   a file of the bundle is missing or has changed
+    │   └── PlanMismatchError    plans for another GPU, driver or TensorRT than the one here
     ├── MissingDependencyError   an optional package is needed and not installed
     └── RenderError              a picture that could not be made
 
@@ -49,6 +52,10 @@ class SizeError(UsageError):
     """A picture size outside what the bundle renders."""
 
 
+class TargetError(UsageError):
+    """A GPU that plans cannot be built for, or no GPU where one is needed."""
+
+
 class CheckpointError(SakugaError):
     """A checkpoint that cannot be read or is not what it should be."""
 
@@ -73,6 +80,10 @@ class BusyError(BuildError):
     """Another process is writing the same bundle."""
 
 
+class PlanBuildError(BuildError):
+    """TensorRT refused a network, or failed on it."""
+
+
 class BundleError(SakugaError):
     """A bundle that cannot be used."""
 
@@ -83,6 +94,10 @@ class BundleFormatError(BundleError):
 
 class BundleDamagedError(BundleError):
     """A file of the bundle is missing or has changed."""
+
+
+class PlanMismatchError(BundleError):
+    """Plans for another GPU, driver or TensorRT than the one here."""
 
 
 class MissingDependencyError(SakugaError):

@@ -57,9 +57,12 @@ class AxisEntry:
 
 @dataclass(frozen=True)
 class NetworkEntry:
-    """One network: the type it computes in, its graph, its borders, its dynamic axes."""
+    """One network: the type it computes in, its graph, its borders, its dynamic axes.
 
-    precision: Literal["float32", "float16", "bfloat16"]
+    `mixed`: convolutions and attention in float16, what lies between in float32.
+    """
+
+    precision: Literal["float32", "float16", "bfloat16", "mixed"]
     graph: str
     inputs: tuple[TensorEntry, ...]
     outputs: tuple[TensorEntry, ...]

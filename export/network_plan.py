@@ -12,6 +12,8 @@ from sakuga.export.precision import Precision, in_precision
 from sakuga.profiles.families import Family
 from sakuga.profiles.networks import Network, Tensor, networks
 
+Backend = Literal["onnx", "rtx", "tensorrt"]
+
 
 @dataclass(frozen=True, eq=False)
 class NetworkPlan:
@@ -48,7 +50,7 @@ class NetworkPlan:
 
 
 def network_plans(
-    family: Family, backend: Literal["onnx"], precision: Literal["fp32", "fp16"]
+    family: Family, backend: Backend, precision: Literal["fp32", "fp16"]
 ) -> list[NetworkPlan]:
     """Plans of all networks of a family for a backend."""
     return [
@@ -62,12 +64,12 @@ def _plan(family: Family, network: Network, precision: Precision) -> NetworkPlan
     return NetworkPlan(network, precision, graph)
 
 
-def _precision(
-    network: str, backend: Literal["onnx"], precision: Literal["fp32", "fp16"]
-) -> Precision:
-    # The stock SDXL VAE overflows float16, and ONNX Runtime has no bfloat16 on a CPU.
-    if precision == "fp32" or (backend == "onnx" and network.startswith("vae")):
+def _precision(network: str, backend: Backend, precision: Literal["fp32", "fp16"]) -> Precision:
+    if precision == "fp32":
         return "float32"
+    if network.startswith("vae"):
+        # The stock SDXL VAE overflows float16; on a processor float32 costs nothing.
+        return "float32" if backend == "onnx" else "mixed"
     return "float16"
 
 

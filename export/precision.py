@@ -7,7 +7,8 @@ A strongly typed runtime computes in the types the graph names. Three rules deci
 * everything behind a weight has the 16-bit type, weights included;
 * an output declared float32 is cast back at the border.
 
-float16 holds 65,504 at most; bfloat16 holds whatever float32 holds, with 8 bits of precision.
+float16 holds 65,504 at most; bfloat16 holds whatever float32 holds, with 8 bits of precision. A
+VAE has a third form, `mixed.py`.
 """
 
 from dataclasses import dataclass, field
@@ -18,9 +19,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from sakuga.export.mixed import mixed
 from sakuga.profiles.networks import Network
 
-Precision = Literal["float32", "float16", "bfloat16"]
+Precision = Literal["float32", "float16", "bfloat16", "mixed"]
 
 ELEMENT_TYPES: dict[str, int] = {
     "float32": TensorProto.FLOAT,
@@ -42,8 +44,10 @@ def in_precision(model: onnx.ModelProto, network: Network, precision: Precision)
     """The graph computing in `precision`; the model given is changed and returned."""
     if precision == "float32":
         return model
-    rewriter = _Rewriter(model, network, precision)
-    rewriter.rewrite()
+    if precision == "mixed":
+        mixed(model)
+    else:
+        _Rewriter(model, network, precision).rewrite()
     onnx.checker.check_model(_without_data(model))
     return model
 

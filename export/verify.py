@@ -18,24 +18,27 @@ from sakuga.engine.backend.base import Array
 from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.errors import BuildError
 from sakuga.engine.manifest import Manifest
-from sakuga.engine.text.vocabulary import BEGIN, END
 from sakuga.export.assemble import TOKEN_EMBEDDING, Progress
 from sakuga.export.bind import Adapt
 from sakuga.export.checkpoint.layouts import Checkpoint
 from sakuga.export.reference import TextModule, unet_module, vae_module
+from sakuga.export.samples import (
+    Inputs,
+    decoder_inputs,
+    encoder_inputs,
+    text_inputs,
+    token_ids,
+    unet_inputs,
+)
 from sakuga.profiles.buckets import Size
-from sakuga.profiles.families import CHUNK, LATENT_CHANNELS, Family, TextEncoder
-from sakuga.profiles.networks import TIME_IDS
+from sakuga.profiles.families import Family, TextEncoder
 
 ROWS = 2
-CHUNKS = 2
-SEED = 0
 # Largest relative error of a network that computes in each type. Rounding to float16 alone gave
 # 1e-3 on small models and 6e-2 on the synthetic full-size UNet, where torch's own float16 was off
 # by 11e-2; a network that is wrong is off by about 1.
-BARS: Mapping[str, float] = {"float32": 1e-4, "float16": 0.2}
+BARS: Mapping[str, float] = {"float32": 1e-4, "float16": 0.2, "mixed": 0.02}
 
-Inputs = dict[str, Array]
 Case = tuple[Inputs, dict[str, Array]]  # what goes into a network, what should come out
 
 
@@ -109,12 +112,7 @@ def text_cases(weights: Weights, config: TextEncoder) -> Iterator[Case]:
     load_weights(module.text_model, weights, config.name, "text_model.")
     if module.text_projection is not None:
         load_weights(module.text_projection, weights, config.name, "text_projection.")
-    random = np.random.default_rng(SEED)
-    ids = random.integers(0, BEGIN, (ROWS, CHUNK))
-    ends = random.integers(2, CHUNK, ROWS)
-    ids[:, 0] = BEGIN
-    for row, end in enumerate(ends):
-        ids[row, end:] = END
+    ids, _ = token_ids(ROWS)
     table = weights.read(config.name, TOKEN_EMBEDDING)
     with torch.inference_mode():
         out = module.text_model(input_ids=torch.from_numpy(ids), output_hidden_states=True)
@@ -126,12 +124,7 @@ def text_cases(weights: Weights, config: TextEncoder) -> Iterator[Case]:
             }
             if module.text_projection is not None:
                 wanted["pooled"] = module.text_projection(out.pooler_output).numpy()
-            inputs: Inputs = {
-                "inputs_embeds": table[ids],
-                "end_index": ends,
-                "clip_skip": np.array([skip]),
-            }
-            yield inputs, wanted
+            yield text_inputs(table, skip, ROWS), wanted
 
 
 def unet_cases(weights: Weights) -> Iterator[Case]:
@@ -140,7 +133,7 @@ def unet_cases(weights: Weights) -> Iterator[Case]:
     module = unet_module(family)
     load_weights(module, weights, "unet")
     for size in sizes_to_verify(family):
-        inputs = _unet_inputs(family, size)
+        inputs = unet_inputs(family, size)
         tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
         added = {name: tensors[name] for name in ("text_embeds", "time_ids") if name in tensors}
         with torch.inference_mode():
@@ -158,10 +151,10 @@ def decoder_cases(weights: Weights) -> Iterator[Case]:
     module = vae_module(weights.family)
     load_weights(module, weights, "vae")
     for size in sizes_to_verify(weights.family):
-        latent = _normal((1, LATENT_CHANNELS, *size.latent()))
+        inputs = decoder_inputs(size)
         with torch.inference_mode():
-            image = module.decode(torch.from_numpy(latent)).sample
-        yield {"latent": latent}, {"image": image.numpy()}
+            image = module.decode(torch.from_numpy(inputs["latent"])).sample
+        yield inputs, {"image": image.numpy()}
 
 
 def encoder_cases(weights: Weights) -> Iterator[Case]:
@@ -169,28 +162,10 @@ def encoder_cases(weights: Weights) -> Iterator[Case]:
     module = vae_module(weights.family)
     load_weights(module, weights, "vae")
     for size in sizes_to_verify(weights.family):
-        image = np.tanh(_normal((1, 3, size.height, size.width)))
+        inputs = encoder_inputs(size)
         with torch.inference_mode():
-            found = module.encode(torch.from_numpy(image)).latent_dist
-        yield {"image": image}, {"mean": found.mean.numpy(), "logvar": found.logvar.numpy()}
-
-
-def _unet_inputs(family: Family, size: Size) -> Inputs:
-    inputs = {
-        "sample": _normal((ROWS, LATENT_CHANNELS, *size.latent())),
-        "timestep": np.array([999.0, 41.625], np.float32),
-        "encoder_hidden_states": _normal((ROWS, CHUNKS * CHUNK, family.unet.context)),
-    }
-    if family.pooled is not None:
-        ids = (size.height, size.width, 0, 0, size.height, size.width)
-        assert len(ids) == TIME_IDS
-        inputs["text_embeds"] = _normal((ROWS, family.pooled))
-        inputs["time_ids"] = np.tile(np.array(ids, np.float32), (ROWS, 1))
-    return inputs
-
-
-def _normal(shape: tuple[int, ...]) -> Array:
-    return np.random.default_rng(SEED).standard_normal(shape, np.float32)
+            found = module.encode(torch.from_numpy(inputs["image"])).latent_dist
+        yield inputs, {"mean": found.mean.numpy(), "logvar": found.logvar.numpy()}
 
 
 def _error(session: OnnxSession, case: Case) -> float:
@@ -212,6 +187,7 @@ def _judge(network: str, error: float, precision: str) -> None:
 _HINTS = {
     "float32": "Keep the checkpoint and report this; a build without --verify is not checked.",
     "float16": "Build with --precision fp32.",
+    "mixed": "Build with --precision fp32.",
 }
 
 _CASES: dict[str, Callable[[Weights], Iterator[Case]]] = {

@@ -1,0 +1,1 @@
+"""Bound graphs to TensorRT plans."""

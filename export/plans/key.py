@@ -1,0 +1,60 @@
+"""What a plan depends on, and the digest of all of it: the name it is cached under."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from sakuga.engine.gpu import Gpu
+from sakuga.export.plans.builder import Recipe
+from sakuga.export.plans.flavour import CURRENT, Flavour
+
+# Raised whenever a change to Sakuga itself changes the plans it builds.
+BUILDER = 1
+
+
+@dataclass(frozen=True)
+class PlanKey:
+    """Everything that makes two plans different.
+
+    The bound graph's digest stands for family, precision and graph; that of the weights for the
+    checkpoint and every LoRA merged into it. The GPU and its driver count where TensorRT tuned
+    the plan on that GPU; a plan built ahead of time knows neither.
+    """
+
+    backend: str
+    version: str
+    builder: int
+    network: str
+    graph_sha256: str
+    weights_sha256: str
+    targets: tuple[str, ...]
+    gpu: str | None
+    driver: str | None
+    profiles: tuple[Mapping[str, tuple[tuple[int, ...], ...]], ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the key in hex."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def plan_key(flavour: Flavour, recipe: Recipe, sha256: tuple[str, str], gpu: Gpu | None) -> PlanKey:
+    """The key of a recipe; `sha256` of the graph file and of the weights file."""
+    here = gpu if recipe.targets == (CURRENT,) else None
+    return PlanKey(
+        backend=flavour.backend,
+        version=flavour.version,
+        builder=BUILDER,
+        network=recipe.network,
+        graph_sha256=sha256[0],
+        weights_sha256=sha256[1],
+        targets=recipe.targets,
+        gpu=f"{here.name} {here.capability}" if here else None,
+        driver=here.driver if here else None,
+        profiles=tuple(
+            {name: (s.minimum, s.optimum, s.maximum) for name, s in profile.items()}
+            for profile in recipe.profiles
+        ),
+    )

@@ -1,0 +1,78 @@
+"""Inputs to try networks on: random, seeded, of the ranges the networks see."""
+
+import numpy as np
+
+from sakuga.engine.backend.base import Array
+from sakuga.engine.text.vocabulary import BEGIN, END
+from sakuga.profiles.buckets import Size
+from sakuga.profiles.families import CHUNK, LATENT_CHANNELS, Family
+from sakuga.profiles.networks import TIME_IDS
+
+SEED = 0
+TIMESTEPS = (999.0, 41.625)  # one for each row: pure noise, and a fraction near the end
+
+Inputs = dict[str, Array]
+
+
+def token_ids(rows: int) -> tuple[Array, Array]:
+    """Random tokens, int64 [rows, 77], and the index of each row's end, int64 [rows]."""
+    random = np.random.default_rng(SEED)
+    ids = random.integers(0, BEGIN, (rows, CHUNK))
+    ends = random.integers(2, CHUNK, rows)
+    ids[:, 0] = BEGIN
+    for row, end in enumerate(ends):
+        ids[row, end:] = END
+    return ids, ends
+
+
+def text_inputs(table: Array, clip_skip: int, rows: int = 2) -> Inputs:
+    """Inputs of a text encoder; `table` is its token embedding, [49408, hidden]."""
+    ids, ends = token_ids(rows)
+    return {
+        "inputs_embeds": table[ids].astype(np.float32),
+        "end_index": ends,
+        "clip_skip": np.array([clip_skip]),
+    }
+
+
+def unet_inputs(family: Family, size: Size, chunks: int = 2) -> Inputs:
+    """Two rows of one size, each at its own timestep."""
+    rows = len(TIMESTEPS)
+    inputs = {
+        "sample": normal((rows, LATENT_CHANNELS, *size.latent())),
+        "timestep": np.array(TIMESTEPS, np.float32),
+        "encoder_hidden_states": normal((rows, chunks * CHUNK, family.unet.context)),
+    }
+    if family.pooled is not None:
+        ids = (size.height, size.width, 0, 0, size.height, size.width)
+        assert len(ids) == TIME_IDS
+        inputs["text_embeds"] = normal((rows, family.pooled))
+        inputs["time_ids"] = np.tile(np.array(ids, np.float32), (rows, 1))
+    return inputs
+
+
+def decoder_inputs(size: Size) -> Inputs:
+    """One latent for the VAE decoder."""
+    return {"latent": normal((1, LATENT_CHANNELS, *size.latent()))}
+
+
+def encoder_inputs(size: Size) -> Inputs:
+    """One picture for the VAE encoder."""
+    return {"image": np.tanh(normal((1, 3, size.height, size.width)))}
+
+
+def network_inputs(
+    network: str, family: Family, size: Size, tables: dict[str, Array]
+) -> Inputs:
+    """Inputs of a network by name; `tables` are the token embeddings of the text encoders."""
+    if network in tables:
+        return text_inputs(tables[network], clip_skip=1)
+    if network == "unet":
+        return unet_inputs(family, size)
+    return decoder_inputs(size) if network == "vae_decoder" else encoder_inputs(size)
+
+
+def normal(shape: tuple[int, ...]) -> Array:
+    """Standard normals, float32, the same every time."""
+    return np.random.default_rng(SEED).standard_normal(shape, np.float32)
+

@@ -1,0 +1,85 @@
+"""Which shapes a plan is built for: optimisation profiles from families, buckets and batch sizes.
+
+A profile gives each input of a network a smallest shape, the one to tune for, and a largest. A
+fixed height and width let the builder pick kernels for that shape alone; a range needs one profile
+for all sizes, and memory for its largest corner.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sakuga.profiles.buckets import Size
+from sakuga.profiles.families import CHUNK, Family
+from sakuga.profiles.networks import CONTEXT, ROWS, Network, ShapeRange, lengths, shape_ranges
+
+Kind = Literal["buckets", "range", "sizes"]
+
+ROWS_PER_PICTURE = 2  # with guidance: the prompt's row and the negative prompt's
+MAX_CHUNKS = CONTEXT.maximum // CHUNK
+
+
+@dataclass(frozen=True)
+class PlanShapes:
+    """`sizes` with `batch` pictures at once; one profile for each size, or one over all of them."""
+
+    kind: Kind
+    sizes: tuple[Size, ...]
+    max_batch: int
+
+    @property
+    def max_rows(self) -> int:
+        """Rows of the largest UNet call."""
+        return ROWS_PER_PICTURE * self.max_batch
+
+
+def profiles_of(network: Network, shapes: PlanShapes) -> tuple[dict[str, ShapeRange], ...]:
+    """The optimisation profiles of a network, each by input name."""
+    if network.name.startswith("text_encoder"):
+        return (_profile(network, shapes, shapes.sizes[:1]),)  # knows nothing of sizes
+    if shapes.kind == "range":
+        return (_profile(network, shapes, shapes.sizes),)
+    return tuple(_profile(network, shapes, (size,)) for size in shapes.sizes)
+
+
+def _profile(
+    network: Network, shapes: PlanShapes, sizes: tuple[Size, ...]
+) -> dict[str, ShapeRange]:
+    smallest, usual, largest = _rows(network, shapes)
+    low = Size(min(s.width for s in sizes), min(s.height for s in sizes))
+    high = Size(max(s.width for s in sizes), max(s.height for s in sizes))
+    return shape_ranges(
+        network,
+        lengths(low, smallest),
+        lengths(sizes[0], usual),
+        lengths(high, largest, MAX_CHUNKS),
+    )
+
+
+def _rows(network: Network, shapes: PlanShapes) -> tuple[int, int, int]:
+    """Fewest, usual and most rows of a call."""
+    if network.name == "unet":
+        return 1, ROWS_PER_PICTURE, shapes.max_rows
+    if network.name.startswith("text_encoder"):
+        return 1, ROWS_PER_PICTURE, min(shapes.max_rows * MAX_CHUNKS, ROWS.maximum)
+    # One picture fills a GPU in the VAE, and its memory grows with every further one.
+    return 1, 1, 1
+
+
+def bucket_shapes(family: Family, max_batch: int) -> PlanShapes:
+    """One profile for each of the family's buckets."""
+    return PlanShapes("buckets", family.buckets, max_batch)
+
+
+def range_shapes(family: Family, max_batch: int) -> PlanShapes:
+    """One profile that covers the family's buckets and all sizes between them."""
+    return PlanShapes("range", family.buckets, max_batch)
+
+
+def refused_sizes(family: Family, shapes: PlanShapes) -> tuple[Size, ...]:
+    """The sizes the family's rule does not allow."""
+    return tuple(size for size in shapes.sizes if not family.sizes.allows(size))
+
+
+def too_many_rows(shapes: PlanShapes) -> bool:
+    """Whether the largest batch needs more rows than the graphs allow."""
+    return shapes.max_rows > ROWS.maximum
