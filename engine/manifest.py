@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from sakuga.engine.errors import BundleFormatError
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "manifest.json"
 
 TimestepSpacing = Literal["leading", "trailing", "linspace"]
@@ -69,9 +69,44 @@ class NetworkEntry:
     axes: Mapping[str, AxisEntry]
 
 
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PlanEntry:
+    """One plan: its file, the digest of all it depends on, and its optimisation profiles.
+
+    A profile gives the smallest, usual and largest shape of each input.
+    """
+
+    file: str
+    key: str
+    profiles: tuple[Mapping[str, tuple[Shape, ...]], ...]
+
+
+@dataclass(frozen=True)
+class PlanSetEntry:
+    """Plans of all networks for one library version and its targets, in one folder.
+
+    `targets`: compute capabilities such as `sm89`, or `any`, or `current`; for `current`, `gpu`
+    and `driver` say which it was. `sizes` and `max_batch`: what the profiles cover.
+    """
+
+    backend: Literal["rtx", "tensorrt"]
+    version: str
+    targets: tuple[str, ...]
+    gpu: str | None
+    driver: str | None
+    shapes: Literal["buckets", "range", "sizes"]
+    sizes: tuple[str, ...]
+    max_batch: int
+    plans: Mapping[str, PlanEntry]
+
+
 @dataclass(frozen=True)
 class Manifest:
-    """Everything a bundle says about itself; `verification` is empty without `--verify`.
+    """Everything a bundle says about itself; `verification` is empty without `--verify`, `plans`
+    without a backend that has plans. Plan sets go by the names of their folders below `plans/`.
 
     What the checkpoint asks diffusers to do: `zero_absent_negative`, take zeros for a negative
     prompt that is not given (SDXL only); `timestep_spacing`, where the steps lie.
@@ -92,6 +127,7 @@ class Manifest:
     tokenizer: str
     token_embeddings: Mapping[str, str]
     networks: Mapping[str, NetworkEntry]
+    plans: Mapping[str, PlanSetEntry]
     verification: Mapping[str, float]
     files: Mapping[str, FileEntry]
 

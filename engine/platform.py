@@ -167,3 +167,23 @@ def _home() -> Path:
         return Path.home()
     except RuntimeError as error:
         raise FileNotFoundError(errno.ENOENT, "this user has no home folder") from error
+
+
+def peak_memory_bytes() -> int | None:
+    """The most memory this process has held at once; None where the system does not say."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def free_memory_bytes() -> int | None:
+    """Memory a process could take without swapping; None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    found = [int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
+    return found[0] * 1024 if found else None

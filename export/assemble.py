@@ -134,6 +134,7 @@ def _manifest(assembly: Assembly, files: dict[str, FileEntry]) -> Manifest:
         tokenizer=TOKENIZER,
         token_embeddings=_embeddings(assembly),
         networks={plan.network.name: plan.entry() for plan in assembly.plans},
+        plans={},
         verification={},
         files=files,
     )

@@ -6,7 +6,7 @@ under a lock, so a killed build leaves the old bundle, or none.
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -17,24 +17,51 @@ from sakuga.engine.bundle import Bundle, open_bundle
 from sakuga.engine.digests import DigestMemory
 from sakuga.engine.errors import BuildError, CheckpointError, MissingDependencyError, SakugaError
 from sakuga.engine.manifest import MANIFEST, Manifest
-from sakuga.engine.platform import exclusive, fsync_file, fsync_folder, replace_folder
+from sakuga.engine.platform import (
+    exclusive,
+    free_memory_bytes,
+    fsync_file,
+    fsync_folder,
+    replace_folder,
+)
 from sakuga.export.assemble import Assembly, Progress, assemble, unchanged
 from sakuga.export.bind import Adapt
 from sakuga.export.checkpoint.layouts import Checkpoint, open_checkpoint
 from sakuga.export.demo import DEMO_CHECKPOINT
-from sakuga.export.network_plan import network_plans
+from sakuga.export.network_plan import Backend, NetworkPlan, network_plans
+from sakuga.export.plans.build_plans import build_plans
+from sakuga.export.plans.estimate import check_room, estimate
+from sakuga.export.plans.flavour import CURRENT
+from sakuga.export.plans.job import PlanJob, Targets, default_backend, plan_shapes, targets
 from sakuga.export.target import check_contents, check_place
+from sakuga.profiles.plan_shapes import profiles_of
 
 DEMO = "demo"
+DEFAULT_SHAPES = "range"
+
+Say = Callable[[str], None]
+
+
+def _silent_words(words: str) -> None:
+    return None
 
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """How to build. `precision` is that of the UNet and the text encoders."""
+    """How to build. None: what suits the machine, and then the backend.
 
-    backend: Literal["onnx"] = "onnx"
-    precision: Literal["fp32", "fp16"] = "fp32"
+    `backend`: `rtx` or `tensorrt` where there is a GPU and the library, else `onnx`. `precision`:
+    `fp32` for `onnx`, else `fp16`; the VAE then computes in float32 or mixed. The rest is for
+    backends with plans. `gpu`: `current`, `any`, or capabilities such as `sm89,sm120`. `shapes`:
+    `buckets`, `range`, or sizes such as `832x1216,1024x1024`. `max_batch` counts pictures.
+    """
+
+    backend: Backend | None = None
+    precision: Literal["fp32", "fp16"] | None = None
     verify: bool = False
+    gpu: str = CURRENT
+    shapes: str = DEFAULT_SHAPES
+    max_batch: int = 4
 
 
 def build(
@@ -44,20 +71,25 @@ def build(
     progress: Progress | None = None,
     *,
     adapt: Adapt = unchanged,
+    say: Say = _silent_words,
 ) -> Bundle:
     """Build a bundle at `out` from a .safetensors file, a diffusers folder, or the word `demo`.
 
     Replaces a bundle that is there. `adapt` is the one place where tensors may be changed on their
     way: it is given each as `component/name` with its values as the checkpoint has them, and
-    returns values of the same shape (with `verify` a second time, for the reference).
+    returns values of the same shape (with `verify` a second time, for the reference). `say` is
+    told, before plans are built, what they will take.
 
     Raises CheckpointError and its kinds for what is wrong with the model or not supported yet,
     UsageError where `out` is something else than a bundle, holds files no build wrote or lies
-    inside a bundle, BusyError while another process writes it, BuildError where the disk is too
-    small or fails, or a network does not pass `verify`.
+    inside a bundle, and for options that contradict the model or the machine (TargetError,
+    SizeError), MissingDependencyError without a library the options need, BusyError while another
+    process writes the bundle, BuildError where disk or memory are too small or fail, a value
+    overflows float16, TensorRT fails (PlanBuildError), or a network does not pass `verify`.
     """
-    options = options or BuildOptions()
-    work = _Work(options, progress or _silent, adapt)
+    options = _settled(options or BuildOptions())
+    aims = None if options.backend == "onnx" else targets(options.backend, options.gpu)
+    work = _Work(options, aims, progress or _silent, adapt, say)
     if options.verify:
         _check_reference()
     target = Path(out).resolve()
@@ -70,11 +102,33 @@ def build(
     return open_bundle(target)
 
 
+@dataclass(frozen=True)
+class _Settled:
+    """Options with nothing left open."""
+
+    backend: Backend
+    precision: Literal["fp32", "fp16"]
+    verify: bool
+    gpu: str
+    shapes: str
+    max_batch: int
+
+
+def _settled(options: BuildOptions) -> _Settled:
+    backend: Backend = options.backend or default_backend() or "onnx"
+    precision = options.precision or ("fp32" if backend == "onnx" else "fp16")
+    return _Settled(
+        backend, precision, options.verify, options.gpu, options.shapes, options.max_batch
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class _Work:
-    options: BuildOptions
+    options: _Settled
+    targets: Targets | None
     progress: Progress
     adapt: Adapt
+    say: Say
 
 
 def _replace(checkpoint: Checkpoint, folder: Path, target: Path, work: _Work) -> None:
@@ -87,10 +141,17 @@ def _replace(checkpoint: Checkpoint, folder: Path, target: Path, work: _Work) ->
 
 def _write(checkpoint: Checkpoint, folder: Path, work: _Work) -> Manifest:
     options = work.options
+    job = _plan_job(checkpoint, work)
     plans = network_plans(checkpoint.family, options.backend, options.precision)
     assembly = Assembly(checkpoint, plans, folder)
     _check_disk(assembly.size_bytes, folder.parent)
+    if job is not None:
+        _foretell(job, plans, assembly.size_bytes, folder.parent, work.say)
     manifest = assemble(assembly, work.progress, work.adapt)
+    if job is not None:
+        made = build_plans(job, folder, manifest, work.progress)
+        files = {**manifest.files, **made.files}
+        manifest = replace(manifest, plans={job.name: made.entry}, files=files)
     if options.verify:
         from sakuga.export.verify import Weights, verify
 
@@ -102,6 +163,26 @@ def _write(checkpoint: Checkpoint, folder: Path, work: _Work) -> Manifest:
     for place, _, _ in os.walk(folder, topdown=False):
         fsync_folder(Path(place))
     return manifest
+
+
+def _plan_job(checkpoint: Checkpoint, work: _Work) -> PlanJob | None:
+    if work.targets is None:
+        return None
+    options = work.options
+    shapes = plan_shapes(options.shapes, options.max_batch, checkpoint.family)
+    return PlanJob(work.targets, shapes)
+
+
+def _foretell(
+    job: PlanJob, plans: list[NetworkPlan], bundle_bytes: int, folder: Path, say: Say
+) -> None:
+    """Say what the plans will take, and refuse to begin what cannot end well."""
+    wanted = estimate(
+        (plan.size_bytes, len(profiles_of(plan.network, job.shapes))) for plan in plans
+    )
+    say(f"Plans {job.name}, unless they are there already: {wanted}.")
+    free = shutil.disk_usage(folder).free - bundle_bytes
+    check_room(wanted, free, free_memory_bytes())
 
 
 @contextmanager

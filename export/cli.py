@@ -22,24 +22,38 @@ SHOWN = 5  # unknown tensors named
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Bundle to write.")
 @click.option(
     "--backend",
-    type=click.Choice(["onnx"]),
-    default="onnx",
-    show_default=True,
-    help="What runs the networks.",
+    type=click.Choice(["onnx", "rtx", "tensorrt"]),
+    help="What runs the networks; tensorrt or rtx where a GPU and the library are, else onnx.",
 )
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "fp16"]),
-    default="fp32",
+    help="Of the UNet and the text encoders: fp32 for onnx, else fp16.",
+)
+@click.option(
+    "--gpu",
+    default="current",
     show_default=True,
-    help="Of the UNet and the text encoders. fp16 halves the bundle.",
+    help="GPUs to build plans for: current, any, or capabilities such as sm89,sm120.",
+)
+@click.option(
+    "--shapes",
+    default="range",
+    show_default=True,
+    help="Sizes of plans: buckets (a profile each), range, or a list such as 832x1216,1024x1024.",
+)
+@click.option(
+    "--max-batch", default=4, show_default=True, help="Pictures at once that plans allow."
 )
 @click.option("--verify", is_flag=True, help="Compare every network with diffusers afterwards.")
 def build(
     model: str,
     out: Path,
-    backend: Literal["onnx"],
-    precision: Literal["fp32", "fp16"],
+    backend: Literal["onnx", "rtx", "tensorrt"] | None,
+    precision: Literal["fp32", "fp16"] | None,
+    gpu: str,
+    shapes: str,
+    max_batch: int,
     verify: bool,
 ) -> None:
     """Build a bundle from MODEL: a .safetensors file, a diffusers folder, or `demo`.
@@ -48,9 +62,13 @@ def build(
     """
     from sakuga.export.build import BuildOptions
     from sakuga.export.build import build as build_bundle
+    from sakuga.export.plans.report import read_report
 
+    options = BuildOptions(backend, precision, verify, gpu, shapes, max_batch)
     with _progress() as progress:
-        bundle = build_bundle(model, out, BuildOptions(backend, precision, verify), progress)
+        bundle = build_bundle(model, out, options, progress, say=_say)
+    if report := read_report(bundle.path):
+        click.echo(report.table(), err=True)
     preset = bundle.manifest.preset
     click.echo(f"Preset: {preset or 'none, this file is not one of a known card'}", err=True)
     if unknown := bundle.manifest.checkpoint.unknown:
@@ -77,6 +95,10 @@ def inspect(file: Path, as_json: bool) -> None:
         return
     for key, value in found.summary.items():
         click.echo(f"{key:14} {value}")
+
+
+def _say(words: str) -> None:
+    click.echo(words, err=True)
 
 
 @contextmanager

@@ -61,9 +61,7 @@ def encoder_inputs(size: Size) -> Inputs:
     return {"image": np.tanh(normal((1, 3, size.height, size.width)))}
 
 
-def network_inputs(
-    network: str, family: Family, size: Size, tables: dict[str, Array]
-) -> Inputs:
+def network_inputs(network: str, family: Family, size: Size, tables: dict[str, Array]) -> Inputs:
     """Inputs of a network by name; `tables` are the token embeddings of the text encoders."""
     if network in tables:
         return text_inputs(tables[network], clip_skip=1)
@@ -75,4 +73,3 @@ def network_inputs(
 def normal(shape: tuple[int, ...]) -> Array:
     """Standard normals, float32, the same every time."""
     return np.random.default_rng(SEED).standard_normal(shape, np.float32)
-

@@ -6,7 +6,7 @@ from pathlib import Path
 from sakuga.engine.errors import UsageError
 from sakuga.engine.manifest import MANIFEST, is_bundle, raw_manifest
 
-_USUAL = {MANIFEST, "onnx", "text", "plans"}
+_USUAL = {MANIFEST, "onnx", "text", "plans", "build-report.json"}
 _NAMED = 5  # files a message names before it counts the rest
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sakuga.profiles.buckets import Size
-from sakuga.profiles.families import CHUNK, Family
+from sakuga.profiles.families import CHUNK
 from sakuga.profiles.networks import CONTEXT, ROWS, Network, ShapeRange, lengths, shape_ranges
 
 Kind = Literal["buckets", "range", "sizes"]
@@ -63,23 +63,3 @@ def _rows(network: Network, shapes: PlanShapes) -> tuple[int, int, int]:
         return 1, ROWS_PER_PICTURE, min(shapes.max_rows * MAX_CHUNKS, ROWS.maximum)
     # One picture fills a GPU in the VAE, and its memory grows with every further one.
     return 1, 1, 1
-
-
-def bucket_shapes(family: Family, max_batch: int) -> PlanShapes:
-    """One profile for each of the family's buckets."""
-    return PlanShapes("buckets", family.buckets, max_batch)
-
-
-def range_shapes(family: Family, max_batch: int) -> PlanShapes:
-    """One profile that covers the family's buckets and all sizes between them."""
-    return PlanShapes("range", family.buckets, max_batch)
-
-
-def refused_sizes(family: Family, shapes: PlanShapes) -> tuple[Size, ...]:
-    """The sizes the family's rule does not allow."""
-    return tuple(size for size in shapes.sizes if not family.sizes.allows(size))
-
-
-def too_many_rows(shapes: PlanShapes) -> bool:
-    """Whether the largest batch needs more rows than the graphs allow."""
-    return shapes.max_rows > ROWS.maximum

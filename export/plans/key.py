@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from sakuga.engine.gpu import Gpu
 from sakuga.export.plans.builder import Recipe
-from sakuga.export.plans.flavour import CURRENT, Flavour
+from sakuga.export.plans.flavour import Flavour
 
 # Raised whenever a change to Sakuga itself changes the plans it builds.
 BUILDER = 1
@@ -40,9 +40,10 @@ class PlanKey:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def plan_key(flavour: Flavour, recipe: Recipe, sha256: tuple[str, str], gpu: Gpu | None) -> PlanKey:
+def plan_key(
+    flavour: Flavour, recipe: Recipe, sha256: tuple[str, str], tuned_on: Gpu | None
+) -> PlanKey:
     """The key of a recipe; `sha256` of the graph file and of the weights file."""
-    here = gpu if recipe.targets == (CURRENT,) else None
     return PlanKey(
         backend=flavour.backend,
         version=flavour.version,
@@ -51,8 +52,8 @@ def plan_key(flavour: Flavour, recipe: Recipe, sha256: tuple[str, str], gpu: Gpu
         graph_sha256=sha256[0],
         weights_sha256=sha256[1],
         targets=recipe.targets,
-        gpu=f"{here.name} {here.capability}" if here else None,
-        driver=here.driver if here else None,
+        gpu=f"{tuned_on.name} {tuned_on.capability}" if tuned_on else None,
+        driver=tuned_on.driver if tuned_on else None,
         profiles=tuple(
             {name: (s.minimum, s.optimum, s.maximum) for name, s in profile.items()}
             for profile in recipe.profiles

@@ -18,12 +18,18 @@ from sakuga.engine.errors import BusyError
 from sakuga.engine.platform import cache_folder, exclusive, fsync_file, write_file_atomic
 from sakuga.export.plans.builder import PlanFacts
 from sakuga.export.plans.key import PlanKey
+from sakuga.export.scan import Scan
 
 _POLL_S = 0.2
 _UNUSED_S = 14 * 24 * 3600  # plans not asked for this long are forgotten
 
-# Given where to write the plan and where its log; says what came of it.
-Build = Callable[[Path, Path], PlanFacts]
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a plan: what came of building it, and the scan of its graph before."""
+
+    facts: PlanFacts
+    scan: Scan
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,12 @@ class Stored:
     """A plan in the store; `reused`: it was there already."""
 
     path: Path
-    facts: PlanFacts
+    record: Record
     reused: bool
+
+
+# Given where to write the plan and where its log; says what came of it.
+Build = Callable[[Path, Path], Record]
 
 
 class PlanStore:
@@ -77,11 +87,10 @@ class PlanStore:
         """A whole plan of this name; a damaged one is removed."""
         plan, facts = self.folder / f"{name}.plan", self.folder / f"{name}.json"
         try:
-            known = PlanFacts(**json.loads(facts.read_text(encoding="utf-8")))
-            whole = plan.stat().st_size == known.size_bytes and (
-                DigestMemory().sha256s({name: plan})[name] == known.sha256
-            )
-        except (FileNotFoundError, ValueError, TypeError):
+            raw = json.loads(facts.read_text(encoding="utf-8"))
+            known = Record(PlanFacts(**raw["facts"]), Scan(**raw["scan"]))
+            whole = DigestMemory().sha256s({name: plan})[name] == known.facts.sha256
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
         if not whole:
             plan.unlink(missing_ok=True)
@@ -94,14 +103,14 @@ class PlanStore:
         plan, half = self.folder / f"{name}.plan", self.folder / f"{name}.half"
         half.unlink(missing_ok=True)
         try:
-            facts = build(half, self.folder / f"{name}.log")
+            record = build(half, self.folder / f"{name}.log")
             fsync_file(half)
             half.replace(plan)
         finally:
             half.unlink(missing_ok=True)
-        DigestMemory().remember({plan: facts.sha256})
-        write_file_atomic(self.folder / f"{name}.json", json.dumps(asdict(facts)).encode())
-        return Stored(plan, facts, reused=False)
+        DigestMemory().remember({plan: record.facts.sha256})
+        write_file_atomic(self.folder / f"{name}.json", json.dumps(asdict(record)).encode())
+        return Stored(plan, record, reused=False)
 
 
 def put(stored: Stored, target: Path) -> None:

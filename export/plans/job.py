@@ -1,0 +1,106 @@
+"""Which plans a build shall make: options in words to a library, its targets and their shapes."""
+
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from sakuga.engine.errors import SizeError, UsageError
+from sakuga.engine.gpu import Gpu, find_gpu
+from sakuga.export.plans.flavour import CURRENT, Backend, Flavour, load_flavour
+from sakuga.profiles.buckets import Size
+from sakuga.profiles.families import Family
+from sakuga.profiles.networks import ROWS
+from sakuga.profiles.plan_shapes import ROWS_PER_PICTURE, PlanShapes
+
+_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """A loaded library, what to build for, and the GPU of this machine."""
+
+    flavour: Flavour
+    names: tuple[str, ...]
+    gpu: Gpu | None
+
+    @property
+    def tuned_on(self) -> Gpu | None:
+        """The GPU the plans belong to, None where they are built ahead of time."""
+        return self.gpu if self.names == (CURRENT,) else None
+
+
+@dataclass(frozen=True)
+class PlanJob:
+    """Which plans: for which targets, at which shapes."""
+
+    targets: Targets
+    shapes: PlanShapes
+
+    @property
+    def name(self) -> str:
+        """The folder of the plans: library, version, target."""
+        flavour, gpu = self.targets.flavour, self.targets.tuned_on
+        target = gpu.capability if gpu else "+".join(self.targets.names)
+        return f"{flavour.backend}-{flavour.version}-{target}"
+
+
+def default_backend() -> Backend | None:
+    """The library that is there for the GPU that is there; None without either."""
+    if find_gpu() is None:
+        return None
+    if find_spec("tensorrt"):
+        return "tensorrt"
+    return "rtx" if find_spec("tensorrt_rtx") else None
+
+
+def targets(backend: Backend, gpu: str) -> Targets:
+    """Load the library and read `--gpu`: `current`, `any`, or capabilities with commas between.
+
+    Raises MissingDependencyError without the library, TargetError for what it cannot build for.
+    """
+    flavour, here = load_flavour(backend), find_gpu()
+    words = (word.strip().lower().removeprefix("sm_") for word in gpu.split(","))
+    names = tuple(dict.fromkeys(f"sm{word}" if word.isdigit() else word for word in words))
+    flavour.check_targets(names, here)
+    return Targets(flavour, names, here)
+
+
+def plan_shapes(shapes: str, max_batch: int, family: Family) -> PlanShapes:
+    """Read `--shapes`: `buckets`, `range`, or sizes such as `832x1216,1024x1024`.
+
+    Raises UsageError for anything else and for more rows than a graph takes, SizeError for sizes
+    the family does not render.
+    """
+    if not 1 <= max_batch <= ROWS.maximum // ROWS_PER_PICTURE:
+        raise UsageError(
+            f"A batch of {max_batch} pictures is not one the networks take.",
+            note=f"With guidance a picture is {ROWS_PER_PICTURE} rows, and a call has from 1 to "
+            f"{ROWS.maximum}.",
+            hint=f"Give --max-batch from 1 to {ROWS.maximum // ROWS_PER_PICTURE}.",
+        )
+    if shapes == "buckets":
+        return PlanShapes("buckets", family.buckets, max_batch)
+    if shapes == "range":
+        return PlanShapes("range", family.buckets, max_batch)
+    sizes = tuple(dict.fromkeys(_size(word) for word in shapes.split(",")))
+    for size in sizes:
+        if not family.sizes.allows(size):
+            near = ", ".join(map(str, family.sizes.nearest(size)))
+            raise SizeError(
+                f"{size} is no size that {family.name} renders.",
+                note=f"Sides are multiples of {family.sizes.step} from {family.sizes.minimum} to "
+                f"{family.sizes.maximum}.",
+                hint=f"Near it: {near}.",
+            )
+    return PlanShapes("sizes", sizes, max_batch)
+
+
+def _size(word: str) -> Size:
+    match = _SIZE.fullmatch(word.strip())
+    if match is None:
+        raise UsageError(
+            f"--shapes does not know {word.strip()!r}.",
+            note="It takes `buckets`, `range`, or sizes with commas between.",
+            hint="For instance: --shapes 832x1216,1024x1024",
+        )
+    return Size(int(match[1]), int(match[2]))
