@@ -166,12 +166,13 @@ def presets(name: str | None, as_json: bool) -> None:
 
 
 @click.command(short_help="Say what this machine has and what is used of it.")
+@click.argument("bundles", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def doctor(as_json: bool) -> None:
-    """Say what this machine has and what Sakuga can use of it."""
+def doctor(bundles: tuple[Path, ...], as_json: bool) -> None:
+    """Say what this machine has, and whether the plans of BUNDLES run here."""
     from sakuga.engine.doctor import examine
 
-    findings = examine()
+    findings = examine(bundles)
     if as_json:
         click.echo(json.dumps(findings, indent=1))
     else:

@@ -1,15 +1,18 @@
 """What this machine has: versions, processors, optional packages, disk."""
 
-import ctypes
 import os
 import platform
 import shutil
 import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sakuga.engine.backend.onnxruntime import onnxruntime_library
-from sakuga.engine.errors import MissingDependencyError
+from sakuga.engine.bundle import open_bundle
+from sakuga.engine.errors import MissingDependencyError, SakugaError
+from sakuga.engine.gpu import driver_version, find_gpu
+from sakuga.engine.plans import PACKAGES, Here, here, mismatch, rebuild_command
 from sakuga.engine.platform import cache_folder
 from sakuga.engine.version import VERSION
 
@@ -17,21 +20,28 @@ _NEEDED = ("numpy", "onnxruntime", "tokenizers", "pillow", "onnx")
 _VERIFY = ("torch", "diffusers", "transformers")  # the `verify` extra, for build --verify
 
 
-def examine() -> dict[str, str]:
-    """Findings by topic, in words."""
+def examine(bundles: Sequence[Path] = ()) -> dict[str, str]:
+    """Findings by topic, in words; with `bundles`, whether their plans run here."""
+    machine = here()
     findings = {
         "sakuga": VERSION,
         "python": f"{platform.python_version()} ({sys.executable})",
         "system": platform.platform(),
         "processors": f"{os.cpu_count()} ({platform.machine()})",
-        "nvidia driver": _driver(),
+        "gpu": _gpu(),
     }
     findings |= {name: _version(name) or "missing: reinstall sakuga" for name in _NEEDED}
     for name in _VERIFY:
         findings[name] = _version(name) or "not installed; only build --verify needs it"
+    for backend, package in PACKAGES.items():
+        missing = f"not installed; only --backend {backend} needs it"
+        findings[package] = machine.versions.get(backend, missing)
     findings["providers"] = _providers()
     findings["cache"] = _cache()
+    findings["plan store"] = _store()
     findings["free disk here"] = f"{shutil.disk_usage(Path.cwd()).free / 1e9:.1f} GB"
+    for path in bundles:
+        findings |= _bundle_plans(path, machine)
     return findings
 
 
@@ -42,17 +52,39 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _driver() -> str:
-    try:
-        cuda = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-    except OSError:
+def _gpu() -> str:
+    gpu = find_gpu()
+    if gpu is not None:
+        memory = f"{gpu.memory_bytes / 1e9:.0f} GB"
+        return f"{gpu.name}, {gpu.capability}, {memory}; the driver supports CUDA {gpu.driver}"
+    driver = driver_version()
+    if driver is None:
         return "none: pictures are rendered on the processor"
-    count = ctypes.c_int()
-    number = ctypes.c_int()
-    if cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count)):
-        return "installed, but it does not start"
-    cuda.cuDriverGetVersion(ctypes.byref(number))
-    return f"CUDA {number.value // 1000}.{number.value % 1000 // 10}, {count.value} GPU(s)"
+    return f"none that starts, though a driver for CUDA {driver} is installed"
+
+
+def _bundle_plans(path: Path, machine: Here) -> dict[str, str]:
+    """Whether each plan set of a bundle runs here, by its path."""
+    try:
+        bundle = open_bundle(path)
+    except SakugaError as error:
+        return {str(path): error.what}
+    found = {}
+    for name, plans in bundle.manifest.plans.items():
+        reason = mismatch(plans, machine)
+        fix = f"; {rebuild_command(bundle, machine)}" if reason else ""
+        found[f"{path}/plans/{name}"] = f"not here, {reason}{fix}" if reason else "ready to run"
+    return found or {str(path): "no plans in it: it runs on ONNX Runtime"}
+
+
+def _store() -> str:
+    """Finished plans kept for later builds."""
+    try:
+        plans = list((cache_folder() / "plans").glob("*.plan"))
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    size_bytes = sum(plan.stat().st_size for plan in plans)
+    return f"{len(plans)} plans, {size_bytes / 1e9:.1f} GB, those unused for two weeks go"
 
 
 def _providers() -> str:

@@ -88,6 +88,7 @@ def build(
 def inspect(file: Path, as_json: bool) -> None:
     """Say what FILE is: a bundle, a checkpoint, or a picture with its settings."""
     from sakuga.export.inspect import inspect as inspect_file
+    from sakuga.export.plans.report import read_report
 
     found = inspect_file(file)
     if as_json:
@@ -95,6 +96,8 @@ def inspect(file: Path, as_json: bool) -> None:
         return
     for key, value in found.summary.items():
         click.echo(f"{key:14} {value}")
+    if report := read_report(file):
+        click.echo(f"\n{report.table()}")
 
 
 def _say(words: str) -> None:

@@ -8,7 +8,7 @@ from PIL import Image, UnidentifiedImageError
 
 from sakuga.engine.bundle import Bundle, open_bundle
 from sakuga.engine.errors import FileFormatError, UsageError
-from sakuga.engine.manifest import MANIFEST
+from sakuga.engine.manifest import MANIFEST, Manifest
 from sakuga.engine.runtime.defaults import bundle_defaults
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 from sakuga.export.checkpoint.layouts import open_checkpoint
@@ -67,11 +67,27 @@ def _bundle(bundle: Bundle) -> Findings:
             "sizes": f"multiples of {rule.step} from {rule.minimum} to {rule.maximum} a side",
             "default": f"{usual.size}, {usual.steps} steps, guidance {usual.guidance:g}, {sampler}",
             "precision": ", ".join(f"{count} x {name}" for name, count in precision.items()),
+            **_plans(manifest),
             "on disk": f"{size_bytes / 1e6:,.0f} MB",
             "built by": f"sakuga {manifest.sakuga}",
             "verified": ", ".join(verified) or "no: build with --verify",
         },
     )
+
+
+def _plans(manifest: Manifest) -> dict[str, str]:
+    """What the plans are for, in a line."""
+    found = []
+    for name, plans in manifest.plans.items():
+        sides = [int(side) for size in plans.sizes for side in size.split("x")]
+        words = {
+            "range": f"sides from {min(sides)} to {max(sides)}",
+            "buckets": f"a profile for each of {counted(len(plans.sizes), 'bucket')}",
+            "sizes": f"a profile each for {', '.join(plans.sizes)}",
+        }
+        batch = f"up to {counted(plans.max_batch, 'picture')} at once"
+        found.append(f"{name}: {words[plans.shapes]}, {batch}")
+    return {"plans": "; ".join(found) or "none: it runs on ONNX Runtime"}
 
 
 def _checkpoint(path: Path) -> Findings:

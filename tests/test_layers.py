@@ -46,9 +46,10 @@ MORE_PACKAGES = {
 # The floors of engine/, lowest first: a module imports its own part and the floors below.
 FLOORS = (
     {"errors", "version"},
-    {"platform"},
+    {"gpu", "platform"},
     {"digests", "manifest"},
     {"bundle"},
+    {"plans"},
     {"backend", "image", "sampling", "text"},
     {"runtime"},
     {"engine"},

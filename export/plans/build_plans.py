@@ -22,6 +22,7 @@ from sakuga.export.plans.job import PlanJob
 from sakuga.export.plans.key import PlanKey, plan_key
 from sakuga.export.plans.report import REPORT, BuildReport, NetworkReport
 from sakuga.export.plans.store import PlanStore, Record, Stored, put
+from sakuga.export.plans.timings import timings
 from sakuga.export.samples import network_inputs
 from sakuga.export.scan import check_scan, scan
 from sakuga.profiles.buckets import Size
@@ -87,7 +88,9 @@ def build_plans(job: PlanJob, folder: Path, manifest: Manifest, progress: Progre
 def _recipe(bench: _Bench, network: str) -> tuple[Recipe, PlanKey]:
     job, graph = bench.job, bench.manifest.networks[network].graph
     shape = profiles_of(networks(bench.family)[network], job.shapes)
-    recipe = Recipe(network, bench.folder / graph, shape, job.targets.names)
+    aims = job.targets
+    known = timings(aims.flavour, aims.tuned_on)
+    recipe = Recipe(network, bench.folder / graph, shape, aims.names, known)
     weights = f"{graph.rpartition('/')[0]}/{WEIGHTS_FILE}"
     digests = bench.manifest.files[graph].sha256, bench.manifest.files[weights].sha256
     return recipe, plan_key(job.targets.flavour, recipe, digests, job.targets.tuned_on)

@@ -12,6 +12,7 @@ from sakuga.engine.errors import PlanBuildError
 from sakuga.export.plans.flavour import Flavour
 from sakuga.export.plans.log import BuildLog, logger
 from sakuga.export.plans.monitor import Stages, monitor
+from sakuga.export.plans.timings import Timings
 from sakuga.profiles.networks import ShapeRange
 
 Profiles = tuple[Mapping[str, ShapeRange], ...]
@@ -21,12 +22,13 @@ _POLL_S = 0.1
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to build: a bound graph for some targets at some shapes."""
+    """What to build: a bound graph for some targets at some shapes, with what is known of times."""
 
     network: str
     graph: Path
     profiles: Profiles
     targets: tuple[str, ...]
+    timings: Timings | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ def _serialize(
     # The layers of the finished engine are named in the log, and its report counts them.
     config.profiling_verbosity = library.ProfilingVerbosity.DETAILED
     config.progress_monitor = watch = monitor(library, stages)
+    if recipe.timings is not None:
+        recipe.timings.load_into(config)
     for profile in recipe.profiles:
         _add_profile(builder, config, network, profile, recipe, log)
     with out.open("xb") as file:
@@ -92,6 +96,8 @@ def _serialize(
         raise KeyboardInterrupt
     if not done:
         raise _failure(recipe, "TensorRT cannot build", log.errors, log)
+    if recipe.timings is not None:
+        recipe.timings.save_from(config)
     del watch  # the config does not keep it alive
     return writer.position, writer.digest.hexdigest()
 

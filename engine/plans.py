@@ -1,0 +1,72 @@
+"""Which of a bundle's plans can run here, and what is in the way of the others."""
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from sakuga.engine.bundle import Bundle
+from sakuga.engine.errors import PlanMismatchError
+from sakuga.engine.gpu import Gpu, find_gpu
+from sakuga.engine.manifest import PlanSetEntry
+
+PACKAGES = {"rtx": "tensorrt_rtx", "tensorrt": "tensorrt"}
+
+
+@dataclass(frozen=True)
+class Here:
+    """This machine: the version of each library by backend, where installed, and the GPU."""
+
+    versions: dict[str, str]
+    gpu: Gpu | None
+
+
+def here() -> Here:
+    """Look at this machine; imports no library."""
+    versions = {}
+    for backend, package in PACKAGES.items():
+        try:
+            versions[backend] = version(package)
+        except PackageNotFoundError:
+            continue
+    return Here(versions, find_gpu())
+
+
+def mismatch(plans: PlanSetEntry, machine: Here) -> str | None:
+    """The first thing that keeps plans from running on a machine, None where nothing does."""
+    installed = machine.versions.get(plans.backend)
+    if installed is None:
+        return f"library: {PACKAGES[plans.backend]} is not installed"
+    if installed != plans.version:
+        return f"version: built with {plans.version}, installed is {installed}"
+    gpu = machine.gpu
+    if gpu is None:
+        return "GPU: there is none here"
+    if plans.gpu is not None:
+        found = f"{gpu.name} ({gpu.capability})"
+        return None if found == plans.gpu else f"GPU: built on {plans.gpu}, here is {found}"
+    if plans.targets != ("any",) and gpu.capability not in plans.targets:
+        built = ", ".join(plans.targets)
+        return f"target: built for {built}, here is {gpu.capability} ({gpu.name})"
+    return None
+
+
+def usable_plans(bundle: Bundle, machine: Here) -> tuple[str, PlanSetEntry]:
+    """The plan set to run, and its name. Raises PlanMismatchError where none can be."""
+    reasons = []
+    for name, plans in bundle.manifest.plans.items():
+        reason = mismatch(plans, machine)
+        if reason is None:
+            return name, plans
+        reasons.append(f"{name}: {reason}.")
+    raise PlanMismatchError(
+        f"No plan of {bundle.path.name} can run here.",
+        note=" ".join(reasons) or "The bundle was built without plans.",
+        hint=f"Build it for this machine: {rebuild_command(bundle, machine)}",
+    )
+
+
+def rebuild_command(bundle: Bundle, machine: Here) -> str:
+    """The command that makes plans for this machine."""
+    backend = next(iter(machine.versions), "rtx")
+    gpu = "" if machine.gpu else " --gpu sm89"
+    model = bundle.manifest.checkpoint.name
+    return f"sakuga build {model} --out {bundle.path} --backend {backend}{gpu}"
