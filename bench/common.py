@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 CHILDREN = Path(__file__).parent / "children"
-PACKAGES = ("onnxruntime", "torch", "diffusers", "numpy")
+PACKAGES = ("onnxruntime", "tensorrt_rtx", "torch", "diffusers", "numpy")
 SEED = 0
+GIGABYTE = 1e9
 
 
 @dataclass(frozen=True)

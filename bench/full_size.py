@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common import CHILDREN, Figure, report, run_child, work_folder
+from common import CHILDREN, GIGABYTE, Figure, report, run_child, work_folder
 
 BAR_SECONDS, BAR_GIGABYTES = 180.0, 2.5
-GIGABYTE, BLOCK = 1e9, 1 << 24
+BLOCK = 1 << 24
 HEAVY = {"torch", "diffusers", "transformers"}
 
 
@@ -50,12 +50,11 @@ def warm(path: Path) -> None:
 
 def build(model: Path, bundle: Path) -> dict[str, Any]:
     """`sakuga build` in a child: seconds, peak memory, size of the bundle, heavy modules."""
-    shutil.rmtree(bundle, ignore_errors=True)
+    clear(bundle)
     names = bundle.with_suffix(".modules.txt")
     command = ["build", model, "--out", bundle, "--precision", "fp16"]
     child = run_child([CHILDREN / "modules_at_exit.py", names, *command])
-    packages = {name.partition(".")[0] for name in names.read_text(encoding="utf-8").splitlines()}
-    names.unlink()
+    packages = packages_of(names)
     size = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())
     return {
         "seconds": child.seconds,
@@ -63,6 +62,19 @@ def build(model: Path, bundle: Path) -> dict[str, Any]:
         "bundle_gb": size / GIGABYTE,
         "heavy": sorted(HEAVY & packages),
     }
+
+
+def packages_of(names: Path) -> set[str]:
+    """The packages of a list of modules; the list is removed."""
+    lines = names.read_text(encoding="utf-8").splitlines()
+    names.unlink()
+    return {name.partition(".")[0] for name in lines}
+
+
+def clear(*folders: Path) -> None:
+    """Remove folders that may be there."""
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_gb_per_second(folder: Path) -> float:
@@ -89,7 +101,7 @@ def measure(folder: Path) -> dict[str, dict[str, Any]]:
         warm(model)
         runs["warm"] = build(model, bundle)
     finally:
-        shutil.rmtree(bundle, ignore_errors=True)
+        clear(bundle)
     return runs
 
 

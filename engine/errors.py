@@ -15,6 +15,7 @@
     │   ├── BundleFormatError    no bundle, or one written by a newer Sakuga
     │   ├── BundleDamagedError   a file of the bundle is missing or has changed
     │   └── PlanMismatchError    plans for another GPU, driver or TensorRT than the one here
+    ├── StoppedError             interrupted; what is finished is kept, the same command goes on
     ├── MissingDependencyError   an optional package is needed and not installed
     └── RenderError              a picture that could not be made
 
@@ -98,6 +99,12 @@ class BundleDamagedError(BundleError):
 
 class PlanMismatchError(BundleError):
     """Plans for another GPU, driver or TensorRT than the one here."""
+
+
+class StoppedError(SakugaError):
+    """Interrupted; what is finished is kept, and the same command goes on behind it."""
+
+    exit_code = 75
 
 
 class MissingDependencyError(SakugaError):

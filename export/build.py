@@ -87,10 +87,10 @@ def build(
     process writes the bundle, BuildError where disk or memory are too small or fail, a value
     overflows float16, TensorRT fails (PlanBuildError), or a network does not pass `verify`.
     """
-    options = _settled(options or BuildOptions())
-    aims = None if options.backend == "onnx" else targets(options.backend, options.gpu)
-    work = _Work(options, aims, progress or _silent, adapt, say)
-    if options.verify:
+    chosen = _settled(options or BuildOptions())
+    aims = None if chosen.backend == "onnx" else targets(chosen.backend, chosen.gpu)
+    work = _Work(chosen, aims, progress or _silent, adapt, say)
+    if chosen.verify:
         _check_reference()
     target = Path(out).resolve()
     with _disk_failures(target):
@@ -116,7 +116,8 @@ class _Settled:
 
 def _settled(options: BuildOptions) -> _Settled:
     backend: Backend = options.backend or default_backend() or "onnx"
-    precision = options.precision or ("fp32" if backend == "onnx" else "fp16")
+    usual: Literal["fp32", "fp16"] = "fp32" if backend == "onnx" else "fp16"
+    precision = options.precision or usual
     return _Settled(
         backend, precision, options.verify, options.gpu, options.shapes, options.max_batch
     )

@@ -9,9 +9,11 @@ That keeps float16's eleven bits, where bfloat16, the other way out, has eight.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 _SHRINK = 32.0
@@ -32,7 +34,7 @@ def mixed(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 _DOWN, _UP, _AXES = "mixed:down", "mixed:up", "mixed:axes"
-_CONSTANTS = {
+_CONSTANTS: dict[str, NDArray[Any]] = {
     _DOWN: np.array(1 / _SHRINK, np.float32),
     _UP: np.array(_SHRINK, np.float32),
     _AXES: np.array([1, 2], np.int64),
@@ -71,11 +73,11 @@ class _Mixer:
         small, half, product, wide = (f"{out}:{part}" for part in ("small", "in", "out", "wide"))
         grown = f"{out}:grown" if bias else out
         self._add("Mul", [x, _DOWN], small)
-        self._add("Cast", [small], half, to=TensorProto.FLOAT16)
+        self._cast(small, half, TensorProto.FLOAT16)
         computing = helper.make_node(node.op_type, [half, weight], [product], name=node.name)
         computing.attribute.extend(node.attribute)
         self.nodes.append(computing)
-        self._add("Cast", [product], wide, to=TensorProto.FLOAT)
+        self._cast(product, wide, TensorProto.FLOAT)
         self._add("Mul", [wide, _UP], grown)
         if bias:
             self._add("Unsqueeze", [bias[0], _AXES], f"{out}:bias")
@@ -91,13 +93,16 @@ class _Mixer:
         if node.op_type == "Softmax":
             self.shares.add(node.output[0])
         elif node.input[0] in self.shares:
-            self._add("Cast", [node.output[0]], out, to=TensorProto.FLOAT)
+            self._cast(node.output[0], out, TensorProto.FLOAT)
 
     def _half(self, name: str) -> str:
         if name not in self.halves:
             self.halves[name] = f"{name}:float16"
-            self._add("Cast", [name], self.halves[name], to=TensorProto.FLOAT16)
+            self._cast(name, self.halves[name], TensorProto.FLOAT16)
         return self.halves[name]
 
-    def _add(self, op: str, inputs: list[str], output: str, **attributes: int) -> None:
-        self.nodes.append(helper.make_node(op, inputs, [output], **attributes))
+    def _cast(self, name: str, output: str, to: int) -> None:
+        self.nodes.append(helper.make_node("Cast", [name], [output], to=to))
+
+    def _add(self, op: str, inputs: list[str], output: str) -> None:
+        self.nodes.append(helper.make_node(op, inputs, [output]))

@@ -1,16 +1,18 @@
 """Will what is stored in float16 fit? The largest magnitude of every such value, measured.
 
-A processor's ONNX Runtime computes float16 graphs in float32 and so hides what overflows on a
-GPU; the magnitudes it sees on the way are the true ones. They depend on the weights, so every
-build measures its own, at the smallest square size, on two rows: pure noise and nearly none.
+The bound graph is widened to float32, where nothing overflows, and run: the values a GPU would
+store in float16 are then seen as they want to be. They depend on the weights, so every build
+measures its own, on two rows: pure noise and nearly none. Weights are widened one by one right
+before they are used, so the largest UNet needs little more memory than its file.
 """
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.errors import BuildError
@@ -45,11 +47,12 @@ def scan(graph: Path, inputs: Inputs) -> Scan:
     names = _stored_in_float16(model)
     if not names:
         return Scan(0, 0.0, "")
+    _widen(model)
     _add_peaks(model, names)
     watched = graph.with_name(_SCANNED)  # beside it, for the weights
     try:
         watched.write_bytes(model.SerializeToString())
-        session = OnnxSession(watched)
+        session = OnnxSession(watched, optimization="none")
         peaks = session.run(session.in_types(inputs))[_PEAKS]
     finally:
         watched.unlink(missing_ok=True)
@@ -86,16 +89,69 @@ def _stored_in_float16(model: onnx.ModelProto) -> list[str]:
     ]
 
 
+def _widen(model: onnx.ModelProto) -> None:
+    """float16 to float32 everywhere but in the weights, which are cast where they are used."""
+    graph = model.graph
+    for value in (*graph.input, *graph.output):
+        kind = value.type.tensor_type
+        if kind.elem_type == TensorProto.FLOAT16:
+            kind.elem_type = TensorProto.FLOAT
+    del graph.value_info[:]
+    weights = set[str]()
+    for tensor in graph.initializer:
+        if tensor.data_location == TensorProto.EXTERNAL:
+            if tensor.data_type == TensorProto.FLOAT16:
+                weights.add(tensor.name)
+        else:
+            _widen_constant(tensor)
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        nodes += _cast_weights(node, weights)
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.i == TensorProto.FLOAT16:
+                attribute.i = TensorProto.FLOAT
+            _widen_constant(attribute.t)
+        nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _widen_constant(tensor: TensorProto) -> None:
+    if tensor.data_type == TensorProto.FLOAT16:
+        array = numpy_helper.to_array(tensor).astype(np.float32)
+        tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+
+
+def _cast_weights(node: onnx.NodeProto, weights: set[str]) -> list[onnx.NodeProto]:
+    """Casts of the weights a node reads, each its own; the node reads those from then on."""
+    casts = []
+    for index, name in enumerate(node.input):
+        if name in weights:
+            node.input[index] = f"{name}:for:{node.output[0]}"
+            casts.append(
+                helper.make_node("Cast", [name], [node.input[index]], to=TensorProto.FLOAT)
+            )
+    return casts
+
+
 def _add_peaks(model: onnx.ModelProto, names: list[str]) -> None:
-    """One more output, float32 [values]: the largest magnitude of each."""
-    graph, peaks = model.graph, []
-    for index, name in enumerate(names):
-        wide, size, peak = (f"scan:{index}:{step}" for step in ("wide", "abs", "max"))
-        graph.node.append(helper.make_node("Cast", [name], [wide], to=TensorProto.FLOAT))
-        graph.node.append(helper.make_node("Abs", [wide], [size]))
-        graph.node.append(helper.make_node("ReduceMax", [size], [f"{peak}:0"], keepdims=0))
-        graph.node.append(helper.make_node("Reshape", [f"{peak}:0", "scan:one"], [peak]))
-        peaks.append(peak)
+    """One more output, float32 [values]: the largest magnitude of each.
+
+    Each is taken right behind the value it belongs to, so that no value has to wait for it.
+    """
+    graph, wanted, peaks, nodes = model.graph, set(names), [], []
+    for node in graph.node:
+        nodes.append(node)
+        for name in wanted.intersection(node.output):
+            size, peak, one = (f"scan:{name}:{step}" for step in ("abs", "max", "1"))
+            nodes += [
+                helper.make_node("Abs", [name], [size]),
+                helper.make_node("ReduceMax", [size], [peak], keepdims=0),
+                helper.make_node("Reshape", [peak, "scan:one"], [one]),
+            ]
+            peaks.append(one)
+    nodes.append(helper.make_node("Concat", peaks, [_PEAKS], axis=0))
+    del graph.node[:]
+    graph.node.extend(nodes)
     graph.initializer.append(helper.make_tensor("scan:one", TensorProto.INT64, [1], [1]))
-    graph.node.append(helper.make_node("Concat", peaks, [_PEAKS], axis=0))
     graph.output.append(helper.make_tensor_value_info(_PEAKS, TensorProto.FLOAT, [len(names)]))

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -37,14 +37,28 @@ def onnxruntime_library() -> Any:  # noqa: ANN401 (it carries no types)
 class OnnxSession:
     """A network of a bundle on ONNX Runtime's CPU provider.
 
-    Full graph optimisation is not a matter of speed alone: with it each row of a call is bitwise
-    what it is alone.
+    Full graph optimisation (`all`) is not a matter of speed alone: with it each row of a call is
+    bitwise what it is alone. `none` keeps every value of the graph, and the weights on the disk
+    until they are read: slow, and small enough for the largest network in float16.
     """
 
-    def __init__(self, graph: Path, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        graph: Path,
+        threads: int | None = None,
+        optimization: Literal["all", "none"] = "all",
+    ) -> None:
         ort = onnxruntime_library()
         options = ort.SessionOptions()
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+        levels = ort.GraphOptimizationLevel
+        options.graph_optimization_level = {
+            "all": levels.ORT_ENABLE_ALL,
+            "none": levels.ORT_DISABLE_ALL,
+        }[optimization]
+        if optimization == "none":
+            options.execution_order = ort.ExecutionOrder.PRIORITY_BASED  # as the graph has them
+            options.add_session_config_entry("session.disable_prepacking", "1")
+            options.enable_cpu_mem_arena = False
         options.log_severity_level = 3
         if threads is not None:
             options.intra_op_num_threads = threads

@@ -17,6 +17,7 @@ from sakuga.export.demo.scene import Frame, frame, random_scene
 from sakuga.profiles.buckets import Size
 
 Map = NDArray[np.float64]
+Lines = NDArray[np.floating]
 
 _CELL = 0.1  # a cell's side in units of half a head's height
 _TOP, _BOTTOM, _LEFT, _RIGHT = -12, 13, -13, 13  # the filter's borders in cells, centre at 0
@@ -86,7 +87,7 @@ def _summed(values: Map) -> Map:
     return np.pad(values.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
 
 
-def _means(sums: Map, down: Map, across: Map) -> Map:
+def _means(sums: Map, down: Lines, across: Lines) -> Map:
     """Means of the cells between grid lines; what lies outside the picture counts as 0."""
     rows = np.clip(np.round(down).astype(int), 0, sums.shape[0] - 1)
     columns = np.clip(np.round(across).astype(int), 0, sums.shape[1] - 1)

@@ -13,6 +13,7 @@ import onnx
 
 from sakuga.engine.backend.base import Array
 from sakuga.engine.digests import file_sha256
+from sakuga.engine.errors import StoppedError
 from sakuga.engine.manifest import FileEntry, Manifest, PlanEntry, PlanSetEntry
 from sakuga.engine.platform import peak_memory_bytes
 from sakuga.export.bind import WEIGHTS_FILE
@@ -61,7 +62,8 @@ class _Bench:
 def build_plans(job: PlanJob, folder: Path, manifest: Manifest, progress: Progress) -> Made:
     """Plans of all networks of the bundle in `folder`, put below `plans/`, and their report.
 
-    Raises BuildError where a value overflows float16, PlanBuildError where TensorRT fails.
+    Raises BuildError where a value overflows float16, PlanBuildError where TensorRT fails,
+    StoppedError where the user interrupts; finished plans are then in the store.
     """
     start = time.monotonic()
     bench = _Bench(job, folder, manifest, PlanStore(), progress)
@@ -71,7 +73,10 @@ def build_plans(job: PlanJob, folder: Path, manifest: Manifest, progress: Progre
     rows: list[NetworkReport] = []
     for network in manifest.networks:
         recipe, key = _recipe(bench, network)
-        stored = _take(bench, recipe, key)
+        try:
+            stored = _take(bench, recipe, key)
+        except KeyboardInterrupt as stop:
+            raise _stopped(list(entries)) from stop
         place = f"plans/{job.name}/{network}.plan"
         put(stored, folder / place)
         facts = stored.record.facts
@@ -83,6 +88,14 @@ def build_plans(job: PlanJob, folder: Path, manifest: Manifest, progress: Progre
     written = folder / REPORT
     files[REPORT] = FileEntry(written.stat().st_size, file_sha256(written))
     return Made(_entry(job, entries), files, report)
+
+
+def _stopped(finished: list[str]) -> StoppedError:
+    return StoppedError(
+        "The build was stopped.",
+        note=f"Finished and kept: the plans of {', '.join(finished) or 'no network'}.",
+        hint="Run the same command again: it goes on behind them.",
+    )
 
 
 def _recipe(bench: _Bench, network: str) -> tuple[Recipe, PlanKey]:
@@ -116,7 +129,7 @@ def _take(bench: _Bench, recipe: Recipe, key: PlanKey) -> Stored:
 
 
 def _inputs(bench: _Bench, network: str) -> dict[str, Array]:
-    side = bench.family.sizes.minimum
+    side = bench.family.sizes.minimum // 2  # magnitudes hardly depend on the size
     tables: dict[str, Array] = {
         name: np.load(bench.folder / file, mmap_mode="r")
         for name, file in bench.manifest.token_embeddings.items()
