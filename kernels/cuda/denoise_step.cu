@@ -1,0 +1,105 @@
+// One model evaluation for every slot of a launch: guidance, the sampler's update, noise, history,
+// the next model input. The arithmetic is that of kernels/denoise_step.py, operation by operation:
+// every product and every sum is rounded to float32, and a term whose coefficient is zero is left
+// out. grid.y is the slot's place in the launch; x strides over groups of eight elements.
+#include "device.h"
+#include "philox.cuh"
+#include "row.cuh"
+#include "slots.cuh"
+
+__device__ inline void add_product(Eight& total, float weight, const Eight& values) {
+    if (weight == 0) return;
+    for (int i = 0; i < WIDTH; ++i)
+        total.of[i] = __fadd_rn(total.of[i], __fmul_rn(values.of[i], weight));
+}
+
+__device__ inline Eight scaled(const Eight& values, float by) {
+    Eight out;
+    for (int i = 0; i < WIDTH; ++i) out.of[i] = __fmul_rn(values.of[i], by);
+    return out;
+}
+
+template <typename T>
+__device__ inline Eight load_live(const T* from, int live, bool whole) {
+    return whole ? load(from) : load_some(from, live);
+}
+
+template <typename T>
+__device__ inline void store_live(T* to, const Eight& values, int live, bool whole) {
+    if (whole)
+        store(to, values);
+    else
+        store_some(to, values, live);
+}
+
+template <typename T>
+__device__ inline void step_group(const Entry& entry, const StepRow& row, size_t at, size_t count,
+                                  unsigned long long seed, float* latent, float* history,
+                                  const T* outputs, T* inputs) {
+    const int live = count - at < WIDTH ? (int)(count - at) : WIDTH;
+    const bool whole = aligned(count) && live == WIDTH;
+    Eight eps = {};
+    for (int r = 0; r < entry.outputs; ++r) {
+        const T* from = outputs + (size_t)entry.output_rows[r] * count + at;
+        const Eight term = scaled(load_live(from, live, whole), row.weights[r]);
+        for (int i = 0; i < WIDTH; ++i)
+            eps.of[i] = r == 0 ? term.of[i] : __fadd_rn(eps.of[i], term.of[i]);
+    }
+    Eight x = load_live(latent + at, live, whole);
+    const bool keeps = row.e != 0 || row.f != 0;
+    Eight kept = {};
+    if (keeps) {
+        kept = scaled(x, row.e);
+        add_product(kept, row.f, eps);
+    }
+    x = scaled(x, row.a);
+    add_product(x, row.b, eps);
+    if (row.c != 0) {
+        Eight noise;
+        for (int i = 0; i < WIDTH; ++i) noise.of[i] = normal(seed, row.draw, (unsigned int)(at + i));
+        add_product(x, row.c, noise);
+    }
+    for (int k = 0; k < HISTORIES; ++k)
+        if (row.d[k] != 0)
+            add_product(x, row.d[k], load_live(history + k * count + at, live, whole));
+    if (keeps) store_live(history + row.write * count + at, kept, live, whole);
+    store_live(latent + at, x, live, whole);
+    const Eight next = scaled(x, row.c_in);
+    for (int r = 0; r < entry.inputs; ++r)
+        store_live(inputs + (size_t)entry.input_rows[r] * count + at, next, live, whole);
+}
+
+// latents [slots, count], histories [slots, HISTORIES, count], outputs and inputs [rows, count],
+// timesteps [rows]; table [slots, steps].
+template <typename T>
+__device__ inline void denoise_step(const Launch& launch, const StepRow* table, int steps,
+                                    const unsigned long long* seeds, size_t count, float* latents,
+                                    float* histories, const T* outputs, T* inputs,
+                                    float* timesteps) {
+    const Entry& entry = launch.entries[blockIdx.y];
+    const StepRow row = table[(size_t)entry.slot * steps + entry.step];
+    if (blockIdx.x == 0)
+        for (int r = threadIdx.x; r < entry.inputs; r += blockDim.x)
+            timesteps[entry.input_rows[r]] = row.timestep;
+    float* latent = latents + (size_t)entry.slot * count;
+    float* history = histories + (size_t)entry.slot * HISTORIES * count;
+    const size_t stride = (size_t)gridDim.x * blockDim.x * WIDTH;
+    for (size_t at = ((size_t)blockIdx.x * blockDim.x + threadIdx.x) * WIDTH; at < count; at += stride)
+        step_group(entry, row, at, count, seeds[entry.slot], latent, history, outputs, inputs);
+}
+
+extern "C" __global__ void denoise_step_float(const Launch launch, const StepRow* table, int steps,
+                                              const unsigned long long* seeds, size_t count,
+                                              float* latents, float* histories,
+                                              const float* outputs, float* inputs,
+                                              float* timesteps) {
+    denoise_step(launch, table, steps, seeds, count, latents, histories, outputs, inputs, timesteps);
+}
+
+extern "C" __global__ void denoise_step_half(const Launch launch, const StepRow* table, int steps,
+                                             const unsigned long long* seeds, size_t count,
+                                             float* latents, float* histories,
+                                             const __half* outputs, __half* inputs,
+                                             float* timesteps) {
+    denoise_step(launch, table, steps, seeds, count, latents, histories, outputs, inputs, timesteps);
+}

@@ -1,0 +1,64 @@
+// Rows of a network's input and output: float32 or float16, eight elements at a time.
+#pragma once
+
+constexpr int WIDTH = 8;  // elements a thread takes: 32 bytes of float32, 16 of float16
+
+struct Eight {
+    float of[WIDTH];
+};
+
+struct alignas(16) Pack16 {
+    unsigned int word[4];
+};
+
+// Whether every row of `count` elements begins where 16 bytes may be read at once.
+__device__ inline bool aligned(size_t count) { return count % WIDTH == 0; }
+
+__device__ inline Eight load(const float* from) {
+    Eight out;
+    Pack16 pack[2] = {((const Pack16*)from)[0], ((const Pack16*)from)[1]};
+    memcpy(out.of, pack, sizeof pack);
+    return out;
+}
+
+__device__ inline void store(float* to, const Eight& values) {
+    Pack16 pack[2];
+    memcpy(pack, values.of, sizeof pack);
+    ((Pack16*)to)[0] = pack[0];
+    ((Pack16*)to)[1] = pack[1];
+}
+
+__device__ inline Eight load(const __half* from) {
+    const Pack16 pack = *(const Pack16*)from;
+    __half half[WIDTH];
+    memcpy(half, &pack, sizeof pack);
+    Eight out;
+    for (int i = 0; i < WIDTH; ++i) out.of[i] = __half2float(half[i]);
+    return out;
+}
+
+__device__ inline void store(__half* to, const Eight& values) {
+    __half half[WIDTH];
+    for (int i = 0; i < WIDTH; ++i) half[i] = __float2half_rn(values.of[i]);
+    Pack16 pack;
+    memcpy(&pack, half, sizeof pack);
+    *(Pack16*)to = pack;
+}
+
+__device__ inline float widen(float value) { return value; }
+__device__ inline float widen(__half value) { return __half2float(value); }
+__device__ inline void narrow(float* to, float value) { *to = value; }
+__device__ inline void narrow(__half* to, float value) { *to = __float2half_rn(value); }
+
+// The first `live` of eight elements; the tail of a row, or a row that is not aligned.
+template <typename T>
+__device__ inline Eight load_some(const T* from, int live) {
+    Eight out = {};
+    for (int i = 0; i < live; ++i) out.of[i] = widen(from[i]);
+    return out;
+}
+
+template <typename T>
+__device__ inline void store_some(T* to, const Eight& values, int live) {
+    for (int i = 0; i < live; ++i) narrow(to + i, values.of[i]);
+}

@@ -1,0 +1,53 @@
+"""A small picture of a latent that is still noisy, one pixel for each of its elements."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Colours(NamedTuple):
+    """What each latent channel adds to red, green and blue, and what all pixels start from."""
+
+    factors: tuple[tuple[float, float, float], ...]
+    offsets: tuple[float, float, float]
+
+
+# Source: ComfyUI, comfy/latent_formats.py: fits of decoded pictures to their latents.
+COLOURS = {
+    "sdxl": Colours(
+        (
+            (0.3651, 0.4232, 0.4341),
+            (-0.2533, -0.0042, 0.1068),
+            (0.1076, 0.1111, -0.0362),
+            (-0.3165, -0.2492, -0.2188),
+        ),
+        (0.1084, -0.0175, -0.0011),
+    ),
+    "sd15": Colours(
+        (
+            (0.3512, 0.2297, 0.3227),
+            (0.3250, 0.4974, 0.2350),
+            (-0.2829, 0.1762, 0.2721),
+            (-0.2120, -0.2616, -0.7177),
+        ),
+        (0.0, 0.0, 0.0),
+    ),
+}
+
+
+def preview(latent: NDArray[np.float32], colours: Colours) -> NDArray[np.uint8]:
+    """Latent float32 [4, height, width] to uint8 [height, width, 3], cut off as to_rgb8 does.
+
+    Sums are taken channel by channel in float32. NaN becomes 0.
+    """
+    pixels = np.empty((*latent.shape[1:], 3), np.uint8)
+    for channel, offset in enumerate(colours.offsets):
+        total = np.full(latent.shape[1:], offset, np.float32)
+        for plane, factors in zip(latent, colours.factors, strict=True):
+            total += plane * np.float32(factors[channel])
+        total += np.float32(1)
+        total *= np.float32(0.5)
+        np.fmin(np.fmax(total, np.float32(0)), np.float32(1), out=total)
+        pixels[..., channel] = (total * np.float32(255)).astype(np.uint8)
+    return pixels
