@@ -70,6 +70,6 @@ $(BASE): $(MADE) pyproject.toml constraints.txt
 	@touch $@
 
 $(DEV): $(BASE)
-	@echo "Installing what tests, checks and tracing need (torch and TensorRT for RTX among it: minutes the first time)"
-	@$(PIP_INSTALL) --editable '.[dev,verify,rtx]'
+	@echo "Installing what tests, checks and tracing need (torch, TensorRT for RTX, NVRTC: minutes the first time)"
+	@$(PIP_INSTALL) --editable '.[dev,verify,rtx,cuda]'
 	@touch $@

@@ -26,7 +26,7 @@ FOLDERS_BELOW = {
 # Which packages beside the standard library each folder may import.
 PACKAGES = {
     "profiles": set[str](),
-    "kernels": {"numpy"},
+    "kernels": {"numpy", "cuda"},
     "engine": {"numpy", "PIL", "tokenizers", "onnxruntime", "click", "rich"},
     "export": {"numpy", "ml_dtypes", "onnx", "PIL", "click", "rich"},
 }

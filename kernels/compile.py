@@ -1,0 +1,73 @@
+"""CUDA sources to machine code by NVRTC, which needs no GPU; remembered by everything it depends on.
+
+Nothing here is loaded until a kernel is compiled: the package `cuda-core` and NVRTC come with the
+`cuda` extra.
+"""
+
+import hashlib
+import secrets
+from functools import cache
+from pathlib import Path
+
+SOURCES = Path(__file__).parent / "cuda"
+# Fused multiply-adds would give other bits than the NumPy twins.
+FLAGS = ("-std=c++17", "--fmad=false")
+
+
+def cubin(kernel: str, architecture: str, folder: Path) -> bytes:
+    """Machine code of `kernel`.cu for an architecture such as `sm_89`.
+
+    Taken from `folder` where it was compiled before from the same sources, with the same flags, by
+    the same compiler; else compiled and put there. Raises OSError where `folder` cannot be
+    written, and what cuda.core raises where the compiler fails.
+    """
+    path = folder / f"{kernel}-{architecture}-{_digest(kernel, architecture)[:32]}.cubin"
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        code = _compile(kernel, architecture)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_suffix(f".{secrets.token_hex(4)}.tmp")
+    try:
+        temporary.write_bytes(code)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return code
+
+
+def _compile(kernel: str, architecture: str) -> bytes:
+    from cuda.core import Program, ProgramOptions
+    from cuda.pathfinder import find_nvidia_header_directory
+
+    headers = find_nvidia_header_directory("cudart")
+    options = ProgramOptions(
+        name=f"{kernel}.cu",
+        arch=architecture,
+        std="c++17",
+        fma=False,
+        include_path=[str(SOURCES), *([headers] if headers else [])],
+    )
+    program = Program(_source(kernel), "c++", options)
+    try:
+        return bytes(program.compile("cubin").code)
+    finally:
+        program.close()
+
+
+def _digest(kernel: str, architecture: str) -> str:
+    parts = [kernel, architecture, *FLAGS, _compiler(), _source(kernel)]
+    parts += [path.read_text(encoding="utf-8") for path in sorted(SOURCES.glob("*.cuh"))]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _source(kernel: str) -> str:
+    return (SOURCES / f"{kernel}.cu").read_text(encoding="utf-8")
+
+
+@cache
+def _compiler() -> str:
+    from cuda.bindings import nvrtc
+
+    _, major, minor = nvrtc.nvrtcVersion()
+    return f"nvrtc {major}.{minor}"
