@@ -1,4 +1,4 @@
-"""CUDA sources to machine code by NVRTC, which needs no GPU; remembered by everything it depends on.
+"""CUDA sources to machine code by NVRTC, which needs no GPU; remembered by all they depend on.
 
 Nothing here is loaded until a kernel is compiled: the package `cuda-core` and NVRTC come with the
 `cuda` extra.
