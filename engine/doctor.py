@@ -1,5 +1,6 @@
 """What this machine has: versions, processors, optional packages, disk."""
 
+import json
 import os
 import platform
 import shutil
@@ -33,12 +34,12 @@ def examine(bundles: Sequence[Path] = ()) -> dict[str, str]:
     findings |= {name: _version(name) or "missing: reinstall sakuga" for name in _NEEDED}
     for name in _VERIFY:
         findings[name] = _version(name) or "not installed; only build --verify needs it"
-    for backend, package in PACKAGES.items():
+    for backend, packages in PACKAGES.items():
         missing = f"not installed; only --backend {backend} needs it"
-        findings[package] = machine.versions.get(backend, missing)
+        findings[packages[0]] = machine.versions.get(backend, missing)
     findings["providers"] = _providers()
     findings["cache"] = _cache()
-    findings["plan store"] = _store()
+    findings |= _store()
     findings["free disk here"] = f"{shutil.disk_usage(Path.cwd()).free / 1e9:.1f} GB"
     for path in bundles:
         findings |= _bundle_plans(path, machine)
@@ -77,14 +78,21 @@ def _bundle_plans(path: Path, machine: Here) -> dict[str, str]:
     return found or {str(path): "no plans in it: it runs on ONNX Runtime"}
 
 
-def _store() -> str:
-    """Finished plans kept for later builds."""
+def _store() -> dict[str, str]:
+    """Finished plans kept for later builds, by library and target."""
     try:
-        plans = list((cache_folder() / "plans").glob("*.plan"))
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    size_bytes = sum(plan.stat().st_size for plan in plans)
-    return f"{len(plans)} plans, {size_bytes / 1e9:.1f} GB, those unused for two weeks go"
+        folder = cache_folder() / "plans"
+        sizes = dict[str, list[int]]()
+        for facts in folder.glob("*.json"):
+            key = json.loads(facts.read_text(encoding="utf-8"))["key"]
+            kind = f"{key['backend']} {key['version']} for {' '.join(key['targets'])}"
+            sizes.setdefault(kind, []).append(facts.with_suffix(".plan").stat().st_size)
+    except (OSError, ValueError, KeyError) as error:
+        return {"plan store": f"cannot be read ({error})"}
+    found = {"plan store": f"{folder}; plans unused for two weeks go, and all may be deleted"}
+    for kind, bytes_each in sorted(sizes.items()):
+        found[f"  {kind}"] = f"{len(bytes_each)} plans, {sum(bytes_each) / 1e9:.2f} GB"
+    return found
 
 
 def _providers() -> str:

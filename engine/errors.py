@@ -8,13 +8,13 @@
     │   ├── FileFormatError      not a safetensors file, truncated, or refused for safety
     │   ├── UnknownFamilyError   a readable file that is no model Sakuga knows
     │   └── TensorError          missing, surplus or wrongly shaped tensors
-    ├── BuildError               a build that could not finish; nothing is left behind
+    ├── BuildError               a build that could not finish; the old bundle, or none, is there
     │   ├── BusyError            another process is writing the same bundle
     │   └── PlanBuildError       TensorRT refused a network or failed on it
     ├── BundleError              a bundle that cannot be used
     │   ├── BundleFormatError    no bundle, or one written by a newer Sakuga
     │   ├── BundleDamagedError   a file of the bundle is missing or has changed
-    │   └── PlanMismatchError    plans for another GPU, driver or TensorRT than the one here
+    │   └── PlanMismatchError    plans for another GPU or TensorRT than the one here
     ├── StoppedError             interrupted; what is finished is kept, the same command goes on
     ├── MissingDependencyError   an optional package is needed and not installed
     └── RenderError              a picture that could not be made
@@ -74,7 +74,7 @@ class TensorError(CheckpointError):
 
 
 class BuildError(SakugaError):
-    """A build that could not finish; nothing is left behind."""
+    """A build that could not finish; the old bundle, or none, is there."""
 
 
 class BusyError(BuildError):
@@ -98,7 +98,7 @@ class BundleDamagedError(BundleError):
 
 
 class PlanMismatchError(BundleError):
-    """Plans for another GPU, driver or TensorRT than the one here."""
+    """Plans for another GPU or TensorRT than the one here."""
 
 
 class StoppedError(SakugaError):

@@ -89,14 +89,13 @@ class PlanSetEntry:
     """Plans of all networks for one library version and its targets, in one folder.
 
     `targets`: compute capabilities such as `sm89`, or `any`, or `current`; for `current`, `gpu`
-    and `driver` say which it was. `sizes` and `max_batch`: what the profiles cover.
+    says which it was. `sizes` and `max_batch`: what the profiles cover.
     """
 
     backend: Literal["rtx", "tensorrt"]
     version: str
     targets: tuple[str, ...]
     gpu: str | None
-    driver: str | None
     shapes: Literal["buckets", "range", "sizes"]
     sizes: tuple[str, ...]
     max_batch: int

@@ -1,5 +1,6 @@
 """Which of a bundle's plans can run here, and what is in the way of the others."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -8,7 +9,11 @@ from sakuga.engine.errors import PlanMismatchError
 from sakuga.engine.gpu import Gpu, find_gpu
 from sakuga.engine.manifest import PlanSetEntry
 
-PACKAGES = {"rtx": "tensorrt_rtx", "tensorrt": "tensorrt"}
+# The distributions that bring each library, the one to install first.
+PACKAGES = {
+    "tensorrt": ("tensorrt", "tensorrt-cu13", "tensorrt-cu12"),
+    "rtx": ("tensorrt-rtx", "tensorrt-rtx-cu13"),
+}
 
 
 @dataclass(frozen=True)
@@ -21,12 +26,11 @@ class Here:
 
 def here() -> Here:
     """Look at this machine; imports no library."""
-    versions = {}
-    for backend, package in PACKAGES.items():
-        try:
-            versions[backend] = version(package)
-        except PackageNotFoundError:
-            continue
+    versions: dict[str, str] = {}
+    for backend, packages in PACKAGES.items():
+        for package in packages:
+            with suppress(PackageNotFoundError):
+                versions.setdefault(backend, version(package))
     return Here(versions, find_gpu())
 
 
@@ -34,7 +38,7 @@ def mismatch(plans: PlanSetEntry, machine: Here) -> str | None:
     """The first thing that keeps plans from running on a machine, None where nothing does."""
     installed = machine.versions.get(plans.backend)
     if installed is None:
-        return f"library: {PACKAGES[plans.backend]} is not installed"
+        return f"library: {PACKAGES[plans.backend][0]} is not installed"
     if installed != plans.version:
         return f"version: built with {plans.version}, installed is {installed}"
     gpu = machine.gpu
@@ -65,8 +69,18 @@ def usable_plans(bundle: Bundle, machine: Here) -> tuple[str, PlanSetEntry]:
 
 
 def rebuild_command(bundle: Bundle, machine: Here) -> str:
-    """The command that makes plans for this machine."""
-    backend = next(iter(machine.versions), "rtx")
-    gpu = "" if machine.gpu else " --gpu sm89"
-    model = bundle.manifest.checkpoint.name
-    return f"sakuga build {model} --out {bundle.path} --backend {backend}{gpu}"
+    """The command that makes plans for this machine, otherwise as the bundle's are.
+
+    MODEL stands for the checkpoint, of which a bundle knows name and hash and not the path.
+    """
+    options = [f"--out {bundle.path}"]
+    plans = next(iter(bundle.manifest.plans.values()), None)
+    backend = plans.backend if plans and plans.backend in machine.versions else None
+    options.append(f"--backend {backend or next(iter(machine.versions), 'rtx')}")
+    if machine.gpu is None:
+        options.append(f"--gpu {','.join(plans.targets) if plans else 'any'}")
+    if plans is not None:
+        shapes = ",".join(plans.sizes) if plans.shapes == "sizes" else plans.shapes
+        options.append(f"--shapes {shapes} --max-batch {plans.max_batch}")
+    model = "demo" if bundle.manifest.family == "sdxl-demo" else "MODEL"
+    return f"sakuga build {model} {' '.join(options)}"

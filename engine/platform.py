@@ -151,7 +151,8 @@ def _lock(descriptor: int) -> None:
 def cache_folder() -> Path:
     """The user's private cache folder for Sakuga, created with mode 0700.
 
-    Raises OSError where it cannot be made, and for a user without a home folder.
+    Raises OSError where it cannot be made, for a user without a home folder, and where others
+    could put files into it: below a folder everyone may write to, or owned by somebody else.
     """
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local")
@@ -159,7 +160,18 @@ def cache_folder() -> Path:
         base = Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache")
     folder = base / "sakuga"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if sys.platform != "win32":
+        _check_private(folder)
     return folder
+
+
+def _check_private(folder: Path) -> None:
+    status, above = folder.stat(), folder.parent.stat()
+    if above.st_mode & 0o002 or status.st_uid != os.geteuid():
+        reason = "not private: set XDG_CACHE_HOME to a folder that only you can write to"
+        raise PermissionError(errno.EACCES, reason, str(folder))
+    if status.st_mode & 0o077:
+        folder.chmod(0o700)
 
 
 def _home() -> Path:
@@ -170,20 +182,45 @@ def _home() -> Path:
 
 
 def peak_memory_bytes() -> int | None:
-    """The most memory this process has held at once; None where the system does not say."""
+    """The most memory this process, or one it has waited for, has held at once.
+
+    None on Windows, which does not say it of processes that are gone.
+    """
     if sys.platform == "win32":
         return None
     import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    peak = max(resource.getrusage(kind).ru_maxrss for kind in kinds)
     return peak if sys.platform == "darwin" else peak * 1024
 
 
 def free_memory_bytes() -> int | None:
     """Memory a process could take without swapping; None where the system does not say."""
+    if sys.platform == "win32":
+        status = _MemoryStatus()
+        status.length = ctypes.sizeof(status)
+        ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+        return int(status.free_physical)
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:
         return None
     found = [int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
     return found[0] * 1024 if found else None
+
+
+class _MemoryStatus(ctypes.Structure):
+    """MEMORYSTATUSEX of the Windows API."""
+
+    _fields_ = (
+        ("length", ctypes.c_uint32),
+        ("load", ctypes.c_uint32),
+        ("total_physical", ctypes.c_uint64),
+        ("free_physical", ctypes.c_uint64),
+        ("total_page_file", ctypes.c_uint64),
+        ("free_page_file", ctypes.c_uint64),
+        ("total_virtual", ctypes.c_uint64),
+        ("free_virtual", ctypes.c_uint64),
+        ("free_extended_virtual", ctypes.c_uint64),
+    )

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 import ml_dtypes
 import numpy as np
@@ -19,6 +19,7 @@ from onnx import TensorProto
 
 from sakuga.engine.errors import TensorError
 from sakuga.export.graph_files import TRANSPOSED
+from sakuga.export.hashing_writer import HashingWriter
 
 MODEL_FILE = "model.onnx"
 WEIGHTS_FILE = "weights.bin"
@@ -63,12 +64,12 @@ def bind(
     """
     folder.mkdir(parents=True)
     with (folder / WEIGHTS_FILE).open("xb") as file:
-        writer = _HashingWriter(file)
+        writer = HashingWriter(file)
         for weight in weights_of(model):
             data = _weight_data(weight, tensors, adapt)
-            writer.align(_PAGE if data.nbytes >= _LARGE else _LINE)
+            writer.write(bytes(-writer.position % (_PAGE if data.nbytes >= _LARGE else _LINE)))
             _locate(weight, writer.position, data.nbytes)
-            writer.write(data)
+            writer.write(data.reshape(-1).view(np.uint8).data)
             advance(data.nbytes)
     graph = model.SerializeToString(deterministic=True)
     (folder / MODEL_FILE).write_bytes(graph)
@@ -128,27 +129,3 @@ def _locate(weight: TensorProto, offset: int, length: int) -> None:
     del weight.external_data[:]
     for key, value in (("location", WEIGHTS_FILE), ("offset", offset), ("length", length)):
         weight.external_data.add(key=key, value=str(value))
-
-
-class _HashingWriter:
-    """Appends to a file and hashes what it appends."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._digest = hashlib.sha256()
-        self.position = 0
-
-    def align(self, step: int) -> None:
-        self._append(bytes(-self.position % step))
-
-    def write(self, data: Array) -> None:
-        self._append(data.reshape(-1).view(np.uint8).data)
-
-    def _append(self, block: bytes | memoryview) -> None:
-        self._file.write(block)
-        self._digest.update(block)
-        self.position += len(block)
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()

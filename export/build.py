@@ -6,7 +6,7 @@ under a lock, so a killed build leaves the old bundle, or none.
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -14,12 +14,18 @@ from pathlib import Path
 from typing import Literal
 
 from sakuga.engine.bundle import Bundle, open_bundle
-from sakuga.engine.digests import DigestMemory
-from sakuga.engine.errors import BuildError, CheckpointError, MissingDependencyError, SakugaError
-from sakuga.engine.manifest import MANIFEST, Manifest
+from sakuga.engine.digests import DigestMemory, file_sha256
+from sakuga.engine.errors import (
+    BuildError,
+    CheckpointError,
+    MissingDependencyError,
+    SakugaError,
+    StoppedError,
+    UsageError,
+)
+from sakuga.engine.manifest import MANIFEST, FileEntry, Manifest
 from sakuga.engine.platform import (
     exclusive,
-    free_memory_bytes,
     fsync_file,
     fsync_folder,
     replace_folder,
@@ -28,18 +34,16 @@ from sakuga.export.assemble import Assembly, Progress, assemble, unchanged
 from sakuga.export.bind import Adapt
 from sakuga.export.checkpoint.layouts import Checkpoint, open_checkpoint
 from sakuga.export.demo import DEMO_CHECKPOINT
-from sakuga.export.network_plan import Backend, NetworkPlan, network_plans
-from sakuga.export.plans.build_plans import build_plans
-from sakuga.export.plans.estimate import check_room, estimate
+from sakuga.export.network_plan import Backend, network_plans
+from sakuga.export.plans.build_plans import Say, Site, build_plans
 from sakuga.export.plans.flavour import CURRENT
 from sakuga.export.plans.job import PlanJob, Targets, default_backend, plan_shapes, targets
+from sakuga.export.plans.report import REPORT
+from sakuga.export.plans.store import PlanStore
 from sakuga.export.target import check_contents, check_place
-from sakuga.profiles.plan_shapes import profiles_of
 
 DEMO = "demo"
-DEFAULT_SHAPES = "range"
-
-Say = Callable[[str], None]
+DEFAULT_SHAPES, DEFAULT_BATCH = "range", 4
 
 
 def _silent_words(words: str) -> None:
@@ -50,18 +54,19 @@ def _silent_words(words: str) -> None:
 class BuildOptions:
     """How to build. None: what suits the machine, and then the backend.
 
-    `backend`: `rtx` or `tensorrt` where there is a GPU and the library, else `onnx`. `precision`:
-    `fp32` for `onnx`, else `fp16`; the VAE then computes in float32 or mixed. The rest is for
-    backends with plans. `gpu`: `current`, `any`, or capabilities such as `sm89,sm120`. `shapes`:
-    `buckets`, `range`, or sizes such as `832x1216,1024x1024`. `max_batch` counts pictures.
+    `backend`: `rtx` where a `gpu` is named, `tensorrt` or `rtx` where there is a GPU and the
+    library, else `onnx`. `precision`: `fp32` for `onnx`, else `fp16`; the VAE then computes in
+    float32 or mixed. The rest is for backends with plans. `gpu`: `current` (the default), `any`,
+    or capabilities such as `sm89,sm120`. `shapes`: `range` (the default), `buckets`, or sizes such
+    as `832x1216,1024x1024`. `max_batch`: pictures at once, 4 by default.
     """
 
     backend: Backend | None = None
     precision: Literal["fp32", "fp16"] | None = None
     verify: bool = False
-    gpu: str = CURRENT
-    shapes: str = DEFAULT_SHAPES
-    max_batch: int = 4
+    gpu: str | None = None
+    shapes: str | None = None
+    max_batch: int | None = None
 
 
 def build(
@@ -85,15 +90,17 @@ def build(
     inside a bundle, and for options that contradict the model or the machine (TargetError,
     SizeError), MissingDependencyError without a library the options need, BusyError while another
     process writes the bundle, BuildError where disk or memory are too small or fail, a value
-    overflows float16, TensorRT fails (PlanBuildError), or a network does not pass `verify`.
+    overflows float16, TensorRT fails (PlanBuildError), or a network does not pass `verify`;
+    StoppedError where a build with plans is interrupted, KeyboardInterrupt for one without.
     """
-    chosen = _settled(options or BuildOptions())
-    aims = None if chosen.backend == "onnx" else targets(chosen.backend, chosen.gpu)
-    work = _Work(chosen, aims, progress or _silent, adapt, say)
-    if chosen.verify:
+    options = options or BuildOptions()
+    backend = _backend(options)
+    aims = None if backend == "onnx" else targets(backend, options.gpu or CURRENT)
+    work = _Work(backend, options, aims, progress or _silent, adapt, say)
+    if options.verify:
         _check_reference()
     target = Path(out).resolve()
-    with _disk_failures(target):
+    with _disk_failures(target), _resumable(work):
         check_place(target)
         path = DEMO_CHECKPOINT if str(model) == DEMO else Path(model)
         # The model comes first: what is wrong with it leaves no trace at all.
@@ -102,30 +109,24 @@ def build(
     return open_bundle(target)
 
 
-@dataclass(frozen=True)
-class _Settled:
-    """Options with nothing left open."""
-
-    backend: Backend
-    precision: Literal["fp32", "fp16"]
-    verify: bool
-    gpu: str
-    shapes: str
-    max_batch: int
-
-
-def _settled(options: BuildOptions) -> _Settled:
-    backend: Backend = options.backend or default_backend() or "onnx"
-    usual: Literal["fp32", "fp16"] = "fp32" if backend == "onnx" else "fp16"
-    precision = options.precision or usual
-    return _Settled(
-        backend, precision, options.verify, options.gpu, options.shapes, options.max_batch
-    )
+def _backend(options: BuildOptions) -> Backend:
+    """The backend asked for or meant. Raises UsageError for plan options without plans."""
+    meant = options.backend or ("rtx" if options.gpu else default_backend()) or "onnx"
+    given = {"--gpu": options.gpu, "--shapes": options.shapes, "--max-batch": options.max_batch}
+    idle = [name for name, value in given.items() if value is not None]
+    if meant == "onnx" and idle:
+        raise UsageError(
+            f"{' and '.join(idle)} say how plans are built, and --backend onnx has none.",
+            note="Without --backend, plans are built where there is a GPU or --gpu names one.",
+            hint="Leave them out, or give --backend rtx or --backend tensorrt.",
+        )
+    return meant
 
 
 @dataclass(frozen=True, eq=False)
 class _Work:
-    options: _Settled
+    backend: Backend
+    options: BuildOptions
     targets: Targets | None
     progress: Progress
     adapt: Adapt
@@ -141,16 +142,15 @@ def _replace(checkpoint: Checkpoint, folder: Path, target: Path, work: _Work) ->
 
 
 def _write(checkpoint: Checkpoint, folder: Path, work: _Work) -> Manifest:
-    options = work.options
-    job = _plan_job(checkpoint, work)
-    plans = network_plans(checkpoint.family, options.backend, options.precision)
+    job, options = _plan_job(checkpoint, work), work.options
+    precision = options.precision or ("fp32" if work.backend == "onnx" else "fp16")
+    plans = network_plans(checkpoint.family, work.backend, precision)
     assembly = Assembly(checkpoint, plans, folder)
     _check_disk(assembly.size_bytes, folder.parent)
-    if job is not None:
-        _foretell(job, plans, assembly.size_bytes, folder.parent, work.say)
     manifest = assemble(assembly, work.progress, work.adapt)
+    made = None
     if job is not None:
-        made = build_plans(job, folder, manifest, work.progress)
+        made = build_plans(Site(job, folder, manifest, PlanStore(), work.progress, work.say))
         files = {**manifest.files, **made.files}
         manifest = replace(manifest, plans={job.name: made.entry}, files=files)
     if options.verify:
@@ -158,6 +158,10 @@ def _write(checkpoint: Checkpoint, folder: Path, work: _Work) -> Manifest:
 
         weights = Weights(checkpoint, work.adapt)
         manifest = replace(manifest, verification=verify(weights, folder, manifest, work.progress))
+    if made is not None:
+        replace(made.report, verification=manifest.verification).write(folder)
+        entry = FileEntry((folder / REPORT).stat().st_size, file_sha256(folder / REPORT))
+        manifest = replace(manifest, files={**manifest.files, REPORT: entry})
     (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     for file in (*manifest.files, MANIFEST):
         fsync_file(folder / file)
@@ -169,21 +173,24 @@ def _write(checkpoint: Checkpoint, folder: Path, work: _Work) -> Manifest:
 def _plan_job(checkpoint: Checkpoint, work: _Work) -> PlanJob | None:
     if work.targets is None:
         return None
-    options = work.options
-    shapes = plan_shapes(options.shapes, options.max_batch, checkpoint.family)
-    return PlanJob(work.targets, shapes)
+    shapes, batch = work.options.shapes or DEFAULT_SHAPES, work.options.max_batch
+    batch = DEFAULT_BATCH if batch is None else batch
+    return PlanJob(work.targets, plan_shapes(shapes, batch, checkpoint.family))
 
 
-def _foretell(
-    job: PlanJob, plans: list[NetworkPlan], bundle_bytes: int, folder: Path, say: Say
-) -> None:
-    """Say what the plans will take, and refuse to begin what cannot end well."""
-    wanted = estimate(
-        (plan.size_bytes, len(profiles_of(plan.network, job.shapes))) for plan in plans
-    )
-    say(f"Plans {job.name}, unless they are there already: {wanted}.")
-    free = shutil.disk_usage(folder).free - bundle_bytes
-    check_room(wanted, free, free_memory_bytes())
+@contextmanager
+def _resumable(work: _Work) -> Iterator[None]:
+    """An interruption of a build with plans says what is kept of it."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if work.targets is None:
+            raise
+        raise StoppedError(
+            "The build was stopped.",
+            note="Plans that were finished are kept; the bundle is as it was.",
+            hint="Run the same command again: it goes on behind them.",
+        ) from stop
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -31,29 +32,21 @@ SHOWN = 5  # unknown tensors named
     help="Of the UNet and the text encoders: fp32 for onnx, else fp16.",
 )
 @click.option(
-    "--gpu",
-    default="current",
-    show_default=True,
-    help="GPUs to build plans for: current, any, or capabilities such as sm89,sm120.",
+    "--gpu", help="GPUs to build plans for: current (the default), any, or such as sm89,sm120."
 )
 @click.option(
-    "--shapes",
-    default="range",
-    show_default=True,
-    help="Sizes of plans: buckets (a profile each), range, or a list such as 832x1216,1024x1024.",
+    "--shapes", help="Sizes of plans: range (the default), buckets, or such as 832x1216,1024x1024."
 )
-@click.option(
-    "--max-batch", default=4, show_default=True, help="Pictures at once that plans allow."
-)
+@click.option("--max-batch", type=int, help="Pictures at once that plans allow; 4 by default.")
 @click.option("--verify", is_flag=True, help="Compare every network with diffusers afterwards.")
 def build(
     model: str,
     out: Path,
     backend: Literal["onnx", "rtx", "tensorrt"] | None,
     precision: Literal["fp32", "fp16"] | None,
-    gpu: str,
-    shapes: str,
-    max_batch: int,
+    gpu: str | None,
+    shapes: str | None,
+    max_batch: int | None,
     verify: bool,
 ) -> None:
     """Build a bundle from MODEL: a .safetensors file, a diffusers folder, or `demo`.
@@ -91,12 +84,14 @@ def inspect(file: Path, as_json: bool) -> None:
     from sakuga.export.plans.report import read_report
 
     found = inspect_file(file)
+    report = read_report(file) if found.facts["kind"] == "bundle" else None
     if as_json:
-        click.echo(json.dumps(found.facts, indent=1))
+        extra = {} if report is None else {"build_report": asdict(report)}
+        click.echo(json.dumps(found.facts | extra, indent=1))
         return
     for key, value in found.summary.items():
         click.echo(f"{key:14} {value}")
-    if report := read_report(file):
+    if report is not None:
         click.echo(f"\n{report.table()}")
 
 

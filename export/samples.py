@@ -51,23 +51,15 @@ def unet_inputs(family: Family, size: Size, chunks: int = 2) -> Inputs:
     return inputs
 
 
-def decoder_inputs(size: Size) -> Inputs:
-    """One latent for the VAE decoder."""
-    return {"latent": normal((1, LATENT_CHANNELS, *size.latent()))}
+def decoder_inputs(family: Family, size: Size) -> Inputs:
+    """One latent for the VAE decoder, divided by the scaling factor as a picture's is."""
+    scale = np.float32(1 / family.vae.scaling_factor)
+    return {"latent": normal((1, LATENT_CHANNELS, *size.latent())) * scale}
 
 
 def encoder_inputs(size: Size) -> Inputs:
     """One picture for the VAE encoder."""
     return {"image": np.tanh(normal((1, 3, size.height, size.width)))}
-
-
-def network_inputs(network: str, family: Family, size: Size, tables: dict[str, Array]) -> Inputs:
-    """Inputs of a network by name; `tables` are the token embeddings of the text encoders."""
-    if network in tables:
-        return text_inputs(tables[network], clip_skip=1)
-    if network == "unet":
-        return unet_inputs(family, size)
-    return decoder_inputs(size) if network == "vae_decoder" else encoder_inputs(size)
 
 
 def normal(shape: tuple[int, ...]) -> Array:

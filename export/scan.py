@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from sakuga.engine.backend.onnxruntime import OnnxSession
-from sakuga.engine.errors import BuildError
+from sakuga.engine.errors import BuildError, BundleDamagedError, RenderError
 from sakuga.export.samples import Inputs
 
 FLOAT16_MAX = 65_504.0
@@ -35,14 +35,13 @@ class Scan:
     largest: float
     at: str
 
-    @property
-    def headroom(self) -> float:
-        """How many times larger float16's largest number is."""
-        return math.inf if self.largest == 0 else FLOAT16_MAX / self.largest
-
 
 def scan(graph: Path, inputs: Inputs) -> Scan:
-    """Run a bound graph and measure what it stores in float16; the file is left as it is."""
+    """Run a bound graph and measure what it stores in float16; the file is left as it is.
+
+    NaN or infinity in an output counts as infinitely large. Raises BuildError where the graph
+    cannot be run.
+    """
     model = onnx.load(graph, load_external_data=False)
     names = _stored_in_float16(model)
     if not names:
@@ -53,12 +52,21 @@ def scan(graph: Path, inputs: Inputs) -> Scan:
     try:
         watched.write_bytes(model.SerializeToString())
         session = OnnxSession(watched, optimization="none")
-        peaks = session.run(session.in_types(inputs))[_PEAKS]
+        outputs = session.run(session.in_types(inputs))
+    except (RenderError, BundleDamagedError) as error:
+        raise BuildError(
+            f"The network {graph.parent.name} cannot be tried out before its plan is built.",
+            note=error.note,
+            hint="If memory ran out, close other programs. --precision fp32 needs no trial.",
+        ) from error
     finally:
         watched.unlink(missing_ok=True)
-    sizes = [math.inf if math.isnan(peak) else float(peak) for peak in peaks]
-    largest = max(sizes)
-    return Scan(len(names), largest, names[sizes.index(largest)])
+    peaks = outputs.pop(_PEAKS)
+    for name, values in outputs.items():  # a NaN may hide from a maximum, and not from the end
+        if not np.isfinite(values).all():
+            return Scan(len(names), math.inf, name)
+    largest = int(peaks.argmax())
+    return Scan(len(names), float(peaks[largest]), names[largest])
 
 
 def check_scan(network: str, found: Scan) -> None:

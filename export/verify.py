@@ -151,7 +151,7 @@ def decoder_cases(weights: Weights) -> Iterator[Case]:
     module = vae_module(weights.family)
     load_weights(module, weights, "vae")
     for size in sizes_to_verify(weights.family):
-        inputs = decoder_inputs(size)
+        inputs = decoder_inputs(weights.family, size)
         with torch.inference_mode():
             image = module.decode(torch.from_numpy(inputs["latent"])).sample
         yield inputs, {"image": image.numpy()}

@@ -20,7 +20,10 @@ MAX_CHUNKS = CONTEXT.maximum // CHUNK
 
 @dataclass(frozen=True)
 class PlanShapes:
-    """`sizes` with `batch` pictures at once; one profile for each size, or one over all of them."""
+    """`sizes` with `max_batch` pictures at once; a profile for each size, or one over all of them.
+
+    For the VAE a range is a profile for each size and one over all of them.
+    """
 
     kind: Kind
     sizes: tuple[Size, ...]
@@ -36,9 +39,13 @@ def profiles_of(network: Network, shapes: PlanShapes) -> tuple[dict[str, ShapeRa
     """The optimisation profiles of a network, each by input name."""
     if network.name.startswith("text_encoder"):
         return (_profile(network, shapes, shapes.sizes[:1]),)  # knows nothing of sizes
-    if shapes.kind == "range":
-        return (_profile(network, shapes, shapes.sizes),)
-    return tuple(_profile(network, shapes, (size,)) for size in shapes.sizes)
+    each = tuple(_profile(network, shapes, (size,)) for size in shapes.sizes)
+    if shapes.kind != "range":
+        return each
+    over_all = _profile(network, shapes, shapes.sizes)
+    # A VAE's memory at the range's largest corner, which no bucket is near, is more than twice
+    # that of any bucket, and a profile of it costs seconds.
+    return (over_all,) if network.name == "unet" else (*each, over_all)
 
 
 def _profile(

@@ -3,36 +3,34 @@
 A finished plan goes into the store first, so that an interrupted build goes on behind it.
 """
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import onnx
 
-from sakuga.engine.backend.base import Array
-from sakuga.engine.digests import file_sha256
-from sakuga.engine.errors import StoppedError
 from sakuga.engine.manifest import FileEntry, Manifest, PlanEntry, PlanSetEntry
-from sakuga.engine.platform import peak_memory_bytes
+from sakuga.engine.platform import free_memory_bytes, peak_memory_bytes
+from sakuga.export.assemble import Progress
 from sakuga.export.bind import WEIGHTS_FILE
-from sakuga.export.plans.builder import Recipe, build_plan
+from sakuga.export.plans.builder import Recipe
+from sakuga.export.plans.estimate import Estimate, check_room, estimate, estimate_plan
 from sakuga.export.plans.graph_facts import graph_facts
 from sakuga.export.plans.job import PlanJob
 from sakuga.export.plans.key import PlanKey, plan_key
-from sakuga.export.plans.report import REPORT, BuildReport, NetworkReport
-from sakuga.export.plans.store import PlanStore, Record, Stored, put
+from sakuga.export.plans.process import run_worker
+from sakuga.export.plans.report import BuildReport, NetworkReport
+from sakuga.export.plans.store import PlanStore, Stored, put
 from sakuga.export.plans.timings import timings
-from sakuga.export.samples import network_inputs
-from sakuga.export.scan import check_scan, scan
-from sakuga.profiles.buckets import Size
-from sakuga.profiles.families import FAMILIES, Family
+from sakuga.export.plans.worker import Record, Task
+from sakuga.profiles.families import FAMILIES
 from sakuga.profiles.networks import networks
 from sakuga.profiles.plan_shapes import profiles_of
 
 _PERMILLE = 1000
-Progress = Callable[[str, int, int], None]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -45,108 +43,122 @@ class Made:
 
 
 @dataclass(frozen=True, eq=False)
-class _Bench:
-    """What every network of one build needs."""
+class Site:
+    """Where plans are built, and who is told of it."""
 
     job: PlanJob
     folder: Path
     manifest: Manifest
     store: PlanStore
     progress: Progress
-
-    @property
-    def family(self) -> Family:
-        return FAMILIES[self.manifest.family]
+    say: Say
 
 
-def build_plans(job: PlanJob, folder: Path, manifest: Manifest, progress: Progress) -> Made:
-    """Plans of all networks of the bundle in `folder`, put below `plans/`, and their report.
+def build_plans(site: Site) -> Made:
+    """Plans of all networks of the bundle in the site's folder, put below `plans/`.
 
-    Raises BuildError where a value overflows float16, PlanBuildError where TensorRT fails,
-    StoppedError where the user interrupts; finished plans are then in the store.
+    Raises BuildError where disk or memory cannot suffice or a value overflows float16,
+    PlanBuildError where TensorRT fails. Finished plans stay in the store whatever happens.
     """
-    start = time.monotonic()
-    bench = _Bench(job, folder, manifest, PlanStore(), progress)
-    bench.store.forget_unused()
+    start, store = time.monotonic(), site.store
+    store.forget_unused()
+    recipes = {network: _recipe(site, network) for network in site.manifest.networks}
+    _foretell(site, recipes)
     entries: dict[str, PlanEntry] = {}
     files: dict[str, FileEntry] = {}
     rows: list[NetworkReport] = []
-    for network in manifest.networks:
-        recipe, key = _recipe(bench, network)
-        try:
-            stored = _take(bench, recipe, key)
-        except KeyboardInterrupt as stop:
-            raise _stopped(list(entries)) from stop
-        place = f"plans/{job.name}/{network}.plan"
-        put(stored, folder / place)
+    for network, (recipe, key) in recipes.items():
+        stored = _take(site, recipe, key)
+        place = f"plans/{site.job.name}/{network}.plan"
+        put(stored, site.folder / place)
         facts = stored.record.facts
         files[place] = FileEntry(facts.size_bytes, facts.sha256)
         entries[network] = PlanEntry(place, key.digest, key.profiles)
-        rows.append(_row(bench, recipe, stored))
-    report = BuildReport(job.name, time.monotonic() - start, peak_memory_bytes(), tuple(rows))
-    report.write(folder)
-    written = folder / REPORT
-    files[REPORT] = FileEntry(written.stat().st_size, file_sha256(written))
-    return Made(_entry(job, entries), files, report)
+        rows.append(_row(site, recipe, stored))
+    seconds = time.monotonic() - start
+    report = BuildReport(site.job.name, seconds, peak_memory_bytes(), tuple(rows), {})
+    return Made(_entry(site.job, entries), files, report)
 
 
-def _stopped(finished: list[str]) -> StoppedError:
-    return StoppedError(
-        "The build was stopped.",
-        note=f"Finished and kept: the plans of {', '.join(finished) or 'no network'}.",
-        hint="Run the same command again: it goes on behind them.",
-    )
-
-
-def _recipe(bench: _Bench, network: str) -> tuple[Recipe, PlanKey]:
-    job, graph = bench.job, bench.manifest.networks[network].graph
-    shape = profiles_of(networks(bench.family)[network], job.shapes)
-    aims = job.targets
-    known = timings(aims.flavour, aims.tuned_on)
-    recipe = Recipe(network, bench.folder / graph, shape, aims.names, known)
-    weights = f"{graph.rpartition('/')[0]}/{WEIGHTS_FILE}"
-    digests = bench.manifest.files[graph].sha256, bench.manifest.files[weights].sha256
+def _recipe(site: Site, network: str) -> tuple[Recipe, PlanKey]:
+    job, graph = site.job, site.manifest.networks[network].graph
+    family = FAMILIES[site.manifest.family]
+    shapes = profiles_of(networks(family)[network], job.shapes)
+    recipe = Recipe(network, site.folder / graph, shapes, job.targets.names)
+    digests = site.manifest.files[graph].sha256, site.manifest.files[_weights(graph)].sha256
     return recipe, plan_key(job.targets.flavour, recipe, digests, job.targets.tuned_on)
 
 
-def _take(bench: _Bench, recipe: Recipe, key: PlanKey) -> Stored:
+def _weights(graph: str) -> str:
+    return f"{graph.rpartition('/')[0]}/{WEIGHTS_FILE}"
+
+
+def _weights_bytes(site: Site, network: str) -> int:
+    return site.manifest.files[_weights(site.manifest.networks[network].graph)].size_bytes
+
+
+def _expected(site: Site, recipe: Recipe) -> Estimate:
+    return estimate_plan(_weights_bytes(site, recipe.network), len(recipe.profiles))
+
+
+def _foretell(site: Site, recipes: dict[str, tuple[Recipe, PlanKey]]) -> None:
+    """Say what the plans that are not there yet will take; refuse what cannot end well."""
+    missing = [recipe for recipe, key in recipes.values() if not site.store.has(key)]
+    if not missing:
+        site.say(f"Plans {site.job.name}: all are there already.")
+        return
+    wanted = estimate(_expected(site, recipe) for recipe in missing)
+    site.say(f"Plans {site.job.name}, {len(missing)} of {len(recipes)} to build: {wanted}.")
+    place = site.store.folder
+    check_room(wanted, shutil.disk_usage(place).free, free_memory_bytes(), str(place))
+    if place.stat().st_dev != site.folder.stat().st_dev:  # then they are copied
+        free = shutil.disk_usage(site.folder).free
+        check_room(wanted, free, None, str(site.folder.parent))
+
+
+def _take(site: Site, recipe: Recipe, key: PlanKey) -> Stored:
     stage = f"plan {recipe.network}"
 
     def advance(share: float) -> None:
-        bench.progress(stage, round(share * _PERMILLE), _PERMILLE)
+        site.progress(stage, round(share * _PERMILLE), _PERMILLE)
 
     def build(out: Path, log: Path) -> Record:
-        found = scan(recipe.graph, _inputs(bench, recipe.network))
-        check_scan(recipe.network, found)
-        return Record(build_plan(bench.job.targets.flavour, recipe, out, log, advance), found)
+        return run_worker(_task(site, recipe, out, log), advance)
 
     def waiting() -> None:
-        bench.progress(f"{stage} (another process builds it)", 0, _PERMILLE)
+        site.say(f"Another process builds the plan of {recipe.network}; waiting for it.")
 
-    stored = bench.store.take(key, build, waiting)
+    stored = site.store.take(key, build, waiting)
     advance(1.0)
     return stored
 
 
-def _inputs(bench: _Bench, network: str) -> dict[str, Array]:
-    side = bench.family.sizes.minimum // 2  # magnitudes hardly depend on the size
-    tables: dict[str, Array] = {
-        name: np.load(bench.folder / file, mmap_mode="r")
-        for name, file in bench.manifest.token_embeddings.items()
-        if name == network
-    }
-    return network_inputs(network, bench.family, Size(side, side), tables)
+def _task(site: Site, recipe: Recipe, out: Path, log: Path) -> Task:
+    aims, manifest = site.job.targets, site.manifest
+    known = timings(aims.flavour, aims.tuned_on)
+    return Task(
+        backend=aims.flavour.backend,
+        family=manifest.family,
+        recipe=recipe,
+        encoders={
+            name: (str(site.folder / manifest.networks[name].graph), str(site.folder / table))
+            for name, table in manifest.token_embeddings.items()
+        },
+        timings=None if known is None else str(known.path),
+        out=str(out),
+        log=str(log),
+        seconds=_expected(site, recipe).seconds,
+    )
 
 
-def _row(bench: _Bench, recipe: Recipe, stored: Stored) -> NetworkReport:
-    graph = onnx.load(recipe.graph, load_external_data=False)
-    precision = bench.manifest.networks[recipe.network].precision
+def _row(site: Site, recipe: Recipe, stored: Stored) -> NetworkReport:
     return NetworkReport(
         recipe.network,
-        precision,
+        site.manifest.networks[recipe.network].precision,
+        _weights_bytes(site, recipe.network),
         len(recipe.profiles),
         stored.reused,
-        graph_facts(graph),
+        graph_facts(onnx.load(recipe.graph, load_external_data=False)),
         stored.record,
     )
 
@@ -158,7 +170,6 @@ def _entry(job: PlanJob, plans: dict[str, PlanEntry]) -> PlanSetEntry:
         version=flavour.version,
         targets=job.targets.names,
         gpu=f"{gpu.name} ({gpu.capability})" if gpu else None,
-        driver=gpu.driver if gpu else None,
         shapes=job.shapes.kind,
         sizes=tuple(map(str, job.shapes.sizes)),
         max_batch=job.shapes.max_batch,

@@ -1,7 +1,7 @@
 """What a build of plans will take, said before it starts, and refused where it cannot fit.
 
-The figures come from builds that were measured (docs/log.md): what a plan takes beside its
-weights, what the builder holds at its peak, and its time on two cores.
+The figures come from the builds in docs/log.md: what a plan takes beside its weights, what the
+builder holds at its peak, and its time on two cores.
 """
 
 from collections.abc import Iterable
@@ -9,15 +9,22 @@ from dataclasses import dataclass
 
 from sakuga.engine.errors import BuildError
 
-_KERNELS_BYTES = 20e6  # of a plan, for each profile
-_FULL_KERNELS_BYTES = 50e6  # the same for a network of more than a gigabyte
-_BASE_MEMORY_BYTES = 0.8e9
-_MEMORY_PER_WEIGHT = 3.1  # times the weights, at the builder's peak
-_MEMORY_PER_PROFILE = 0.05e9
-_SECONDS_PER_PROFILE = 6.0
-_FULL_SECONDS_PER_PROFILE = 75.0
-_SECONDS_PER_BYTE = 25e-9
-_LARGE = 1e9
+
+@dataclass(frozen=True)
+class Scale:
+    """What plans of networks of one size take, beside their weights, for each profile."""
+
+    kernels_bytes: float
+    seconds: float
+    memory_bytes: float
+
+
+_SMALL = Scale(kernels_bytes=18e6, seconds=6.0, memory_bytes=0.06e9)
+_LARGE = Scale(kernels_bytes=52e6, seconds=40.0, memory_bytes=0.4e9)
+_LARGE_WEIGHTS = 3e9  # bytes: full-size UNets, and nothing else, are larger
+_BASE_MEMORY_BYTES = 0.7e9
+_MEMORY_PER_WEIGHT = 3.2
+_SECONDS_PER_BYTE = 9e-9  # of weights: reading, trying out, folding
 
 
 @dataclass(frozen=True)
@@ -36,25 +43,35 @@ class Estimate:
         )
 
 
-def estimate(networks: Iterable[tuple[int, int]]) -> Estimate:
-    """From the bytes of weights and the number of profiles of each network."""
-    disk = memory = seconds = 0.0
-    for weights, profiles in networks:
-        large = weights > _LARGE
-        disk += weights + profiles * (_FULL_KERNELS_BYTES if large else _KERNELS_BYTES)
-        memory = max(memory, weights * _MEMORY_PER_WEIGHT + profiles * _MEMORY_PER_PROFILE)
-        seconds += weights * _SECONDS_PER_BYTE
-        seconds += profiles * (_FULL_SECONDS_PER_PROFILE if large else _SECONDS_PER_PROFILE)
-    return Estimate(disk, memory + _BASE_MEMORY_BYTES, seconds)
+def estimate_plan(weights_bytes: int, profiles: int) -> Estimate:
+    """One network's plan."""
+    scale = _LARGE if weights_bytes > _LARGE_WEIGHTS else _SMALL
+    return Estimate(
+        weights_bytes + profiles * scale.kernels_bytes,
+        _BASE_MEMORY_BYTES + weights_bytes * _MEMORY_PER_WEIGHT + profiles * scale.memory_bytes,
+        weights_bytes * _SECONDS_PER_BYTE + profiles * scale.seconds,
+    )
 
 
-def check_room(wanted: Estimate, free_disk: int, free_memory: int | None) -> None:
-    """Raise BuildError where the disk or the memory cannot suffice."""
+def estimate(plans: Iterable[Estimate]) -> Estimate:
+    """All plans, built one after another."""
+    all_of_them = list(plans)
+    return Estimate(
+        sum(plan.disk_bytes for plan in all_of_them),
+        max((plan.memory_bytes for plan in all_of_them), default=0),
+        sum(plan.seconds for plan in all_of_them),
+    )
+
+
+def check_room(wanted: Estimate, free_disk: int, free_memory: int | None, place: str) -> None:
+    """Raise BuildError where the disk at `place` or the memory cannot suffice."""
     if wanted.disk_bytes > free_disk:
         raise BuildError(
             "The disk is too small for the plans.",
-            note=f"They need {wanted.disk_bytes / 1e9:.1f} GB, {free_disk / 1e9:.1f} GB are free.",
-            hint="Free space, choose another folder with --out, or build with --shapes range.",
+            note=f"They need {wanted.disk_bytes / 1e9:.1f} GB, {free_disk / 1e9:.1f} GB are free "
+            f"at {place}.",
+            hint="Free space there, or build with --shapes range. XDG_CACHE_HOME moves the store "
+            "of plans.",
         )
     if free_memory is not None and wanted.memory_bytes > free_memory:
         raise BuildError(

@@ -10,8 +10,10 @@ from typing import Any, Literal
 
 from sakuga.engine.errors import MissingDependencyError, TargetError
 from sakuga.engine.gpu import Gpu
+from sakuga.export.hashing_writer import HashingWriter
+from sakuga.export.plans.callbacks import Guard, stream_writer
 
-Backend = Literal["rtx", "tensorrt"]
+PlanBackend = Literal["rtx", "tensorrt"]
 CURRENT, ANY = "current", "any"  # targets: the GPU at hand; every GPU the library knows
 
 # What NVIDIA has given compute capabilities to since Turing; a target outside is a typing error.
@@ -26,7 +28,7 @@ _ALWAYS_STRONGLY_TYPED = {"rtx": None, "tensorrt": 11}  # from which major versi
 class Flavour:
     """One of the two libraries, loaded."""
 
-    backend: Backend
+    backend: PlanBackend
     library: Any  # the module; TensorRT for RTX has no stubs, and the surfaces are the same
     version: str
 
@@ -46,8 +48,9 @@ class Flavour:
 
     def check_targets(self, targets: tuple[str, ...], gpu: Gpu | None) -> None:
         """Raise TargetError where plans for these targets cannot be built here."""
+        able = self.capabilities()
         for target in targets:
-            if target not in {CURRENT, ANY, *KNOWN}:
+            if target not in {CURRENT, ANY, *KNOWN, *able}:
                 raise TargetError(
                     f"{target!r} is no GPU target.",
                     note=f"Known compute capabilities: {', '.join(KNOWN)}; also `current`, `any`.",
@@ -67,7 +70,6 @@ class Flavour:
                     hint=self._elsewhere_hint(),
                 )
             return
-        able = self.capabilities()
         unable = [target for target in targets if target not in able and target != ANY]
         if unable or not able:
             raise TargetError(
@@ -86,6 +88,24 @@ class Flavour:
         for index, target in enumerate(targets):
             config.set_compute_capability(getattr(names, target.upper()), index)
 
+    def serialize(
+        self,
+        builder: Any,  # noqa: ANN401
+        network: Any,  # noqa: ANN401
+        config: Any,  # noqa: ANN401
+        writer: HashingWriter,
+        guard: Guard,
+    ) -> bool:
+        """Build and write the plan; whether that went well. Before TensorRT 10.13 a plan comes in
+        one piece, as large in memory as on the disk."""
+        if hasattr(builder, "build_serialized_network_to_stream"):
+            stream = stream_writer(self.library, writer, guard)
+            return bool(builder.build_serialized_network_to_stream(network, config, stream))
+        plan = builder.build_serialized_network(network, config)
+        if plan is not None:
+            writer.write(memoryview(plan))
+        return plan is not None
+
     def keeps_timings(self) -> bool:
         """Whether builds measure kernels, so that a timing cache speeds up the next one."""
         return self.backend == "tensorrt"
@@ -97,7 +117,7 @@ class Flavour:
         return "Build on the machine that has the GPU, or use --backend rtx --gpu sm89."
 
 
-def load_flavour(backend: Backend) -> Flavour:
+def load_flavour(backend: PlanBackend) -> Flavour:
     """Load a library. Raises MissingDependencyError where it is absent or of another version."""
     try:
         library = importlib.import_module(_MODULES[backend])
@@ -118,7 +138,7 @@ def load_flavour(backend: Backend) -> Flavour:
     return Flavour(backend, library, version)
 
 
-def _install_hint(backend: Backend) -> str:
+def _install_hint(backend: PlanBackend) -> str:
     hint = f"Install it: pip install 'sakuga[{backend}]', in a clone '.[{backend}]'."
     if backend == "tensorrt":
         hint += " Its builder libraries come from NVIDIA's own package index."

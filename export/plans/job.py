@@ -2,11 +2,10 @@
 
 import re
 from dataclasses import dataclass
-from importlib.util import find_spec
 
-from sakuga.engine.errors import SizeError, UsageError
+from sakuga.engine.errors import MissingDependencyError, SizeError, UsageError
 from sakuga.engine.gpu import Gpu, find_gpu
-from sakuga.export.plans.flavour import CURRENT, Backend, Flavour, load_flavour
+from sakuga.export.plans.flavour import CURRENT, Flavour, PlanBackend, load_flavour
 from sakuga.profiles.buckets import Size
 from sakuga.profiles.families import Family
 from sakuga.profiles.networks import ROWS
@@ -44,23 +43,31 @@ class PlanJob:
         return f"{flavour.backend}-{flavour.version}-{target}"
 
 
-def default_backend() -> Backend | None:
-    """The library that is there for the GPU that is there; None without either."""
-    if find_gpu() is None:
+def default_backend() -> PlanBackend | None:
+    """The library that is there, and builds for the GPU that is there; None without either."""
+    gpu = find_gpu()
+    if gpu is None:
         return None
-    if find_spec("tensorrt"):
-        return "tensorrt"
-    return "rtx" if find_spec("tensorrt_rtx") else None
+    order: tuple[PlanBackend, ...] = ("tensorrt", "rtx")
+    for backend in order:
+        try:
+            able = load_flavour(backend).capabilities()
+        except MissingDependencyError:
+            continue
+        if not able or gpu.capability in able:
+            return backend
+    return None
 
 
-def targets(backend: Backend, gpu: str) -> Targets:
+def targets(backend: PlanBackend, gpu: str) -> Targets:
     """Load the library and read `--gpu`: `current`, `any`, or capabilities with commas between.
 
     Raises MissingDependencyError without the library, TargetError for what it cannot build for.
     """
     flavour, here = load_flavour(backend), find_gpu()
     words = (word.strip().lower().removeprefix("sm_") for word in gpu.split(","))
-    names = tuple(dict.fromkeys(f"sm{word}" if word.isdigit() else word for word in words))
+    given = {f"sm{word}" if word.isdigit() else word for word in words}
+    names = tuple(sorted(given, key=lambda name: (len(name), name)))  # sm89 before sm120
     flavour.check_targets(names, here)
     return Targets(flavour, names, here)
 

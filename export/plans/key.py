@@ -18,8 +18,8 @@ class PlanKey:
     """Everything that makes two plans different.
 
     The bound graph's digest stands for family, precision and graph; that of the weights for the
-    checkpoint and every LoRA merged into it. The GPU and its driver count where TensorRT tuned
-    the plan on that GPU; a plan built ahead of time knows neither.
+    checkpoint and every LoRA merged into it. The GPU counts where TensorRT tuned the plan on it;
+    a plan built ahead of time knows none. The driver does not: plans outlive it.
     """
 
     backend: str
@@ -30,7 +30,6 @@ class PlanKey:
     weights_sha256: str
     targets: tuple[str, ...]
     gpu: str | None
-    driver: str | None
     profiles: tuple[Mapping[str, tuple[tuple[int, ...], ...]], ...]
 
     @property
@@ -53,7 +52,6 @@ def plan_key(
         weights_sha256=sha256[1],
         targets=recipe.targets,
         gpu=f"{tuned_on.name} {tuned_on.capability}" if tuned_on else None,
-        driver=tuned_on.driver if tuned_on else None,
         profiles=tuple(
             {name: (s.minimum, s.optimum, s.maximum) for name, s in profile.items()}
             for profile in recipe.profiles

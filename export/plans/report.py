@@ -1,20 +1,20 @@
 """The report of a build: everything measured, as JSON in the bundle and as a table to read."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sakuga.export.plans.builder import PlanFacts
+from sakuga.engine.errors import BundleFormatError
 from sakuga.export.plans.graph_facts import GraphFacts
-from sakuga.export.plans.store import Record
-from sakuga.export.scan import FLOAT16_MAX, Scan
+from sakuga.export.plans.worker import Record, read_record
+from sakuga.export.scan import FLOAT16_MAX
 
 REPORT = "build-report.json"
 
 Row = tuple[str, ...]
 _HEADS: Row = ("network", "computes in", "time", "plan", "weights", "activations", "profiles",
-               "attentions fused", "largest float16")  # fmt: skip
+               "attentions fused", "largest float16", "against float32")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class NetworkReport:
 
     network: str
     precision: str
+    weights_bytes: int
     profiles: int
     reused: bool
     graph: GraphFacts
@@ -33,30 +34,34 @@ class NetworkReport:
         """Attentions of the graph."""
         return self.graph.attentions + self.graph.masked_attentions
 
-    def row(self) -> Row:
-        """The line of the table."""
+    def row(self, error: float | None) -> Row:
+        """The line of the table; `error` is that of `--verify`."""
         facts, scan = self.record.facts, self.record.scan
         return (
             self.network,
             self.precision,
-            f"{facts.seconds:.1f} s" + (" then" if self.reused else ""),
+            f"{facts.seconds:.1f} s" + (", earlier" if self.reused else ""),
             f"{facts.size_bytes / 1e6:,.1f} MB",
-            f"{facts.weights_bytes / 1e6:,.1f} MB",
+            f"{self.weights_bytes / 1e6:,.1f} MB",
             f"{facts.activation_bytes / 1e6:,.1f} MB",
             str(self.profiles),
             f"{facts.fused_attentions} of {self.attentions * self.profiles}",
             f"{scan.largest:.4g} of {FLOAT16_MAX:,.0f}" if scan.values else "-",
+            "-" if error is None else f"{error:.1e}",
         )
 
 
 @dataclass(frozen=True)
 class BuildReport:
-    """The whole build; `peak_memory_bytes` is None where the system does not say."""
+    """The whole build. `peak_memory_bytes`: of its largest process, None where the system does
+    not say. `verification`: relative error of each network's graph against float32, with
+    `--verify`."""
 
     plans: str
     seconds: float
     peak_memory_bytes: int | None
     networks: tuple[NetworkReport, ...]
+    verification: Mapping[str, float]
 
     def write(self, folder: Path) -> None:
         """Into the bundle, as JSON."""
@@ -65,27 +70,28 @@ class BuildReport:
 
     def table(self) -> str:
         """A table with a line for each network."""
-        return aligned([_HEADS, *(network.row() for network in self.networks)])
+        rows = [row.row(self.verification.get(row.network)) for row in self.networks]
+        return aligned([_HEADS, *rows])
 
 
 def read_report(bundle: Path) -> BuildReport | None:
-    """The report in a bundle, None where it has no plans."""
-    if not (bundle / REPORT).exists():
+    """The report in a bundle, None where it has no plans. Raises BundleFormatError for one of
+    another version."""
+    try:
+        raw = json.loads((bundle / REPORT).read_text(encoding="utf-8"))
+        rows = []
+        for row in raw.pop("networks"):
+            graph, record = GraphFacts(**row.pop("graph")), read_record(row.pop("record"))
+            rows.append(NetworkReport(**row, graph=graph, record=record))
+        return BuildReport(**raw, networks=tuple(rows))
+    except FileNotFoundError:
         return None
-    raw = json.loads((bundle / REPORT).read_text(encoding="utf-8"))
-    rows = [
-        NetworkReport(
-            **{
-                **row,
-                "graph": GraphFacts(**row["graph"]),
-                "record": Record(
-                    PlanFacts(**row["record"]["facts"]), Scan(**row["record"]["scan"])
-                ),
-            }
-        )
-        for row in raw.pop("networks")
-    ]
-    return BuildReport(**raw, networks=tuple(rows))
+    except (ValueError, TypeError, KeyError) as error:
+        raise BundleFormatError(
+            f"{bundle / REPORT} was written by another Sakuga.",
+            note=f"It cannot be read: {error}.",
+            hint="Build the bundle again with `sakuga build`.",
+        ) from error
 
 
 def aligned(rows: Sequence[Row]) -> str:

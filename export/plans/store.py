@@ -1,7 +1,7 @@
 """Finished plans by key, in the user's private cache: a build goes on where another was stopped.
 
 One process builds a key while others wait for it; its lock dies with it, so a killed builder is
-replaced at once. What is half-built lies under a temporary name that the next builder clears.
+replaced at once. What is half-built lies under a name of its own that the next builder clears.
 """
 
 import json
@@ -16,20 +16,14 @@ from pathlib import Path
 from sakuga.engine.digests import DigestMemory
 from sakuga.engine.errors import BusyError
 from sakuga.engine.platform import cache_folder, exclusive, fsync_file, write_file_atomic
-from sakuga.export.plans.builder import PlanFacts
 from sakuga.export.plans.key import PlanKey
-from sakuga.export.scan import Scan
+from sakuga.export.plans.worker import Record, read_record
 
 _POLL_S = 0.2
 _UNUSED_S = 14 * 24 * 3600  # plans not asked for this long are forgotten
 
-
-@dataclass(frozen=True)
-class Record:
-    """What is known of a plan: what came of building it, and the scan of its graph before."""
-
-    facts: PlanFacts
-    scan: Scan
+# Given where to write the plan and where its log; says what came of it.
+Build = Callable[[Path, Path], Record]
 
 
 @dataclass(frozen=True)
@@ -41,30 +35,33 @@ class Stored:
     reused: bool
 
 
-# Given where to write the plan and where its log; says what came of it.
-Build = Callable[[Path, Path], Record]
-
-
 class PlanStore:
-    """Plans in a folder of mode 0700 below the user's cache folder."""
+    """Plans in a folder of mode 0700 below the user's cache folder.
+
+    Each is a `.plan` with a `.json` beside it, which is written last and holds key and record; a
+    `.log` is TensorRT's, a `.half` is being written, a `.lock` is held by who writes it.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or cache_folder() / "plans"
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def has(self, key: PlanKey) -> bool:
+        """Whether a plan of this key is here; its bytes are not looked at."""
+        return self._path(key, ".json").exists() and self._path(key, ".plan").exists()
 
     def take(self, key: PlanKey, build: Build, waiting: Callable[[], None]) -> Stored:
         """The plan of a key, from here or built now; `waiting` is told when another builds it.
 
         Raises what `build` raises; nothing of a failed build is kept but its log.
         """
-        name = key.digest[:32]
         told = False
         while True:
-            if found := self._found(name):
+            if found := self._found(key):
                 return found
             try:
-                with exclusive(self.folder / f"{name}.lock"):
-                    return self._found(name) or self._built(name, build)
+                with exclusive(self._path(key, ".lock")):
+                    return self._found(key) or self._built(key, build)
             except BusyError:
                 if not told:
                     waiting()
@@ -73,43 +70,45 @@ class PlanStore:
 
     def forget_unused(self) -> None:
         """Remove plans nobody has asked for in two weeks, and what killed builders left."""
-        for path in sorted(self.folder.iterdir()):
-            facts = path.with_suffix(".json")
-            with suppress(FileNotFoundError):  # another process tidies up too
-                asked = (facts if facts.exists() else path).stat().st_mtime
-                if path.suffix == ".half":
-                    with suppress(BusyError), exclusive(path.with_suffix(".lock")):
+        for name in sorted({path.stem for path in self.folder.iterdir()}):
+            with suppress(OSError, BusyError), exclusive(self.folder / f"{name}.lock"):
+                files = [path for path in self.folder.glob(f"{name}.*") if path.suffix != ".lock"]
+                facts = self.folder / f"{name}.json"
+                kept = facts.exists() and time.time() - facts.stat().st_mtime < _UNUSED_S
+                for path in files:
+                    if not kept and (path.suffix != ".log" or _age(path) > _UNUSED_S):
                         path.unlink()
-                elif path.suffix != ".lock" and time.time() - asked > _UNUSED_S:
-                    path.unlink()
 
-    def _found(self, name: str) -> Stored | None:
-        """A whole plan of this name; a damaged one is removed."""
-        plan, facts = self.folder / f"{name}.plan", self.folder / f"{name}.json"
+    def _path(self, key: PlanKey, suffix: str) -> Path:
+        return self.folder / f"{key.digest[:32]}{suffix}"
+
+    def _found(self, key: PlanKey) -> Stored | None:
+        """A whole plan, None where there is none or a damaged one."""
+        plan, facts = self._path(key, ".plan"), self._path(key, ".json")
         try:
-            raw = json.loads(facts.read_text(encoding="utf-8"))
-            known = Record(PlanFacts(**raw["facts"]), Scan(**raw["scan"]))
-            whole = DigestMemory().sha256s({name: plan})[name] == known.facts.sha256
+            record = read_record(json.loads(facts.read_text(encoding="utf-8")))
+            whole = DigestMemory().sha256s({"": plan})[""] == record.facts.sha256
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
         if not whole:
-            plan.unlink(missing_ok=True)
-            facts.unlink(missing_ok=True)
             return None
-        os.utime(facts)
-        return Stored(plan, known, reused=True)
+        with suppress(OSError):
+            os.utime(facts)  # it has been asked for
+        return Stored(plan, record, reused=True)
 
-    def _built(self, name: str, build: Build) -> Stored:
-        plan, half = self.folder / f"{name}.plan", self.folder / f"{name}.half"
+    def _built(self, key: PlanKey, build: Build) -> Stored:
+        """Build in the lock's protection; a damaged plan of the key is replaced."""
+        plan, half, facts = (self._path(key, suffix) for suffix in (".plan", ".half", ".json"))
+        facts.unlink(missing_ok=True)
         half.unlink(missing_ok=True)
         try:
-            record = build(half, self.folder / f"{name}.log")
+            record = build(half, self._path(key, ".log"))
             fsync_file(half)
             half.replace(plan)
         finally:
             half.unlink(missing_ok=True)
         DigestMemory().remember({plan: record.facts.sha256})
-        write_file_atomic(self.folder / f"{name}.json", json.dumps(asdict(record)).encode())
+        write_file_atomic(facts, json.dumps({"key": asdict(key), **asdict(record)}).encode())
         return Stored(plan, record, reused=False)
 
 
@@ -120,3 +119,10 @@ def put(stored: Stored, target: Path) -> None:
         os.link(stored.path, target)
     except OSError:
         shutil.copyfile(stored.path, target)
+    # A link changes the times a digest is remembered by.
+    sha256 = stored.record.facts.sha256
+    DigestMemory().remember({stored.path: sha256, target: sha256})
+
+
+def _age(path: Path) -> float:
+    return time.time() - path.stat().st_mtime

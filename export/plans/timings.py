@@ -13,6 +13,7 @@ from typing import Any
 from sakuga.engine.gpu import Gpu
 from sakuga.engine.platform import cache_folder, write_file_atomic
 from sakuga.export.plans.flavour import Flavour
+from sakuga.export.plans.log import BuildLog
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,12 @@ class Timings:
         if not config.set_timing_cache(config.create_timing_cache(known), False):
             config.set_timing_cache(config.create_timing_cache(b""), False)
 
-    def save_from(self, config: Any) -> None:  # noqa: ANN401
-        """Keep what the builder learnt, whole or not at all."""
-        write_file_atomic(self.path, bytes(config.get_timing_cache().serialize()))
+    def save_from(self, config: Any, log: BuildLog) -> None:  # noqa: ANN401
+        """Keep what the builder learnt. Not being able to costs time later, and no plan now."""
+        try:
+            write_file_atomic(self.path, bytes(config.get_timing_cache().serialize()))
+        except OSError as error:
+            log.write("WARNING", f"{self.path} is not kept: {error.strerror}.")
 
 
 def timings(flavour: Flavour, tuned_on: Gpu | None) -> Timings | None:
