@@ -19,12 +19,12 @@ from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.bundle import open_bundle
 from sakuga.export.assemble import unchanged
 from sakuga.export.checkpoint.layouts import Checkpoint, open_checkpoint
+from sakuga.export.relative_error import relative_error
 from sakuga.export.verify import (
     Case,
     Weights,
     decoder_cases,
     encoder_cases,
-    relative_error,
     text_cases,
     unet_cases,
 )

@@ -22,7 +22,7 @@ from sakuga.engine.jobs.jobfile import Job, read_jobs
 from sakuga.engine.runtime.request import Request
 from sakuga.export.demo import CARD_JOBS
 from sakuga.export.reference_pipeline import reference
-from sakuga.export.verify import relative_error
+from sakuga.export.relative_error import relative_error
 from sakuga.profiles.families import FAMILIES
 
 LATENT_BAR, PICTURE_BAR = 1e-3, 45.0

@@ -76,7 +76,8 @@ def precision() -> list[Figure]:
     from sakuga.export.checkpoint.layouts import open_checkpoint
     from sakuga.export.demo import DEMO_CHECKPOINT
     from sakuga.export.reference import unet_module
-    from sakuga.export.verify import Weights, load_weights, relative_error, unet_cases
+    from sakuga.export.relative_error import relative_error
+    from sakuga.export.verify import Weights, load_weights, unet_cases
 
     errors, cosines = [], []
     with open_checkpoint(DEMO_CHECKPOINT) as opened:

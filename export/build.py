@@ -37,7 +37,14 @@ from sakuga.export.demo import DEMO_CHECKPOINT
 from sakuga.export.network_plan import Backend, network_plans
 from sakuga.export.plans.build_plans import Say, Site, build_plans
 from sakuga.export.plans.flavour import CURRENT
-from sakuga.export.plans.job import PlanJob, Targets, default_backend, plan_shapes, targets
+from sakuga.export.plans.job import (
+    PlanJob,
+    Targets,
+    check_refit,
+    default_backend,
+    plan_shapes,
+    targets,
+)
 from sakuga.export.plans.report import REPORT
 from sakuga.export.plans.store import PlanStore
 from sakuga.export.target import check_contents, check_place
@@ -58,7 +65,8 @@ class BuildOptions:
     library, else `onnx`. `precision`: `fp32` for `onnx`, else `fp16`; the VAE then computes in
     float32 or mixed. The rest is for backends with plans. `gpu`: `current` (the default), `any`,
     or capabilities such as `sm89,sm120`. `shapes`: `range` (the default), `buckets`, or sizes such
-    as `832x1216,1024x1024`. `max_batch`: pictures at once, 4 by default.
+    as `832x1216,1024x1024`. `max_batch`: pictures at once, 4 by default. `refit`: plans on
+    the GPU at hand that take another checkpoint's weights in seconds, perhaps at a loss of speed.
     """
 
     backend: Backend | None = None
@@ -67,6 +75,7 @@ class BuildOptions:
     gpu: str | None = None
     shapes: str | None = None
     max_batch: int | None = None
+    refit: bool = False
 
 
 def build(
@@ -96,6 +105,8 @@ def build(
     options = options or BuildOptions()
     backend = _backend(options)
     aims = None if backend == "onnx" else targets(backend, options.gpu or CURRENT)
+    if aims is not None and options.refit:
+        check_refit(aims)
     work = _Work(backend, options, aims, progress or _silent, adapt, say)
     if options.verify:
         _check_reference()
@@ -112,7 +123,12 @@ def build(
 def _backend(options: BuildOptions) -> Backend:
     """The backend asked for or meant. Raises UsageError for plan options without plans."""
     meant = options.backend or ("rtx" if options.gpu else default_backend()) or "onnx"
-    given = {"--gpu": options.gpu, "--shapes": options.shapes, "--max-batch": options.max_batch}
+    given: dict[str, object] = {
+        "--gpu": options.gpu,
+        "--shapes": options.shapes,
+        "--max-batch": options.max_batch,
+    }
+    given["--refit"] = options.refit or None
     idle = [name for name, value in given.items() if value is not None]
     if meant == "onnx" and idle:
         raise UsageError(
@@ -175,7 +191,7 @@ def _plan_job(checkpoint: Checkpoint, work: _Work) -> PlanJob | None:
         return None
     shapes, batch = work.options.shapes or DEFAULT_SHAPES, work.options.max_batch
     batch = DEFAULT_BATCH if batch is None else batch
-    return PlanJob(work.targets, plan_shapes(shapes, batch, checkpoint.family))
+    return PlanJob(work.targets, plan_shapes(shapes, batch, checkpoint.family), work.options.refit)
 
 
 @contextmanager

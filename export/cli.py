@@ -38,6 +38,7 @@ SHOWN = 5  # unknown tensors named
     "--shapes", help="Sizes of plans: range (the default), buckets, or such as 832x1216,1024x1024."
 )
 @click.option("--max-batch", type=int, help="Pictures at once that plans allow; 4 by default.")
+@click.option("--refit", is_flag=True, help="Plans that take another checkpoint's weights later.")
 @click.option("--verify", is_flag=True, help="Compare every network with diffusers afterwards.")
 def build(
     model: str,
@@ -47,6 +48,7 @@ def build(
     gpu: str | None,
     shapes: str | None,
     max_batch: int | None,
+    refit: bool,
     verify: bool,
 ) -> None:
     """Build a bundle from MODEL: a .safetensors file, a diffusers folder, or `demo`.
@@ -57,7 +59,7 @@ def build(
     from sakuga.export.build import build as build_bundle
     from sakuga.export.plans.report import read_report
 
-    options = BuildOptions(backend, precision, verify, gpu, shapes, max_batch)
+    options = BuildOptions(backend, precision, verify, gpu, shapes, max_batch, refit)
     with _progress() as progress:
         bundle = build_bundle(model, out, options, progress, say=_say)
     if report := read_report(bundle.path):

@@ -6,7 +6,6 @@ the same name tables, so this proves the graphs and their binding, not the table
 against the converters of diffusers.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from sakuga.export.assemble import TOKEN_EMBEDDING, Progress
 from sakuga.export.bind import Adapt
 from sakuga.export.checkpoint.layouts import Checkpoint
 from sakuga.export.reference import TextModule, unet_module, vae_module
+from sakuga.export.relative_error import relative_error
 from sakuga.export.samples import (
     Inputs,
     decoder_inputs,
@@ -77,17 +77,6 @@ def verify(
         _judge(name, errors[name], entry.precision)
         progress("verify", len(errors), total)
     return errors
-
-
-def relative_error(got: Array, wanted: Array) -> float:
-    """max|a − b| / max|b|, in float64; infinite where either holds NaN or infinity."""
-    if not (np.isfinite(got).all() and np.isfinite(wanted).all()):
-        return math.inf
-    wanted = wanted.astype(np.float64)
-    difference, scale = float(np.abs(got - wanted).max()), float(np.abs(wanted).max())
-    if scale == 0:
-        return 0.0 if difference == 0 else math.inf
-    return difference / scale
 
 
 def sizes_to_verify(family: Family) -> tuple[Size, ...]:

@@ -38,6 +38,7 @@ MORE_PACKAGES = {
     "export/trace.py": TORCH,
     "export/verify.py": TORCH,
     "export/simplify.py": {"onnx_ir", "onnxscript"},
+    "export/plans/plan_run.py": {"cuda"},
     **{
         f"export/demo/training/{name}.py": TORCH
         for name in ("latents", "lora", "progress", "text", "unet", "vae")

@@ -6,7 +6,7 @@ A finished plan goes into the store first, so that an interrupted build goes on 
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import onnx
@@ -84,7 +84,8 @@ def _recipe(site: Site, network: str) -> tuple[Recipe, PlanKey]:
     job, graph = site.job, site.manifest.networks[network].graph
     family = FAMILIES[site.manifest.family]
     shapes = profiles_of(networks(family)[network], job.shapes)
-    recipe = Recipe(network, site.folder / graph, shapes, job.targets.names)
+    graph_file, names = site.folder / graph, job.targets.names
+    recipe = Recipe(network, graph_file, shapes, names, job.refittable)
     digests = site.manifest.files[graph].sha256, site.manifest.files[_weights(graph)].sha256
     return recipe, plan_key(job.targets.flavour, recipe, digests, job.targets.tuned_on)
 
@@ -123,7 +124,7 @@ def _take(site: Site, recipe: Recipe, key: PlanKey) -> Stored:
         site.progress(stage, round(share * _PERMILLE), _PERMILLE)
 
     def build(out: Path, log: Path) -> Record:
-        return run_worker(_task(site, recipe, out, log), advance)
+        return run_worker(_task(site, recipe, site.store.donor(key), out, log), advance)
 
     def waiting() -> None:
         site.say(f"Another process builds the plan of {recipe.network}; waiting for it.")
@@ -133,7 +134,7 @@ def _take(site: Site, recipe: Recipe, key: PlanKey) -> Stored:
     return stored
 
 
-def _task(site: Site, recipe: Recipe, out: Path, log: Path) -> Task:
+def _task(site: Site, recipe: Recipe, donor: Stored | None, out: Path, log: Path) -> Task:
     aims, manifest = site.job.targets, site.manifest
     known = timings(aims.flavour, aims.tuned_on)
     return Task(
@@ -145,10 +146,15 @@ def _task(site: Site, recipe: Recipe, out: Path, log: Path) -> Task:
             for name, table in manifest.token_embeddings.items()
         },
         timings=None if known is None else str(known.path),
+        donor=None if donor is None else _as_donor(donor),
         out=str(out),
         log=str(log),
         seconds=_expected(site, recipe).seconds,
     )
+
+
+def _as_donor(stored: Stored) -> dict[str, object]:
+    return {"plan": str(stored.path), "facts": asdict(stored.record.facts)}
 
 
 def _row(site: Site, recipe: Recipe, stored: Stored) -> NetworkReport:

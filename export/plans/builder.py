@@ -20,12 +20,16 @@ Profiles = tuple[Mapping[str, ShapeRange], ...]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to build: a bound graph for some targets at some shapes."""
+    """What to build: a bound graph for some targets at some shapes.
+
+    `refittable`: so that it takes other weights later, which may cost speed.
+    """
 
     network: str
     graph: Path
     profiles: Profiles
     targets: tuple[str, ...]
+    refittable: bool
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ def _serialize(
     flavour.set_targets(config, recipe.targets)
     # The layers of the finished engine are named in the log, and its report counts them.
     config.profiling_verbosity = library.ProfilingVerbosity.DETAILED
+    if recipe.refittable:
+        config.set_flag(library.BuilderFlag.REFIT)
     # The config does not keep its monitor alive, so the name must.
     config.progress_monitor = watching = monitor(library, desk.stages, guard)
     if desk.timings is not None:

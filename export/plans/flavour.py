@@ -106,6 +106,10 @@ class Flavour:
             writer.write(memoryview(plan))
         return plan is not None
 
+    def refits_rightly(self) -> bool:
+        """Whether refitting gives right numbers: TensorRT 11.3 may drop biases."""
+        return self.backend == "rtx" or _parts(self.version)[:2] != (11, 3)
+
     def keeps_timings(self) -> bool:
         """Whether builds measure kernels, so that a timing cache speeds up the next one."""
         return self.backend == "tensorrt"

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from sakuga.engine.errors import MissingDependencyError, SizeError, UsageError
+from sakuga.engine.errors import MissingDependencyError, SizeError, TargetError, UsageError
 from sakuga.engine.gpu import Gpu, find_gpu
 from sakuga.export.plans.flavour import CURRENT, Flavour, PlanBackend, load_flavour
 from sakuga.profiles.buckets import Size
@@ -30,10 +30,11 @@ class Targets:
 
 @dataclass(frozen=True)
 class PlanJob:
-    """Which plans: for which targets, at which shapes."""
+    """Which plans: for which targets, at which shapes, and whether they take other weights."""
 
     targets: Targets
     shapes: PlanShapes
+    refittable: bool = False
 
     @property
     def name(self) -> str:
@@ -70,6 +71,23 @@ def targets(backend: PlanBackend, gpu: str) -> Targets:
     names = tuple(sorted(given, key=lambda name: (len(name), name)))  # sm89 before sm120
     flavour.check_targets(names, here)
     return Targets(flavour, names, here)
+
+
+def check_refit(aims: Targets) -> None:
+    """Raise TargetError where plans that take other weights cannot be built."""
+    if aims.tuned_on is None:
+        raise TargetError(
+            "Plans that take other weights are built on their GPU.",
+            note=f"Asked for was --gpu {','.join(aims.names)}; TensorRT needs the GPU itself to "
+            "make a plan refittable and to refit it.",
+            hint="Leave --refit out, or build where the GPU is.",
+        )
+    if not aims.flavour.refits_rightly():
+        raise TargetError(
+            f"{aims.flavour.backend} {aims.flavour.version} may lose biases when it refits.",
+            note="NVIDIA's notes on TensorRT 11.3 say so; 11.4 has it no more.",
+            hint="Use another version, or leave --refit out.",
+        )
 
 
 def plan_shapes(shapes: str, max_batch: int, family: Family) -> PlanShapes:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from sakuga.engine.gpu import Gpu
 from sakuga.export.plans.builder import Recipe
@@ -30,13 +31,31 @@ class PlanKey:
     weights_sha256: str
     targets: tuple[str, ...]
     gpu: str | None
+    refittable: bool
     profiles: tuple[Mapping[str, tuple[tuple[int, ...], ...]], ...]
 
     @property
     def digest(self) -> str:
         """SHA-256 of the key in hex."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _digest(asdict(self))
+
+    @property
+    def digest_without_weights(self) -> str:
+        """The same of all but the weights: equal for plans that can take each other's."""
+        return _digest({**asdict(self), "weights_sha256": ""})
+
+
+def read_key(raw: Mapping[str, Any]) -> PlanKey:
+    """A key from its JSON. Raises TypeError for anything else."""
+    profiles = tuple(
+        {name: tuple(map(tuple, shapes)) for name, shapes in profile.items()}
+        for profile in raw["profiles"]
+    )
+    return PlanKey(**{**raw, "targets": tuple(raw["targets"]), "profiles": profiles})
+
+
+def _digest(fields: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def plan_key(
@@ -52,6 +71,7 @@ def plan_key(
         weights_sha256=sha256[1],
         targets=recipe.targets,
         gpu=f"{tuned_on.name} {tuned_on.capability}" if tuned_on else None,
+        refittable=recipe.refittable,
         profiles=tuple(
             {name: (s.minimum, s.optimum, s.maximum) for name, s in profile.items()}
             for profile in recipe.profiles

@@ -14,7 +14,7 @@ REPORT = "build-report.json"
 
 Row = tuple[str, ...]
 _HEADS: Row = ("network", "computes in", "time", "plan", "weights", "activations", "profiles",
-               "attentions fused", "largest float16", "against float32")  # fmt: skip
+               "attentions fused", "largest float16", "plan error", "graph error")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,20 +34,25 @@ class NetworkReport:
         """Attentions of the graph."""
         return self.graph.attentions + self.graph.masked_attentions
 
+    def _how(self) -> str:
+        if self.reused:
+            return ", earlier"
+        return ", refitted" if self.record.refitted else ""
+
     def row(self, error: float | None) -> Row:
-        """The line of the table; `error` is that of `--verify`."""
+        """The line of the table; `error` is the graph's against float32, of `--verify`."""
         facts, scan = self.record.facts, self.record.scan
         return (
             self.network,
             self.precision,
-            f"{facts.seconds:.1f} s" + (", earlier" if self.reused else ""),
+            f"{facts.seconds:.1f} s{self._how()}",
             f"{facts.size_bytes / 1e6:,.1f} MB",
             f"{self.weights_bytes / 1e6:,.1f} MB",
             f"{facts.activation_bytes / 1e6:,.1f} MB",
             str(self.profiles),
             f"{facts.fused_attentions} of {self.attentions * self.profiles}",
             f"{scan.largest:.4g} of {FLOAT16_MAX:,.0f}" if scan.values else "-",
-            "-" if error is None else f"{error:.1e}",
+            *("-" if e is None else f"{e:.1e}" for e in (self.record.error, error)),
         )
 
 

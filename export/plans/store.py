@@ -16,7 +16,7 @@ from pathlib import Path
 from sakuga.engine.digests import DigestMemory
 from sakuga.engine.errors import BusyError
 from sakuga.engine.platform import cache_folder, exclusive, fsync_file, write_file_atomic
-from sakuga.export.plans.key import PlanKey
+from sakuga.export.plans.key import PlanKey, read_key
 from sakuga.export.plans.worker import Record, read_record
 
 _POLL_S = 0.2
@@ -49,6 +49,19 @@ class PlanStore:
     def has(self, key: PlanKey) -> bool:
         """Whether a plan of this key is here; its bytes are not looked at."""
         return self._path(key, ".json").exists() and self._path(key, ".plan").exists()
+
+    def donor(self, key: PlanKey) -> Stored | None:
+        """A whole plan that differs from `key` in nothing but its weights, and can take others."""
+        if not key.refittable:
+            return None
+        for facts in sorted(self.folder.glob("*.json")):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                fields = json.loads(facts.read_text(encoding="utf-8"))["key"]
+                other = read_key(fields)
+                same = other.digest_without_weights == key.digest_without_weights
+                if same and (found := self._found(other)):
+                    return found
+        return None
 
     def take(self, key: PlanKey, build: Build, waiting: Callable[[], None]) -> Stored:
         """The plan of a key, from here or built now; `waiting` is told when another builds it.

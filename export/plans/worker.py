@@ -21,19 +21,25 @@ import numpy as np
 
 from sakuga.engine.backend.base import Array
 from sakuga.engine.backend.onnxruntime import OnnxSession
-from sakuga.engine.errors import SakugaError
+from sakuga.engine.errors import PlanBuildError, SakugaError
 from sakuga.export.plans.builder import Desk, PlanFacts, Recipe, build_plan
-from sakuga.export.plans.flavour import PlanBackend, load_flavour
+from sakuga.export.plans.flavour import CURRENT, Flavour, PlanBackend, load_flavour
 from sakuga.export.plans.log import BuildLog
+from sakuga.export.plans.plan_run import PlanRun
+from sakuga.export.plans.refit import refit_plan
 from sakuga.export.plans.stages import Stages
 from sakuga.export.plans.timings import Timings
+from sakuga.export.relative_error import relative_error
 from sakuga.export.samples import Inputs, decoder_inputs, encoder_inputs, text_inputs, unet_inputs
 from sakuga.export.scan import Scan, check_scan, scan
 from sakuga.profiles.buckets import Size
-from sakuga.profiles.families import FAMILIES, Family
+from sakuga.profiles.families import FAMILIES, VAE_FACTOR, Family
 from sakuga.profiles.networks import ShapeRange
 
 _TICK_S = 0.5
+# Of a plan against its graph: float16 rounds by about 1e-3, synthetic full-size weights amplify
+# it to 6e-2, and a plan that is wrong is off by about 1.
+_BAR = 0.2
 _CLIP_SKIP = 2  # the layer SDXL is conditioned on
 
 
@@ -41,7 +47,8 @@ _CLIP_SKIP = 2  # the layer SDXL is conditioned on
 class Task:
     """What a worker needs. `encoders`: graph and token embedding of each text encoder by name.
 
-    `seconds` is what the build is expected to take; progress is told by it, since TensorRT's own
+    `donor`: path and facts of a plan that can take this one's weights. `seconds` is what the
+    build is expected to take; progress is told by it, since TensorRT's own
     steps are over in the first second of most builds.
     """
 
@@ -50,6 +57,7 @@ class Task:
     recipe: Recipe
     encoders: Mapping[str, tuple[str, str]]
     timings: str | None
+    donor: Mapping[str, Any] | None
     out: str
     log: str
     seconds: float
@@ -61,10 +69,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a plan: what came of building it, and the scan of its graph before."""
+    """What is known of a plan: what came of building it, and the scan of its graph before.
+
+    `error`: relative error of the plan, run on the GPU it was built for, against its graph on
+    ONNX Runtime; None for plans built ahead of time. `refitted`: the plan is an earlier one with
+    these weights put into it.
+    """
 
     facts: PlanFacts
     scan: Scan
+    error: float | None
+    refitted: bool
 
 
 def read_task(line: str) -> Task:
@@ -75,13 +90,17 @@ def read_task(line: str) -> Task:
         {name: ShapeRange(**_shapes(shape)) for name, shape in profile.items()}
         for profile in recipe["profiles"]
     )
-    targets = tuple(recipe["targets"])
-    return Task(**raw, recipe=Recipe(recipe["network"], Path(recipe["graph"]), profiles, targets))
+    recipe |= {
+        "graph": Path(recipe["graph"]),
+        "targets": tuple(recipe["targets"]),
+        "profiles": profiles,
+    }
+    return Task(**raw, recipe=Recipe(**recipe))
 
 
 def read_record(raw: Mapping[str, Any]) -> Record:
     """A record from its JSON. Raises KeyError or TypeError for anything else."""
-    return Record(PlanFacts(**raw["facts"]), Scan(**raw["scan"]))
+    return Record(PlanFacts(**raw["facts"]), Scan(**raw["scan"]), raw["error"], raw["refitted"])
 
 
 def _shapes(raw: Mapping[str, list[int]]) -> dict[str, tuple[int, ...]]:
@@ -89,20 +108,64 @@ def _shapes(raw: Mapping[str, list[int]]) -> dict[str, tuple[int, ...]]:
 
 
 def work(task: Task, stages: Stages) -> Record:
-    """Scan the graph, then build its plan."""
-    found = scan(task.recipe.graph, _inputs(task))
+    """Scan the graph, then build its plan, then try the plan where its GPU is here."""
+    side = FAMILIES[task.family].sizes.minimum // 2  # magnitudes hardly depend on the size
+    found = scan(task.recipe.graph, _inputs(task, Size(side, side)))
     check_scan(task.recipe.network, found)
     flavour = load_flavour(task.backend)
     known = None if task.timings is None else Timings(Path(task.timings))
     with BuildLog(Path(task.log)) as log:
         desk = Desk(Path(task.out), log, stages, known)
-        return Record(build_plan(flavour, task.recipe, desk), found)
+        facts = None if task.donor is None else _refitted(flavour, task, desk)
+        refitted = facts is not None
+        facts = facts or build_plan(flavour, task.recipe, desk)
+        error = _error(flavour, task, log) if task.recipe.targets == (CURRENT,) else None
+    return Record(facts, found, error, refitted)
 
 
-def _inputs(task: Task) -> Inputs:
+def _refitted(flavour: Flavour, task: Task, desk: Desk) -> PlanFacts | None:
+    """The donor's plan with this one's weights, where that gives the right numbers."""
+    assert task.donor is not None
+    try:
+        known = PlanFacts(**task.donor["facts"])
+        facts = refit_plan(flavour, Path(task.donor["plan"]), known, task.recipe, desk)
+        _error(flavour, task, desk.log)
+    except PlanBuildError as error:
+        desk.log.write("WARNING", f"Built anew: {error.what} {error.note}")
+        Path(task.out).unlink(missing_ok=True)
+        return None
+    return facts
+
+
+def _error(flavour: Flavour, task: Task, log: BuildLog) -> float:
+    """The plan against its graph on ONNX Runtime. Raises PlanBuildError above the bar."""
+    recipe = task.recipe
+    inputs = _inputs(task, _smallest(recipe))
+    session = OnnxSession(recipe.graph)
+    wanted = session.run(session.in_types(inputs))
+    with PlanRun(flavour, Path(task.out), log) as plan:
+        got = plan.run(inputs)
+    error = max(relative_error(got[name], array) for name, array in wanted.items())
+    if not error <= _BAR:
+        raise PlanBuildError(
+            f"The plan of {recipe.network} is not what its graph computes.",
+            note=f"Its relative error is {error:.1e}, the bar is {_BAR:g}.",
+            hint="Build with --precision fp32, and report this.",
+        )
+    return error
+
+
+def _smallest(recipe: Recipe) -> Size:
+    """The smallest picture of the first profile; of no matter to a text encoder."""
+    for name, factor in (("sample", VAE_FACTOR), ("latent", VAE_FACTOR), ("image", 1)):
+        if name in recipe.profiles[0]:
+            height, width = recipe.profiles[0][name].minimum[-2:]
+            return Size(width * factor, height * factor)
+    return Size(0, 0)
+
+
+def _inputs(task: Task, size: Size) -> Inputs:
     network, family = task.recipe.network, FAMILIES[task.family]
-    side = family.sizes.minimum // 2  # magnitudes hardly depend on the size
-    size = Size(side, side)
     if network in task.encoders:
         return text_inputs(_table(task, network), clip_skip=1)
     if network == "unet":

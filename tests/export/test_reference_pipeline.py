@@ -14,7 +14,7 @@ from sakuga.engine.jobs.jobfile import read_jobs
 from sakuga.engine.runtime.request import Request
 from sakuga.export.demo import CARD_JOBS
 from sakuga.export.reference_pipeline import Reference, reference
-from sakuga.export.verify import relative_error
+from sakuga.export.relative_error import relative_error
 
 # diffusers' schedulers hand torch tensors to np.array as NumPy 1 had it.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -16,7 +16,8 @@ from sakuga.export.assemble import unchanged
 from sakuga.export.bind import Adapt
 from sakuga.export.build import BuildOptions, build
 from sakuga.export.checkpoint.layouts import open_checkpoint
-from sakuga.export.verify import BARS, Weights, relative_error, verify
+from sakuga.export.relative_error import relative_error
+from sakuga.export.verify import BARS, Weights, verify
 
 Array = NDArray[Any]
 TENSOR = "text_encoder/text_model.final_layer_norm.weight"
