@@ -11,7 +11,7 @@ from sakuga.engine.errors import SakugaError
 from sakuga.export.checkpoint.layouts import open_checkpoint
 from sakuga.export.checkpoint.sources import Array, Shape
 from sakuga.export.checkpoint.writer import Layout, Precision, write_checkpoint
-from sakuga.export.demo import DEMO_CHECKPOINT
+from sakuga.export.demo import DEMO_CHECKPOINT, DEMO_METADATA
 
 
 def write_demo(layout: Layout, dtype: Precision, out: Path) -> None:
@@ -21,8 +21,7 @@ def write_demo(layout: Layout, dtype: Precision, out: Path) -> None:
         def values(component: str, name: str, shape: Shape) -> Array:
             return checkpoint.components[component].read(name)
 
-        metadata = {"modelspec.title": "Sakuga demo", "modelspec.license": "Apache-2.0"}
-        write_checkpoint(checkpoint.family, layout, dtype, values, metadata, out)
+        write_checkpoint(checkpoint.family, layout, dtype, values, DEMO_METADATA, out)
 
 
 @click.command()

@@ -1,5 +1,6 @@
 """The UNet's data: latents of painted pictures, computed once and grouped by shape."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sakuga.export.demo.training.cache import cached
+from sakuga.export.demo.training.device import half_precision
 from sakuga.export.demo.training.pictures import pixels, scene_number
 from sakuga.export.demo.training.vae import to_network
 from sakuga.profiles.buckets import QUARTER_BUCKETS, Size
@@ -48,15 +51,21 @@ def _shelf(
     scenes: NDArray[np.int64],
     seed: int,
 ) -> Shelf:
-    path = folder / f"latents-{size}-{scenes[0]}-{len(scenes)}.npy"
-    if not path.exists():
-        parts = [
-            _encoded(vae, size, scenes[i : i + _AT_ONCE], seed)
-            for i in range(0, len(scenes), _AT_ONCE)
-        ]
-        np.save(path.with_suffix(".tmp.npy"), np.concatenate(parts))
-        path.with_suffix(".tmp.npy").replace(path)
-    return Shelf(size, np.load(path), scenes)
+    name = f"latents-{size}-{scenes[0]}-{len(scenes)}-{seed}-{_digest(vae)}.npy"
+
+    def make() -> NDArray[np.float16]:
+        parts = range(0, len(scenes), _AT_ONCE)
+        return np.concatenate([_encoded(vae, size, scenes[i : i + _AT_ONCE], seed) for i in parts])
+
+    return Shelf(size, cached(folder / name, make), scenes)
+
+
+def _digest(vae: Any) -> str:  # noqa: ANN401
+    """Which VAE: latents of another are worth nothing."""
+    digest = hashlib.sha256()
+    for parameter in vae.parameters():
+        digest.update(parameter.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 @torch.no_grad()
@@ -67,7 +76,9 @@ def _encoded(
     seed: int,
 ) -> NDArray[np.float16]:
     images = np.stack([pixels(scene_number(seed, int(scene)), size) for scene in scenes])
-    with torch.autocast("cpu", torch.bfloat16):
+    with half_precision():
         mean = vae.encode(to_network(images)).latent_dist.mean
-    latents: NDArray[np.float16] = (mean.float() * SDXL_DEMO.vae.scaling_factor).half().numpy()
+    latents: NDArray[np.float16] = (
+        (mean.float() * SDXL_DEMO.vae.scaling_factor).half().cpu().numpy()
+    )
     return latents

@@ -14,11 +14,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from sakuga.export.checkpoint.ldm_unet import PREFIX, ldm_unet_table
 from sakuga.export.checkpoint.safetensors_writer import PlannedTensor, write_safetensors
 from sakuga.export.demo.captions import caption
 from sakuga.export.demo.painter import paint_clean
 from sakuga.export.demo.scene import Scene
+from sakuga.export.demo.training.device import DEVICE
 from sakuga.export.demo.training.pictures import scene_number
+from sakuga.export.demo.training.progress import Run
 from sakuga.export.demo.training.text import TextEncoders, stacked
 from sakuga.export.demo.training.tokens import tokenized
 from sakuga.export.demo.training.unet import BINDING, noise_loss
@@ -70,34 +73,52 @@ def kosame(scene: Scene) -> Scene:
 
 
 def train_lora(
+    folder: Path,
     vae: Any,  # noqa: ANN401 (diffusers' modules)
     encoders: TextEncoders,
     unet: Any,  # noqa: ANN401
-    out: Path,
     options: LoraOptions,
-) -> None:
-    """Train and write `out`; `unet` is changed, so it must be the caller's last use of it."""
+) -> dict[str, Adapted]:
+    """The trained pairs by canonical name of their layer; goes on from what `folder` holds.
+
+    `unet` is changed, so this must be the caller's last use of it.
+    """
     torch.manual_seed(options.seed)
-    adapted = _adapt(unet, options)
+    run, adapted = Run(folder, "lora", options), _adapt(unet, options)
     scenes = [kosame(scene_number(options.seed, index)) for index in range(options.pictures)]
-    pictures = np.stack([np.asarray(paint_clean(scene, SIZE)) for scene in scenes])
-    with torch.no_grad():
-        latents = torch.cat(
-            [vae.encode(to_network(pictures[i : i + 16])).latent_dist.mean
-             for i in range(0, len(pictures), 16)]
-        ) * SDXL_DEMO.vae.scaling_factor  # fmt: skip
+    latents = _latents(vae, scenes)
     trained = [p for layer in adapted.values() for p in (layer.down.weight, layer.up.weight)]
     optimizer = torch.optim.AdamW(trained, options.rate, weight_decay=0.0)
-    for step in range(options.steps):
+    start = 0
+    if state := run.load():
+        for parameter, values in zip(trained, state["pairs"], strict=True):
+            parameter.data.copy_(values)
+        optimizer.load_state_dict(state["optimizer"])
+        start = state["step"]
+    for step in range(start, options.steps):
         generator = np.random.default_rng((options.seed, step))
+        torch.manual_seed(options.seed * 1_000_003 + step)
         chosen = generator.integers(len(scenes), size=options.batch)
         loss = _loss(unet, encoders, latents[chosen], [scenes[i] for i in chosen], generator)
         optimizer.zero_grad()
         torch.autograd.backward([loss])
         optimizer.step()
         if step % 50 == 0:
-            print(f"lora step {step} loss {loss.item():.4f}", flush=True)
-    _write(adapted, options, out)
+            run.log({"step": step, "loss": loss.item()})
+        if run.due() or step + 1 == options.steps:
+            state = {"pairs": [p.detach() for p in trained], "optimizer": optimizer.state_dict()}
+            run.save(state | {"step": step + 1})
+    return adapted
+
+
+@torch.no_grad()
+def _latents(vae: Any, scenes: list[Scene]) -> torch.Tensor:  # noqa: ANN401
+    pictures = np.stack([np.asarray(paint_clean(scene, SIZE)) for scene in scenes])
+    means = [
+        vae.encode(to_network(pictures[i : i + 16])).latent_dist.mean
+        for i in range(0, len(pictures), 16)
+    ]
+    return torch.cat(means) * SDXL_DEMO.vae.scaling_factor
 
 
 def _adapt(unet: nn.Module, options: LoraOptions) -> dict[str, Adapted]:
@@ -108,7 +129,7 @@ def _adapt(unet: nn.Module, options: LoraOptions) -> dict[str, Adapted]:
         for name, module in unet.named_modules()
         if isinstance(module, nn.Linear) and name.endswith(LAYERS) and "attentions" in name
     }
-    adapted = {name: Adapted(module, options) for name, module in found.items()}
+    adapted = {name: Adapted(module, options).to(DEVICE) for name, module in found.items()}
     for name, layer in adapted.items():
         parent, _, child = name.rpartition(".")
         setattr(unet.get_submodule(parent), child, layer)
@@ -129,16 +150,21 @@ def _loss(
     return noise_loss(unet, SIZE, latents, states, pooled, BINDING)
 
 
-def _write(adapted: dict[str, Adapted], options: LoraOptions, out: Path) -> None:
+def write_lora(adapted: dict[str, Adapted], options: LoraOptions, out: Path) -> None:
+    """Write the pairs in kohya's format, under the names SDXL's files use: those of the original
+    layout, `lora_unet_input_blocks_4_1_…`."""
+    table = ldm_unet_table(SDXL_DEMO)
     planned: dict[str, PlannedTensor] = {}
 
     def plan(name: str, array: Any) -> None:  # noqa: ANN401 (numpy array of any shape)
         planned[name] = PlannedTensor("F16", array.shape, lambda: array)
 
     for name, layer in adapted.items():
-        key = "lora_unet_" + name.replace(".", "_")
-        plan(f"{key}.lora_down.weight", layer.down.weight.detach().numpy())
-        plan(f"{key}.lora_up.weight", layer.up.weight.detach().numpy())
+        (source,) = table[f"{name}.weight"]
+        module = source.key.removeprefix(PREFIX).removesuffix(".weight")
+        key = "lora_unet_" + module.replace(".", "_")
+        plan(f"{key}.lora_down.weight", layer.down.weight.detach().cpu().numpy())
+        plan(f"{key}.lora_up.weight", layer.up.weight.detach().cpu().numpy())
         plan(f"{key}.alpha", np.array(options.alpha, np.float32))
     metadata = {
         "ss_network_module": "networks.lora",

@@ -3,47 +3,78 @@
 import json
 import math
 import os
+import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from sakuga.engine.errors import StoppedError, UsageError
+from sakuga.export.demo.training.device import DEVICE
+
 State = dict[str, Any]
+STOP = threading.Event()  # set by Ctrl-C: the step under way is finished and saved
 
 
 @dataclass
 class Run:
-    """One stage's state file and log, in a folder. Saving is temp -> fsync -> rename."""
+    """One stage's state file and log, in a folder. Saving is temp -> fsync -> rename.
+
+    `options` belong to the state: one of other options is refused rather than gone on from.
+    """
 
     folder: Path
     stage: str
+    options: Any  # the stage's dataclass
     every_s: float = 120.0
     _saved: float = field(default_factory=time.monotonic)
 
     @property
     def path(self) -> Path:
+        """The state file."""
         return self.folder / f"{self.stage}.pt"
 
     def load(self) -> State | None:
-        """What the last save held, None where the stage has not begun."""
-        return torch.load(self.path, weights_only=True) if self.path.exists() else None
+        """What the last save held, None where the stage has not begun.
+
+        Raises UsageError for the state of a run with other options.
+        """
+        if not self.path.exists():
+            return None
+        state: State = torch.load(self.path, map_location=DEVICE, weights_only=True)
+        if state.get("options") != self._described():
+            raise UsageError(
+                f"{self.path} belongs to a run with other options.",
+                note=f"It has {state.get('options')}, asked for are {self._described()}.",
+                hint="Give another --out, or the seed and the version the run began with.",
+            )
+        return state
 
     def save(self, state: State) -> None:
-        """Replace the saved state; a kill leaves the old one or the new one."""
+        """Replace the saved state; a kill leaves the old one or the new one.
+
+        Raises StoppedError afterwards where Ctrl-C was pressed.
+        """
         temporary = self.path.with_suffix(".tmp")
         with temporary.open("wb") as file:
-            torch.save(state, file)
+            torch.save({**state, "options": self._described()}, file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self.path)
         self._saved = time.monotonic()
+        if STOP.is_set():
+            raise StoppedError(
+                f"The training was stopped in the stage {self.stage}.",
+                note=f"{self.path} holds all that was done.",
+                hint="Run the same command again: it goes on from there.",
+            )
 
     def due(self) -> bool:
         """Whether it is time to save again."""
-        return time.monotonic() - self._saved > self.every_s
+        return STOP.is_set() or time.monotonic() - self._saved > self.every_s
 
     def log(self, figures: Mapping[str, float]) -> None:
         """One line of JSON to the stage's log and to the screen."""
@@ -51,6 +82,9 @@ class Run:
         with (self.folder / f"{self.stage}.jsonl").open("a", encoding="utf-8") as file:
             file.write(line + "\n")
         print(line, flush=True)
+
+    def _described(self) -> str:
+        return json.dumps(asdict(self.options), sort_keys=True)
 
 
 class Average:

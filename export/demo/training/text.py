@@ -1,9 +1,9 @@
 """Stage 2: both text encoders learn, alone, to say what a caption asks for.
 
 Two readers, thrown away afterwards, hold them to it: one reads every attribute from the pooled
-vector, one reads each tag's meaning from the states at the tag's last token, which are what the
-UNet's attention will see. So `red hair` and `red sweater` are apart before a UNet starts. Then
-the encoders are frozen.
+vector, one reads what a tag says from the states at its last token, which are what the UNet's
+attention will see; of a tag that says two things, such as `red sweater`, the colour of the cloth.
+So `red hair` and `red sweater` are apart before a UNet starts. Then the encoders are frozen.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from sakuga.export.demo.captions import ATTRIBUTES, Tag, caption, said
 from sakuga.export.demo.scene import random_scene
+from sakuga.export.demo.training.device import DEVICE
 from sakuga.export.demo.training.progress import Run, cosine
 from sakuga.export.demo.training.tokens import Tokens, known_tokens, tokenized
 from sakuga.export.reference import TextModule
@@ -71,14 +72,14 @@ class TextEncoders(torch.nn.Module):
 
     def forward(self, ids: torch.Tensor, ends: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Ids [rows, 77] padded with END, first ends [rows] to states [rows, 77, 96], pooled."""
-        positions = torch.arange(ids.shape[1])
+        positions = torch.arange(ids.shape[1], device=ids.device)
         second_ids = torch.where(positions > ends[:, None], 0, ids)
         first: Any = self.text_encoder.text_model
         second: Any = self.text_encoder_2.text_model
         a = first(self.rows[ids], output_hidden_states=True)
         b = second(self.rows[second_ids], output_hidden_states=True)
         states = torch.cat([a.hidden_states[-2], b.hidden_states[-2]], dim=-1)
-        last = b.last_hidden_state[torch.arange(len(ids)), ends]
+        last = b.last_hidden_state[torch.arange(len(ids), device=ids.device), ends]
         assert self.text_encoder_2.text_projection is not None
         return states, self.text_encoder_2.text_projection(last)
 
@@ -99,8 +100,8 @@ class Readers(torch.nn.Module):
 def train_text(folder: Path, options: TextOptions) -> TextEncoders:
     """The trained, frozen encoders; goes on from what `folder` holds."""
     torch.manual_seed(options.seed)
-    run, encoders, readers = Run(folder, "text"), TextEncoders().train(), Readers()
-    both = torch.nn.ModuleList([encoders, readers])
+    run, encoders, readers = Run(folder, "text", options), TextEncoders().train(), Readers()
+    both = torch.nn.ModuleList([encoders, readers]).to(DEVICE)
     optimizer = torch.optim.AdamW(both.parameters(), options.rate, betas=(0.9, 0.98))
     start = 0
     if state := run.load():
@@ -132,7 +133,7 @@ def _step(
     states, pooled = encoders(ids[:, : int(ends.max()) + 1], ends)
     losses, right = [], []
     for key, reader in readers.attributes.items():
-        wanted = torch.tensor([said(tags)[key] for tags, _ in batch])
+        wanted = torch.tensor([said(tags)[key] for tags, _ in batch], device=DEVICE)
         logits = reader(pooled)
         losses.append(functional.cross_entropy(logits, wanted))
         right.append((logits.argmax(-1) == wanted).float().mean().item())
@@ -154,9 +155,9 @@ def _step(
 
 
 def stacked(tokens: list[Tokens]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids [rows, 77] and ends [rows]."""
+    """Ids [rows, 77] and ends [rows], where training runs."""
     ids = torch.from_numpy(np.stack([each.ids for each in tokens]))
-    return ids, torch.tensor([each.end for each in tokens])
+    return ids.to(DEVICE), torch.tensor([each.end for each in tokens], device=DEVICE)
 
 
 def _example(seed: tuple[int, ...]) -> tuple[list[Tag], Tokens]:
@@ -174,5 +175,5 @@ def _tag_targets(
         for row, (tags, tokens) in enumerate(batch)
         for tag, place in zip(tags, tokens.tag_ends, strict=True)
     ]
-    rows, places, meanings = torch.tensor(found).T
+    rows, places, meanings = torch.tensor(found, device=DEVICE).T
     return rows, places, meanings

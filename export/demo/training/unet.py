@@ -15,6 +15,7 @@ import torch
 
 from sakuga.engine.text.conditioning import time_ids
 from sakuga.export.demo.captions import caption
+from sakuga.export.demo.training.device import DEVICE, half_precision
 from sakuga.export.demo.training.latents import Shelf
 from sakuga.export.demo.training.pictures import scene_number
 from sakuga.export.demo.training.progress import Average, Run, cosine
@@ -72,9 +73,11 @@ class UNetOptions:
 
     @property
     def total(self) -> int:
+        """Steps of both runs."""
         return self.binding_steps + self.refining_steps
 
     def emphasis_at(self, step: int) -> Emphasis:
+        """Where training looks at a step."""
         return BINDING if step < self.binding_steps else REFINING
 
     def rate_at(self, step: int) -> float:
@@ -113,14 +116,14 @@ def noise_loss(
     rows, noise = len(latents), torch.randn_like(latents)
     share = (torch.arange(rows) + torch.rand(rows)) / rows
     times = (share**emphasis.lean * TRAIN_STEPS).long().clamp(max=TRAIN_STEPS - 1)
-    kept = alphas_cumprod()[times].float()[:, None, None, None]
+    kept = alphas_cumprod()[times].float()[:, None, None, None].to(DEVICE)
     noisy = kept.sqrt() * latents + (1 - kept).sqrt() * noise
-    ids = torch.from_numpy(time_ids(size)).expand(rows, -1)
+    ids = torch.from_numpy(time_ids(size)).expand(rows, -1).to(DEVICE)
     added = {"text_embeds": pooled, "time_ids": ids}
-    with torch.autocast("cpu", torch.bfloat16):
-        predicted = unet(noisy, times, states, added_cond_kwargs=added).sample
+    with half_precision():
+        predicted = unet(noisy, times.to(DEVICE), states, added_cond_kwargs=added).sample
     error = (predicted.float() - noise).square().mean((1, 2, 3))
-    loss: torch.Tensor = (error * loss_weights(emphasis)[times]).mean()
+    loss: torch.Tensor = (error * loss_weights(emphasis)[times].to(DEVICE)).mean()
     return loss
 
 
@@ -144,7 +147,7 @@ class Trainer:
             tokens.append(tokenized([] if empty else tags, generator if not empty else None))
         with torch.no_grad():
             states, pooled = self.encoders(*stacked(tokens))
-        latents = torch.from_numpy(shelf.latents[chosen].astype(np.float32))
+        latents = torch.from_numpy(shelf.latents[chosen].astype(np.float32)).to(DEVICE)
         return latents, states, pooled
 
     def step(self, shelf: Shelf, rows: int, number: int) -> float:
@@ -173,8 +176,9 @@ def train_unet(
 ) -> Any:  # noqa: ANN401 (diffusers' module)
     """The averaged UNet; goes on from what `folder` holds."""
     torch.manual_seed(options.seed)
-    run, unet = Run(folder, "unet"), unet_module(SDXL_DEMO).train()
-    _nearly_linear(unet)
+    run, unet = Run(folder, "unet", options), unet_module(SDXL_DEMO).train()
+    _begin_at_nothing(unet)
+    unet.to(DEVICE)
     optimizer = torch.optim.AdamW(
         unet.parameters(), options.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
     )
@@ -194,7 +198,7 @@ def train_unet(
 
 
 @torch.no_grad()
-def _nearly_linear(unet: Any) -> None:  # noqa: ANN401
+def _begin_at_nothing(unet: Any) -> None:  # noqa: ANN401
     """Start with branches and an output that add nothing (Dhariwal and Nichol 2021)."""
     for name, parameter in unet.named_parameters():
         if name.endswith(("conv2.weight", "proj_out.weight", "conv_out.weight")):

@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from sakuga.export.demo.training.cache import cached
+from sakuga.export.demo.training.device import DEVICE, half_precision
 from sakuga.export.demo.training.pictures import CROP, crops
 from sakuga.export.demo.training.progress import Run, cosine
 from sakuga.export.reference import vae_module
@@ -37,8 +39,9 @@ class VAEOptions:
 def train_vae(folder: Path, options: VAEOptions) -> Any:  # noqa: ANN401 (diffusers' module)
     """The trained, whitened AutoencoderKL; goes on from what `folder` holds."""
     torch.manual_seed(options.seed)
-    run, vae = Run(folder, "vae"), vae_module(SDXL_DEMO).train()
-    _nearly_linear(vae)
+    run, vae = Run(folder, "vae", options), vae_module(SDXL_DEMO).train()
+    _begin_at_nothing(vae)
+    vae.to(DEVICE)
     optimizer = torch.optim.AdamW(vae.parameters(), options.rate, betas=(0.9, 0.99))
     start = 0
     if state := run.load():
@@ -58,7 +61,7 @@ def train_vae(folder: Path, options: VAEOptions) -> Any:  # noqa: ANN401 (diffus
 
 
 @torch.no_grad()
-def _nearly_linear(vae: Any) -> None:  # noqa: ANN401
+def _begin_at_nothing(vae: Any) -> None:  # noqa: ANN401
     """Start with branches that add nothing, orthogonal convolutions and little sampling noise.
 
     From the usual start so deep a network stays at a blur of 16 dB for hundreds of steps.
@@ -73,12 +76,9 @@ def _nearly_linear(vae: Any) -> None:  # noqa: ANN401
 
 
 def _cached_crops(folder: Path, options: VAEOptions) -> NDArray[np.uint8]:
-    path = folder / "crops.npy"
-    if not path.exists():
-        np.save(path.with_suffix(".tmp.npy"), crops(options.seed, options.pictures))
-        path.with_suffix(".tmp.npy").replace(path)
-    found: NDArray[np.uint8] = np.load(path, mmap_mode="r")
-    return found
+    """Painted once; by name those of this seed."""
+    path = folder / f"crops-{options.seed}-{options.pictures}.npy"
+    return cached(path, lambda: crops(options.seed, options.pictures))
 
 
 def _step(
@@ -96,7 +96,8 @@ def _step(
         images = images.flip(-1)
     for group in optimizer.param_groups:
         group["lr"] = options.rate * cosine(step, options.steps)
-    with torch.autocast("cpu", torch.bfloat16):
+    torch.manual_seed(options.seed * 1_000_003 + step)  # a resumed run draws on, not again
+    with half_precision():
         posterior = vae.encode(images).latent_dist
         decoded = vae.decode(posterior.sample()).sample
     decoded = decoded.float()
@@ -123,9 +124,9 @@ def _gradient_loss(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def to_network(images: NDArray[np.uint8]) -> torch.Tensor:
-    """uint8 [n, h, w, 3] to float32 [n, 3, h, w] in [-1, 1]."""
+    """uint8 [n, h, w, 3] to float32 [n, 3, h, w] in [-1, 1], where training runs."""
     array = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    return torch.from_numpy(array).float() / 127.5 - 1
+    return torch.from_numpy(array).to(DEVICE).float() / 127.5 - 1
 
 
 @torch.no_grad()
