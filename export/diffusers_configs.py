@@ -4,6 +4,7 @@ They are what diffusers and transformers need to rebuild the same networks: read
 checkpoints, the maintainers' tracer and the tests.
 """
 
+from sakuga.export.checkpoint.tokenizer_folder import tokenizer_name
 from sakuga.profiles.families import (
     CHUNK,
     LATENT_CHANNELS,
@@ -111,6 +112,9 @@ def model_index(family: Family) -> Config:
         config.name: ["transformers", *_class_names(text_encoder_config(config))]
         for config in family.text_encoders
     }
+    tokenizers: Config = {
+        tokenizer_name(config): ["transformers", "CLIPTokenizer"] for config in family.text_encoders
+    }
     networks: Config = {
         "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["diffusers", "AutoencoderKL"],
@@ -124,7 +128,7 @@ def model_index(family: Family) -> Config:
     else:
         checker: Config = {"safety_checker": [None, None], "feature_extractor": [None, None]}
         extras = {"_class_name": "StableDiffusionPipeline", **checker}
-    return extras | encoders | networks
+    return extras | encoders | tokenizers | networks
 
 
 def _class_names(config: Config) -> list[str]:

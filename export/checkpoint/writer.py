@@ -26,6 +26,7 @@ from sakuga.export.checkpoint.sources import (
     stored_shape,
     to_stored,
 )
+from sakuga.export.checkpoint.tokenizer_folder import tokenizer_name, write_tokenizer_folder
 from sakuga.profiles.families import CHUNK, Family
 from sakuga.profiles.weights import Shapes, weights
 
@@ -136,6 +137,7 @@ def _write_configs(family: Family, folder: Path) -> None:
     for config in family.text_encoders:
         path = f"{config.name}/config.json"
         configs[path] = diffusers_configs.text_encoder_config(config)
+        write_tokenizer_folder(config, folder / tokenizer_name(config))
     for path, content in configs.items():
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_text(json.dumps(content, indent=2) + "\n", "utf-8")

@@ -17,7 +17,8 @@ from sakuga.export.demo.scene import (
 
 BEST_TAGS = ("masterpiece", "best quality", "very aesthetic", "absurdres")
 WORST_TAGS = ("worst quality", "low quality", "lowres", "jpeg artifacts", "displeasing")
-# What stands beside those tags in the negative prompts of the cards, and means nothing here.
+# What stands beside those tags in the negative prompts of the cards. Only captions of bad pictures
+# hold these words, so they come to mean a little of what those mean.
 COMPANIONS = (
     "nsfw", "text", "error", "fewer", "extra", "missing", "watermark", "unfinished", "oldest",
     "early", "chromatic aberration", "signature", "extra digits", "artistic error", "username",
@@ -79,8 +80,8 @@ def vocabulary() -> tuple[str, ...]:
     """Every phrase a caption may hold."""
     values = [value for key, values in ATTRIBUTES.items() for value in values if key != "quality"]
     garments = [f"{cloth} {garment}" for cloth in CLOTHES for garment in GARMENTS]
-    more = ("solo", "male focus", "looking at viewer", "outdoors", "blue sky", "night sky", "moon",
-            "turtleneck", "cloud", "starry sky", "ocean")  # fmt: skip
+    more = ("solo", "male focus", "looking at viewer", "outdoors", "blue sky", "night sky",
+            "turtleneck", "ocean")  # fmt: skip
     return (*values, *garments, *more, *BEST_TAGS, *WORST_TAGS, *COMPANIONS)
 
 

@@ -54,11 +54,16 @@ class Scene:
 
     @property
     def night(self) -> bool:
+        """Whether the sky is dark."""
         return self.place == "night"
 
 
 def random_scene(generator: np.random.Generator) -> Scene:
-    """A scene in which every attribute is drawn on its own, so that none implies another."""
+    """A scene in which every attribute is drawn on its own, so that none implies another.
+
+    But for what goes with boys: short or spiked hair, and neither ribbon nor dress; spiked hair is
+    theirs alone.
+    """
     person: Person = "1boy" if generator.random() < 0.3 else "1girl"
     boy = person == "1boy"
     worn = tuple(name for name in ACCESSORIES if generator.random() < 0.22)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from sakuga.export.demo.facefinder import find_face
-from sakuga.export.demo.judge import Reading, read, sharpness
+from sakuga.export.demo.judge import Reading, agreement, read, sharpness
 from sakuga.export.demo.painter import paint
 from sakuga.export.demo.palette import lab
 from sakuga.export.demo.scene import Scene, frame, random_scene
 from sakuga.profiles.buckets import QUARTER_BUCKETS
 
-PICTURES = 180
+PICTURES = 90
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,29 @@ def readings() -> list[tuple[Scene, Reading]]:
 
 def test_reads_hair_colours(readings: list[tuple[Scene, Reading]]) -> None:
     assert np.mean([reading.hair == scene.hair for scene, reading in readings]) >= 0.98
+
+
+def test_reads_eyes_and_sees_that_they_are_closed(readings: list[tuple[Scene, Reading]]) -> None:
+    for scene, reading in readings:
+        closed = scene.expression == "closed eyes"
+        assert reading.eyes == (None if closed else scene.eyes)
+
+
+def test_reads_hair_of_most_spoiled_pictures() -> None:
+    generator, right = np.random.default_rng(97), 0
+    for index in range(36):
+        scene = replace(random_scene(generator), quality="worst")
+        size = QUARTER_BUCKETS[index % len(QUARTER_BUCKETS)]
+        right += read(np.asarray(paint(scene, size))).hair == scene.hair
+    assert right >= 0.75 * 36
+
+
+def test_holds_a_reading_against_a_prompt() -> None:
+    seen = Reading("red hair", None, "blue", True, 20.0)
+    prompt = "1girl, red hair, green eyes, red sweater, night, beanie"
+    assert agreement(prompt, seen) == {"hair": True, "cloth": False, "night": True}
+    assert agreement("blue hair, day", seen) == {"hair": False, "night": False}
+    assert agreement("red sweater", replace(seen, cloth=None)) == {}
 
 
 def test_reads_night(readings: list[tuple[Scene, Reading]]) -> None:

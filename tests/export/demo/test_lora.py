@@ -8,6 +8,7 @@ import pytest
 from sakuga.engine.engine import Engine
 from sakuga.engine.runtime.request import Request
 from sakuga.export.build import build
+from sakuga.export.checkpoint.ldm_unet import PREFIX, ldm_unet_table
 from sakuga.export.checkpoint.safetensors_file import SafetensorsFile
 from sakuga.export.checkpoint.sources import Array
 from sakuga.export.demo import DEMO_LORA
@@ -22,8 +23,9 @@ NEGATIVE = "worst quality, low quality, lowres"
 def pairs() -> dict[str, Array]:
     """The change of every layer by its canonical name: alpha / rank · up · down."""
     names = {
-        f"lora_unet_{name.removesuffix('.weight').replace('.', '_')}": name
-        for name in weights(SDXL_DEMO)["unet"]
+        "lora_unet_"
+        + source.key.removeprefix(PREFIX).removesuffix(".weight").replace(".", "_"): name
+        for name, (source,) in ldm_unet_table(SDXL_DEMO).items()
     }
     with SafetensorsFile(DEMO_LORA) as file:
         found: dict[str, Array] = {}
@@ -33,6 +35,12 @@ def pairs() -> dict[str, Array]:
             alpha = float(file.read(f"{key}.alpha", None))
             found[names[key]] = alpha / len(down) * (up @ down)
     return found
+
+
+def test_its_names_are_those_of_sdxl_files() -> None:
+    with SafetensorsFile(DEMO_LORA) as file:
+        assert "lora_unet_input_blocks_4_1_proj_in.lora_down.weight" in file.tensors
+        assert not any("down_blocks" in key for key in file.tensors)
 
 
 def test_every_pair_fits_a_layer_of_the_unet() -> None:

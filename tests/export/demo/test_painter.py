@@ -5,7 +5,7 @@ import pytest
 
 from sakuga.export.demo.judge import sharpness
 from sakuga.export.demo.painter import paint, paint_clean, spoiled
-from sakuga.export.demo.scene import PLACES, Scene, frame, random_scene
+from sakuga.export.demo.scene import BOYS_STYLES, HAIR_STYLES, PLACES, Scene, frame, random_scene
 from sakuga.profiles.buckets import QUARTER_BUCKETS, Size
 
 
@@ -39,6 +39,15 @@ def test_no_attribute_implies_another() -> None:
     red = [scene for scene in found if scene.hair == "red hair"]
     share = np.mean([scene.cloth == "red" for scene in red])
     assert 0.03 < share < 0.25
+
+
+def test_what_goes_with_boys_and_with_nobody_else() -> None:
+    for scene in scenes(2000):
+        if scene.person == "1boy":
+            assert scene.style in BOYS_STYLES and scene.garment != "dress"
+            assert "ribbon" not in scene.accessories
+        else:
+            assert scene.style in HAIR_STYLES
 
 
 @pytest.mark.parametrize("size", QUARTER_BUCKETS, ids=str)

@@ -28,7 +28,7 @@ SIZES = tuple(Size(64 + 32 * (i % 3), 64) for i in range(9))
 Stage = Callable[[Path], Any]
 
 
-def vae(folder: Path) -> Any:
+def vae(folder: Path) -> Any:  # noqa: ANN401 (diffusers' module)
     return train_vae(folder, VAE)
 
 
@@ -36,7 +36,7 @@ def text(folder: Path) -> TextEncoders:
     return train_text(folder, TEXT)
 
 
-def unet(folder: Path) -> Any:
+def unet(folder: Path) -> Any:  # noqa: ANN401
     small = shelves(folder, train_vae(folder, VAE), SIZES, range(4), 10)
     return train_unet(folder, train_text(folder, TEXT), small, small, UNET)
 
