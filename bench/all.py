@@ -2,9 +2,9 @@
 
     python bench/all.py
 
-Each runs in a process of its own. `full_size.py`, `plans.py --full`, `demo.py` and
-`graphs.py --retrace` take gigabytes or much longer and are run by hand. A missed bar is printed as missed; only a bench that fails makes this
-one fail.
+Each runs in a process of its own. `full_size.py`, `plans.py`, `demo.py` and `graphs.py --retrace`
+take gigabytes or much longer and are run by hand. A missed bar is printed as missed; only a bench
+that fails makes this one fail.
 """
 
 import json

@@ -25,21 +25,26 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Tests and the processes they start remember digests here, never in the user's home."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder))
-        patch.setenv("LOCALAPPDATA", str(folder))
+        use_cache(patch, folder)
         yield folder
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """`made(name, make)`: what `make` writes at a path, written by whichever worker is first."""
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder all workers of this run see."""
     base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made(shared_folder: Path) -> Made:
+    """`made(name, make)`: what `make` writes at a path, written by whichever worker is first."""
 
     def get(name: str, make: Make) -> Path:
-        path = shared / "made" / name
+        path = shared_folder / name
         if not path.exists():
-            path.parent.mkdir(exist_ok=True)
             mine = path.with_name(f"{secrets.token_hex(8)}-{name}")
             make(mine)
             try:
@@ -78,20 +83,57 @@ def sd15_folder(made: Made) -> Path:
 @pytest.fixture(scope="session")
 def sdxl_bundle(made: Made, sdxl_file: Path) -> Bundle:
     """sdxl-tiny built in float32."""
-    return open_bundle(made("sdxl-tiny.sakuga", lambda out: build(sdxl_file, out)))
+    options = BuildOptions(backend="onnx")
+    return open_bundle(made("sdxl-tiny.sakuga", lambda out: build(sdxl_file, out, options)))
 
 
 @pytest.fixture(scope="session")
 def sdxl_fp16_bundle(made: Made, sdxl_file: Path) -> Bundle:
     """sdxl-tiny built in float16."""
-    options = BuildOptions(precision="fp16")
+    options = BuildOptions(backend="onnx", precision="fp16")
     return open_bundle(made("sdxl-tiny-fp16.sakuga", lambda out: build(sdxl_file, out, options)))
+
+
+@pytest.fixture(scope="session")
+def rtx_cache(shared_folder: Path) -> Path:
+    """A cache folder with the plans of `rtx_bundle` and no others, one for all workers."""
+    folder = shared_folder / "rtx-cache"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def rtx_bundle(made: Made, sdxl_file: Path, rtx_cache: Path) -> Bundle:
+    """sdxl-tiny with plans of TensorRT for RTX for two GPUs."""
+    options = BuildOptions(backend="rtx", gpu="sm89,sm120")
+    with pytest.MonkeyPatch.context() as patch:
+        use_cache(patch, rtx_cache)
+        path = made("sdxl-tiny-rtx.sakuga", lambda out: build(sdxl_file, out, options))
+        return open_bundle(path)
+
+
+@pytest.fixture
+def plans_at_hand(
+    rtx_bundle: Bundle, rtx_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The store of a user who has built `rtx_bundle`, in a cache folder of this test's own.
+
+    Its files are links: to change one, put another in its place.
+    """
+    store = tmp_path / "cache" / "sakuga" / "plans"
+    store.mkdir(parents=True)
+    for path in (rtx_cache / "sakuga" / "plans").iterdir():
+        if path.suffix in (".json", ".plan"):
+            os.link(path, store / path.name)
+    use_cache(monkeypatch, tmp_path / "cache")
+    return store
 
 
 @pytest.fixture(scope="session")
 def sd15_bundle(made: Made, sd15_file: Path) -> Bundle:
     """sd15-tiny built in float32."""
-    return open_bundle(made("sd15-tiny.sakuga", lambda out: build(sd15_file, out)))
+    options = BuildOptions(backend="onnx")
+    return open_bundle(made("sd15-tiny.sakuga", lambda out: build(sd15_file, out, options)))
 
 
 @pytest.fixture(scope="session")
@@ -99,6 +141,12 @@ def sdxl_engine(sdxl_bundle: Bundle) -> Iterator[Engine]:
     """sdxl-tiny, open on one thread."""
     with Engine.open(sdxl_bundle.path, threads=1) as engine:
         yield engine
+
+
+def use_cache(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Make `folder` the place of the user's caches."""
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        patch.setenv(name, str(folder))
 
 
 def _checkpoint(family: Family, layout: Layout) -> Make:

@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 
 from sakuga.__main__ import main
 from sakuga.engine.bundle import Bundle
+from sakuga.engine.manifest import SCHEMA
 
 
 class Outcome(NamedTuple):
@@ -294,7 +295,7 @@ def missing_file(bundle: Path) -> None:
 
 def newer_schema(bundle: Path) -> None:
     manifest = bundle / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"schema": 1', '"schema": 99'))
+    manifest.write_text(manifest.read_text().replace(f'"schema": {SCHEMA}', '"schema": 99'))
 
 
 def no_manifest(bundle: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from sakuga.engine import digests
 from sakuga.engine.bundle import Bundle, open_bundle, read_manifest
 from sakuga.engine.errors import BundleDamagedError, BundleFormatError
-from sakuga.engine.manifest import MANIFEST
+from sakuga.engine.manifest import MANIFEST, SCHEMA
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -130,7 +130,13 @@ def test_what_is_no_bundle_says_how_to_make_one(tmp_path: Path, what: str) -> No
 
 @pytest.mark.parametrize(
     "schema, who, hint",
-    [(2, "newer", "Upgrade"), (99, "newer", "Upgrade"), (0, "older", "again"), ("1", "older", "")],
+    [
+        (SCHEMA + 1, "newer", "Upgrade"),
+        (99, "newer", "Upgrade"),
+        (SCHEMA - 1, "older", "again"),
+        (0, "older", "again"),
+        (str(SCHEMA), "older", ""),
+    ],
 )
 def test_another_schema_says_who_wrote_it(
     bundle: Path, schema: object, who: str, hint: str

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sakuga.engine import digests
 from sakuga.engine.bundle import Bundle, open_bundle
+from sakuga.engine.manifest import SCHEMA
 from sakuga.engine.platform import fsync_folder
 from sakuga.export import build as build_module
 from sakuga.export.build import build
@@ -109,7 +110,7 @@ def test_a_bundle_is_replaced(old: Path, sdxl_file: Path) -> None:
 @pytest.mark.parametrize("text", ['{"sakuga": "9.0", "schema": 99}', '{"schema": 0, "sakuga": ""}'])
 def test_a_bundle_of_another_schema_is_replaced(old: Path, sd15_file: Path, text: str) -> None:
     (old / "manifest.json").write_text(text)
-    assert build(sd15_file, old).manifest.schema == 1
+    assert build(sd15_file, old).manifest.schema == SCHEMA
 
 
 def test_an_empty_folder_becomes_a_bundle(sd15_file: Path, tmp_path: Path) -> None:
