@@ -12,6 +12,9 @@ from sakuga.export.hashing_writer import HashingWriter
 from sakuga.export.plans.log import BuildLog
 from sakuga.export.plans.stages import Stages
 
+# TensorRT remembers the first logger of a process and calls it to the end: none may be collected.
+_LOGGERS: list[Any] = []
+
 
 class Guard:
     """Runs callbacks and keeps the first exception of all of them."""
@@ -63,7 +66,9 @@ def logger(library: Any, log: BuildLog, guard: Guard) -> Any:  # noqa: ANN401
         def log(self, severity: Any, msg: str) -> None:  # noqa: ANN401
             guard.run(lambda: log.write(severity.name, msg))
 
-    return Logger()
+    made = Logger()
+    _LOGGERS.append(made)
+    return made
 
 
 def stream_writer(library: Any, writer: HashingWriter, guard: Guard) -> Any:  # noqa: ANN401
