@@ -8,7 +8,7 @@ from typing import Any
 
 from sakuga.engine.errors import PlanBuildError
 from sakuga.export.hashing_writer import HashingWriter
-from sakuga.export.plans.callbacks import Guard, logger, monitor
+from sakuga.export.plans.callbacks import Guard, logger, monitor, no_garbage_collection
 from sakuga.export.plans.flavour import Flavour
 from sakuga.export.plans.log import BuildLog
 from sakuga.export.plans.stages import Stages
@@ -60,7 +60,7 @@ def build_plan(flavour: Flavour, recipe: Recipe, desk: Desk) -> PlanFacts:
     build, and OSError where the plan or the log cannot be written.
     """
     start, guard = time.monotonic(), Guard()
-    with desk.out.open("xb") as file:
+    with no_garbage_collection(), desk.out.open("xb") as file:
         writer = HashingWriter(file)
         _serialize(flavour, recipe, desk, writer, guard)
     return PlanFacts(

@@ -5,7 +5,9 @@ that looks good and is empty. So the first exception is kept here, the build is 
 whoever began it raises the exception again.
 """
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sakuga.export.hashing_writer import HashingWriter
@@ -35,6 +37,20 @@ class Guard:
         """Raise what was kept."""
         if self.failure is not None:
             raise self.failure
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """While a library may call back. It does so under a lock of its own, which the destructors of
+    its objects take too: a collection inside a callback that meets an older builder in a cycle
+    would wait for itself for ever."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def monitor(library: Any, stages: Stages, guard: Guard) -> Any:  # noqa: ANN401

@@ -7,6 +7,7 @@ input does, so it never outlives who started it.
 """
 
 import contextlib
+import gc
 import json
 import os
 import sys
@@ -194,6 +195,7 @@ def _table(task: Task, encoder: str) -> Array:
 
 def main() -> None:
     """Read the task, work, answer."""
+    gc.disable()  # as callbacks.no_garbage_collection says, for all this short-lived process does
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no answer
     task, stages, done = read_task(sys.stdin.readline()), Stages(), threading.Event()
