@@ -9,6 +9,8 @@ import secrets
 from functools import cache
 from pathlib import Path
 
+from sakuga.kernels.cuda_packages import cuda_package
+
 SOURCES = Path(__file__).parent / "cuda"
 # Fused multiply-adds would give other bits than the NumPy twins.
 FLAGS = ("-std=c++17", "--fmad=false")
@@ -37,18 +39,16 @@ def cubin(kernel: str, architecture: str, folder: Path) -> bytes:
 
 
 def _compile(kernel: str, architecture: str) -> bytes:
-    from cuda.core import Program, ProgramOptions
-    from cuda.pathfinder import find_nvidia_header_directory
-
-    headers = find_nvidia_header_directory("cudart")
-    options = ProgramOptions(
+    core = cuda_package("core")
+    headers = cuda_package("pathfinder").find_nvidia_header_directory("cudart")
+    options = core.ProgramOptions(
         name=f"{kernel}.cu",
         arch=architecture,
         std="c++17",
         fma=False,
         include_path=[str(SOURCES), *([headers] if headers else [])],
     )
-    program = Program(_source(kernel), "c++", options)
+    program = core.Program(_source(kernel), "c++", options)
     try:
         return bytes(program.compile("cubin").code)
     finally:
@@ -67,7 +67,5 @@ def _source(kernel: str) -> str:
 
 @cache
 def _compiler() -> str:
-    from cuda.bindings import nvrtc
-
-    _, major, minor = nvrtc.nvrtcVersion()
+    _, major, minor = cuda_package("bindings.nvrtc").nvrtcVersion()
     return f"nvrtc {major}.{minor}"

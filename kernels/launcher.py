@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sakuga.kernels.compile import cubin
+from sakuga.kernels.cuda_packages import cuda_package
 
 THREADS = 256
 # What a kernel is given: NumPy scalars and records by value, device addresses as uint64.
@@ -23,9 +24,7 @@ class Launcher:
 
     def __init__(self, source: str, architecture: str, folder: Path) -> None:
         """Compile `source`.cu for `architecture`, or take it from `folder`, and load it."""
-        from cuda.bindings import driver
-
-        self._driver = driver
+        self._driver = driver = cuda_package("bindings.driver")
         self._module = _checked(driver.cuModuleLoadData, cubin(source, architecture, folder))
         self._functions: dict[str, Any] = {}
 

@@ -26,7 +26,7 @@ FOLDERS_BELOW = {
 # Which packages beside the standard library each folder may import.
 PACKAGES = {
     "profiles": set[str](),
-    "kernels": {"numpy", "cuda"},
+    "kernels": {"numpy"},
     "engine": {"numpy", "PIL", "tokenizers", "onnxruntime", "click", "rich"},
     "export": {"numpy", "ml_dtypes", "onnx", "PIL", "click", "rich"},
 }
@@ -38,7 +38,6 @@ MORE_PACKAGES = {
     "export/trace.py": TORCH,
     "export/verify.py": TORCH,
     "export/simplify.py": {"onnx_ir", "onnxscript"},
-    "export/plans/plan_run.py": {"cuda"},
     **{
         f"export/demo/training/{name}.py": TORCH
         for name in ("latents", "lora", "progress", "text", "unet", "vae")

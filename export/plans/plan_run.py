@@ -12,16 +12,15 @@ from sakuga.engine.errors import PlanBuildError
 from sakuga.export.plans.callbacks import Guard, logger
 from sakuga.export.plans.flavour import Flavour
 from sakuga.export.plans.log import BuildLog
+from sakuga.kernels.cuda_packages import cuda_package
 
 
 class PlanRun:
     """A plan, loaded on the first GPU. Raises PlanBuildError where TensorRT refuses it."""
 
     def __init__(self, flavour: Flavour, plan: Path, log: BuildLog) -> None:
-        from cuda.core import Device
-
         self._library, self._plan = flavour.library, plan
-        self._device = Device(0)
+        self._device = cuda_package("core").Device(0)
         self._device.set_current()
         self._stream = self._device.create_stream()
         self._messages = logger(flavour.library, log, Guard())
@@ -95,9 +94,7 @@ class PlanRun:
 
 
 def _copy(call: str, to: int, from_: int, size_bytes: int) -> None:
-    from cuda.bindings import driver
-
-    (status,) = getattr(driver, call)(to, from_, size_bytes)
+    (status,) = getattr(cuda_package("bindings.driver"), call)(to, from_, size_bytes)
     if int(status):
         raise PlanBuildError(
             "The GPU does not take or give data.",

@@ -6,6 +6,7 @@ import pytest
 
 from sakuga.kernels import compile as compiling
 from sakuga.kernels.compile import SOURCES, cubin
+from sakuga.kernels.cuda_packages import cuda_package
 
 KERNELS = sorted(path.stem for path in SOURCES.glob("*.cu"))
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
@@ -45,15 +46,14 @@ def test_another_compiler_compiles_anew(tmp_path: Path, monkeypatch: pytest.Monk
 def test_no_fused_multiply_adds(tmp_path: Path) -> None:
     """With fusing allowed the code differs, so the flag reaches the compiler."""
     plain = cubin("denoise_step", "sm_89", tmp_path)
-    from cuda.core import Program, ProgramOptions
-    from cuda.pathfinder import find_nvidia_header_directory
-
-    options = ProgramOptions(
+    core = cuda_package("core")
+    headers = cuda_package("pathfinder").find_nvidia_header_directory("cudart")
+    options = core.ProgramOptions(
         name="denoise_step.cu",
         arch="sm_89",
         std="c++17",
-        include_path=[str(SOURCES), str(find_nvidia_header_directory("cudart"))],
+        include_path=[str(SOURCES), headers],
     )
     source = (SOURCES / "denoise_step.cu").read_text()
-    fused = Program(source, "c++", options).compile("cubin").code
+    fused = core.Program(source, "c++", options).compile("cubin").code
     assert len(fused) != len(plain)

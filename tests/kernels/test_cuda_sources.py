@@ -51,7 +51,8 @@ def test_philox_is_the_same_bit_for_bit(host: Any) -> None:  # noqa: ANN401
     words = generator.integers(0, 2**32, (64, 4), dtype=np.uint32)
     for counter in words:
         key = tuple(int(word) for word in generator.integers(0, 2**32, 2))
-        twin = tuple(np.array([word], np.uint64) for word in counter)
+        first, second, third, fourth = (np.array([word], np.uint64) for word in counter)
+        twin = first, second, third, fourth
         philox(twin, (key[0], key[1]))
         host.host_philox(pointer(counter), ctypes.c_uint(key[0]), ctypes.c_uint(key[1]))
         assert [int(word[0]) for word in twin] == counter.tolist()

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sakuga.engine.gpu import find_gpu
+from sakuga.kernels.cuda_packages import cuda_package
 from sakuga.kernels.denoise_step import SCRATCH, Coefficients, denoise_step
 from sakuga.kernels.launch import HISTORIES, STEP_ROW, Part, launch, step_row
 from sakuga.kernels.launcher import Launcher
@@ -25,9 +26,7 @@ COUNTS = (7, 4 * 91 * 64, 4 * 104 * 152)
 @pytest.fixture(scope="module")
 def device() -> Iterator[Any]:
     """A current context."""
-    from cuda.core import Device
-
-    gpu = Device(0)
+    gpu = cuda_package("core").Device(0)
     gpu.set_current()
     yield gpu
     gpu.sync()
@@ -37,8 +36,7 @@ class Copies:
     """Host arrays with twins on the device."""
 
     def __init__(self, device: Any, **arrays: Array) -> None:  # noqa: ANN401
-        from cuda.bindings import driver
-
+        driver = cuda_package("bindings.driver")
         self._driver, self.arrays, self._buffers = driver, arrays, {}
         for name, array in arrays.items():
             self._buffers[name] = buffer = device.allocate(max(array.nbytes, 16))

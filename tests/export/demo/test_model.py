@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,7 +87,7 @@ def test_quality_tags_are_real(engine: Engine) -> None:
 
 def test_the_diffusers_folder_draws_by_itself(tmp_path: Path) -> None:
     write_demo("diffusers", "fp32", tmp_path / "folder")
-    pipeline = StableDiffusionXLPipeline.from_pretrained(tmp_path / "folder")
+    pipeline: Any = StableDiffusionXLPipeline.from_pretrained(tmp_path / "folder")
     assert pipeline.tokenizer_2("wow!", padding="max_length").input_ids[-1] == 0
     pipeline.set_progress_bar_config(disable=True)
     (picture,) = pipeline("1girl, red hair", width=160, height=128, num_inference_steps=2).images
