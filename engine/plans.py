@@ -1,5 +1,6 @@
 """Which of a bundle's plans can run here, and what is in the way of the others."""
 
+import shlex
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -73,12 +74,15 @@ def rebuild_command(bundle: Bundle, machine: Here) -> str:
 
     MODEL stands for the checkpoint, of which a bundle knows name and hash and not the path.
     """
-    options = [f"--out {bundle.path}"]
     plans = next(iter(bundle.manifest.plans.values()), None)
     backend = plans.backend if plans and plans.backend in machine.versions else None
-    options.append(f"--backend {backend or next(iter(machine.versions), 'rtx')}")
-    if machine.gpu is None:
-        options.append(f"--gpu {','.join(plans.targets) if plans else 'any'}")
+    backend = backend or next(iter(machine.versions), "rtx")
+    options = [f"--out {shlex.quote(str(bundle.path))}"]
+    if machine.gpu is not None:
+        options.append(f"--backend {backend}")
+    else:  # TensorRT for RTX alone builds without the GPU
+        ahead = plans.targets if plans and plans.gpu is None else ("any",)
+        options.append(f"--backend rtx --gpu {','.join(ahead)}")
     if plans is not None:
         shapes = ",".join(plans.sizes) if plans.shapes == "sizes" else plans.shapes
         options.append(f"--shapes {shapes} --max-batch {plans.max_batch}")

@@ -71,7 +71,7 @@ def scan(graph: Path, inputs: Inputs) -> Scan:
 
 def check_scan(network: str, found: Scan) -> None:
     """Raise BuildError where a value does not fit float16."""
-    if found.largest > FLOAT16_MAX:
+    if not found.largest <= FLOAT16_MAX:
         raise BuildError(
             f"The network {network} overflows float16 with this checkpoint.",
             note=f"{found.at} reaches {found.largest:.4g}; float16 holds {FLOAT16_MAX:,.0f}.",

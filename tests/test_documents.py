@@ -24,7 +24,11 @@ def python_blocks() -> list[str]:
 
 
 def test_the_python_examples_run(
-    sdxl_bundle: Bundle, sdxl_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sdxl_bundle: Bundle,
+    sdxl_file: Path,
+    plans_at_hand: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In order and in one place, as somebody would paste them."""
     monkeypatch.chdir(tmp_path)

@@ -40,7 +40,7 @@ MORE_PACKAGES = {
     "export/simplify.py": {"onnx_ir", "onnxscript"},
     **{
         f"export/demo/training/{name}.py": TORCH
-        for name in ("latents", "lora", "progress", "text", "unet", "vae")
+        for name in ("device", "latents", "lora", "progress", "text", "unet", "vae")
     },
 }
 # The floors of engine/, lowest first: a module imports its own part and the floors below.

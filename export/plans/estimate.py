@@ -20,10 +20,10 @@ class Scale:
 
 
 _SMALL = Scale(kernels_bytes=18e6, seconds=6.0, memory_bytes=0.06e9)
-_LARGE = Scale(kernels_bytes=52e6, seconds=40.0, memory_bytes=0.4e9)
+_LARGE = Scale(kernels_bytes=52e6, seconds=57.0, memory_bytes=0.15e9)
 _LARGE_WEIGHTS = 3e9  # bytes: full-size UNets, and nothing else, are larger
 _BASE_MEMORY_BYTES = 0.7e9
-_MEMORY_PER_WEIGHT = 3.2
+_MEMORY_PER_WEIGHT = 3.25
 _SECONDS_PER_BYTE = 9e-9  # of weights: reading, trying out, folding
 
 

@@ -22,8 +22,9 @@ def run_worker(task: Task, advance: Callable[[float], None]) -> Record:
     and PlanBuildError where it died.
     """
     log = Path(task.log)
+    log.write_bytes(b"")
     with (
-        log.open("wb") as complaints,
+        log.open("ab") as complaints,
         subprocess.Popen(
             [sys.executable, "-P", "-m", _WORKER],
             stdin=subprocess.PIPE,

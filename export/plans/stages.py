@@ -30,7 +30,7 @@ class Stages:
             if name in self._phases:
                 self._phases[name].done = done + 1
                 roots = [name for name, p in self._phases.items() if p.parent is None]
-                self.share = max(self.share, *map(self._of, roots))
+                self.share = max([self.share, *map(self._of, roots)])
 
     def finish(self, name: str) -> None:
         """A phase is over."""

@@ -83,13 +83,13 @@ class PlanStore:
 
     def forget_unused(self) -> None:
         """Remove plans nobody has asked for in two weeks, and what killed builders left."""
-        for name in sorted({path.stem for path in self.folder.iterdir()}):
+        for name in sorted({_name(path) for path in self.folder.iterdir()}):
             with suppress(OSError, BusyError), exclusive(self.folder / f"{name}.lock"):
-                files = [path for path in self.folder.glob(f"{name}.*") if path.suffix != ".lock"]
                 facts = self.folder / f"{name}.json"
-                kept = facts.exists() and time.time() - facts.stat().st_mtime < _UNUSED_S
-                for path in files:
-                    if not kept and (path.suffix != ".log" or _age(path) > _UNUSED_S):
+                kept = facts.exists() and _age(facts) < _UNUSED_S
+                for path in [*self.folder.glob(f"{name}.*"), *self.folder.glob(f".{name}.*")]:
+                    log = path.suffix == ".log" and _age(path) < _UNUSED_S
+                    if not kept and not log and path.suffix != ".lock":
                         path.unlink()
 
     def _path(self, key: PlanKey, suffix: str) -> Path:
@@ -135,6 +135,11 @@ def put(stored: Stored, target: Path) -> None:
     # A link changes the times a digest is remembered by.
     sha256 = stored.record.facts.sha256
     DigestMemory().remember({stored.path: sha256, target: sha256})
+
+
+def _name(path: Path) -> str:
+    """The plan a file of the store belongs to, temporary ones among them."""
+    return path.name.lstrip(".").partition(".")[0]
 
 
 def _age(path: Path) -> float:
