@@ -139,7 +139,7 @@ def test_the_command_takes_a_library_that_is_installed(bundle_with: With) -> Non
     assert options_of(rebuild_command(bundle_with(AHEAD), full_only))["--backend"] == "tensorrt"
 
 
-def test_without_a_gpu_the_command_builds_ahead_of_time(bundle_with: With) -> None:
+def test_without_a_gpu_it_is_rtx_whatever_there_was(bundle_with: With) -> None:
     tuned = replace(AHEAD, targets=("current",), gpu="NVIDIA H200 (sm90)")
     found = options_of(rebuild_command(bundle_with(tuned), Here({"rtx": "1.8.0"}, None)))
     assert (found["--backend"], found["--gpu"]) == ("rtx", "any")
