@@ -152,7 +152,7 @@ def _loss(
 
 def write_lora(adapted: dict[str, Adapted], options: LoraOptions, out: Path) -> None:
     """Write the pairs in kohya's format, under the names SDXL's files use: those of the original
-    layout, `lora_unet_input_blocks_4_1_…`."""
+    layout, `lora_unet_input_blocks_3_1_…`."""
     table = ldm_unet_table(SDXL_DEMO)
     planned: dict[str, PlannedTensor] = {}
 

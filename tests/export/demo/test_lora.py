@@ -39,7 +39,7 @@ def pairs() -> dict[str, Array]:
 
 def test_its_names_are_those_of_sdxl_files() -> None:
     with SafetensorsFile(DEMO_LORA) as file:
-        assert "lora_unet_input_blocks_4_1_proj_in.lora_down.weight" in file.tensors
+        assert "lora_unet_input_blocks_3_1_proj_in.lora_down.weight" in file.tensors
         assert not any("down_blocks" in key for key in file.tensors)
 
 
