@@ -75,8 +75,8 @@ def rebuild_command(bundle: Bundle, machine: Here) -> str:
     MODEL stands for the checkpoint, of which a bundle knows name and hash and not the path.
     """
     plans = next(iter(bundle.manifest.plans.values()), None)
-    backend = plans.backend if plans and plans.backend in machine.versions else None
-    backend = backend or next(iter(machine.versions), "rtx")
+    usable: list[str] = list(machine.versions) or ["rtx"]
+    backend = plans.backend if plans and plans.backend in usable else usable[0]
     options = [f"--out {shlex.quote(str(bundle.path))}"]
     if machine.gpu is not None:
         options.append(f"--backend {backend}")

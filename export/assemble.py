@@ -1,4 +1,4 @@
-"""Write the files of a bundle: bound graphs, token embeddings, the tokenizer."""
+"""Write the files of a bundle: graph graphs, token embeddings, the tokenizer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from sakuga.engine.version import VERSION
 from sakuga.export.bind import Adapt, Array, bind, cast
 from sakuga.export.checkpoint.layouts import Checkpoint
 from sakuga.export.graph_files import graph_versions
-from sakuga.export.network_plan import NetworkPlan
+from sakuga.export.network_graph import NetworkGraph
 from sakuga.export.precision import NUMPY_TYPES, Precision
 from sakuga.profiles.presets import preset_for_hash
 
@@ -30,7 +30,7 @@ class Assembly:
     """What goes into one bundle, and where."""
 
     checkpoint: Checkpoint
-    plans: list[NetworkPlan]
+    graphs: list[NetworkGraph]
     folder: Path
 
     @property
@@ -41,15 +41,15 @@ class Assembly:
             * NUMPY_TYPES[precision].itemsize
             for name, precision in self.encoders.items()
         )
-        return embeddings + sum(plan.size_bytes for plan in self.plans) + (1 << 24)
+        return embeddings + sum(graph.size_bytes for graph in self.graphs) + (1 << 24)
 
     @property
     def encoders(self) -> dict[str, Precision]:
         """Precision of each text encoder by name."""
         return {
-            plan.network.name: plan.precision
-            for plan in self.plans
-            if plan.component.startswith("text_encoder")
+            graph.network.name: graph.precision
+            for graph in self.graphs
+            if graph.component.startswith("text_encoder")
         }
 
 
@@ -71,8 +71,8 @@ def assemble(assembly: Assembly, progress: Progress, adapt: Adapt = unchanged) -
     for file in (TOKENIZER, *_embeddings(assembly).values()):
         path = assembly.folder / file
         files[file] = FileEntry(path.stat().st_size, file_sha256(path))
-    for plan in assembly.plans:
-        files |= _write_network(assembly, plan, progress, adapt)
+    for graph in assembly.graphs:
+        files |= _write_network(assembly, graph, progress, adapt)
     return _manifest(assembly, files)
 
 
@@ -92,9 +92,9 @@ def _embeddings(assembly: Assembly) -> dict[str, str]:
 
 
 def _write_network(
-    assembly: Assembly, plan: NetworkPlan, progress: Progress, adapt: Adapt
+    assembly: Assembly, graph: NetworkGraph, progress: Progress, adapt: Adapt
 ) -> dict[str, FileEntry]:
-    name, total, done = plan.network.name, plan.size_bytes, 0
+    name, total, done = graph.network.name, graph.size_bytes, 0
 
     def advance(written: int) -> None:
         nonlocal done
@@ -102,12 +102,12 @@ def _write_network(
         progress(name, done, total)
 
     def adapted(tensor: str, values: Array) -> Array:
-        return adapt(f"{plan.component}/{tensor}", values)
+        return adapt(f"{graph.component}/{tensor}", values)
 
-    tensors = assembly.checkpoint.components[plan.component]
-    bound = bind(plan.graph, tensors, assembly.folder / plan.folder, adapted, advance)
+    tensors = assembly.checkpoint.components[graph.component]
+    bound = bind(graph.model, tensors, assembly.folder / graph.folder, adapted, advance)
     return {
-        f"{plan.folder}/{file}": FileEntry(bound.size_bytes[file], digest)
+        f"{graph.folder}/{file}": FileEntry(bound.size_bytes[file], digest)
         for file, digest in bound.sha256.items()
     }
 
@@ -133,7 +133,7 @@ def _manifest(assembly: Assembly, files: dict[str, FileEntry]) -> Manifest:
         exporter=graph_versions(),
         tokenizer=TOKENIZER,
         token_embeddings=_embeddings(assembly),
-        networks={plan.network.name: plan.entry() for plan in assembly.plans},
+        networks={graph.network.name: graph.entry() for graph in assembly.graphs},
         plans={},
         verification={},
         files=files,

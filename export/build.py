@@ -34,7 +34,7 @@ from sakuga.export.assemble import Assembly, Progress, assemble, unchanged
 from sakuga.export.bind import Adapt
 from sakuga.export.checkpoint.layouts import Checkpoint, open_checkpoint
 from sakuga.export.demo import DEMO_CHECKPOINT
-from sakuga.export.network_plan import Backend, network_plans
+from sakuga.export.network_graph import Backend, network_graphs
 from sakuga.export.plans.build_plans import Say, Site, build_plans
 from sakuga.export.plans.flavour import CURRENT
 from sakuga.export.plans.job import (
@@ -160,8 +160,8 @@ def _replace(checkpoint: Checkpoint, folder: Path, target: Path, work: _Work) ->
 def _write(checkpoint: Checkpoint, folder: Path, work: _Work) -> Manifest:
     job, options = _plan_job(checkpoint, work), work.options
     precision = options.precision or ("fp32" if work.backend == "onnx" else "fp16")
-    plans = network_plans(checkpoint.family, work.backend, precision)
-    assembly = Assembly(checkpoint, plans, folder)
+    graphs = network_graphs(checkpoint.family, work.backend, precision)
+    assembly = Assembly(checkpoint, graphs, folder)
     _check_disk(assembly.size_bytes, folder.parent)
     manifest = assemble(assembly, work.progress, work.adapt)
     made = None

@@ -16,7 +16,7 @@ from sakuga.export.assemble import TOKEN_EMBEDDING, Assembly, assemble
 from sakuga.export.build import build
 from sakuga.export.checkpoint.layouts import open_checkpoint
 from sakuga.export.graph_files import graph_versions
-from sakuga.export.network_plan import network_plans
+from sakuga.export.network_graph import network_graphs
 from sakuga.profiles.families import SD15_TINY, SDXL_TINY
 from sakuga.profiles.weights import weights
 
@@ -123,7 +123,7 @@ def test_the_tokenizer_is_the_shipped_one(sdxl_bundle: Bundle) -> None:
 
 def test_the_size_is_known_beforehand(sdxl_file: Path, sdxl_bundle: Bundle) -> None:
     with open_checkpoint(sdxl_file) as checkpoint:
-        plans = network_plans(SDXL_TINY, "onnx", "fp32")
+        plans = network_graphs(SDXL_TINY, "onnx", "fp32")
         estimate = Assembly(checkpoint, plans, Path("unused")).size_bytes
     real = sum(entry.size_bytes for entry in sdxl_bundle.manifest.files.values())
     assert real <= estimate <= real + (1 << 25)
@@ -136,7 +136,7 @@ def test_progress_counts_to_the_end_of_each_network(sd15_file: Path, tmp_path: P
         reports.setdefault(stage, []).append((done, total))
 
     with open_checkpoint(sd15_file) as checkpoint:
-        plans = network_plans(SD15_TINY, "onnx", "fp32")
+        plans = network_graphs(SD15_TINY, "onnx", "fp32")
         assemble(Assembly(checkpoint, plans, tmp_path / "b"), note)
     assert list(reports) == ["text_encoder", "unet", "vae_decoder", "vae_encoder"]
     for counts in reports.values():

@@ -4,7 +4,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from sakuga.export.network_plan import network_plans
+from sakuga.export.network_graph import network_graphs
 from sakuga.export.plans.graph_facts import GraphFacts, graph_facts
 from sakuga.profiles.families import FAMILIES, SD15, SDXL, Family
 
@@ -19,8 +19,8 @@ PLAIN: list[Node] = [
 
 
 def facts_of(family: Family) -> dict[str, GraphFacts]:
-    plans = network_plans(family, "rtx", "fp16")
-    return {plan.network.name: graph_facts(plan.graph) for plan in plans}
+    plans = network_graphs(family, "rtx", "fp16")
+    return {plan.network.name: graph_facts(plan.model) for plan in plans}
 
 
 def facts(nodes: list[Node]) -> GraphFacts:
@@ -55,9 +55,9 @@ def test_the_networks_of_sd15_have_the_attentions_of_their_blocks() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
 def test_no_softmax_is_left_out_and_only_text_is_masked(family: Family) -> None:
-    for plan in network_plans(family, "rtx", "fp16"):
-        found = graph_facts(plan.graph)
-        softmaxes = sum(node.op_type == "Softmax" for node in plan.graph.graph.node)
+    for plan in network_graphs(family, "rtx", "fp16"):
+        found = graph_facts(plan.model)
+        softmaxes = sum(node.op_type == "Softmax" for node in plan.model.graph.node)
         assert found.attentions + found.masked_attentions == softmaxes > 0
         text = plan.network.name.startswith("text_encoder")
         assert (found.attentions == 0) == text

@@ -16,12 +16,12 @@ Backend = Literal["onnx", "rtx", "tensorrt"]
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkPlan:
+class NetworkGraph:
     """A network to bind: its graph in the precision it will compute in, not yet bound."""
 
     network: Network
     precision: Precision
-    graph: onnx.ModelProto
+    model: onnx.ModelProto
 
     @property
     def component(self) -> str:
@@ -36,7 +36,7 @@ class NetworkPlan:
     @property
     def size_bytes(self) -> int:
         """Bytes of its weights."""
-        return weights_size_bytes(self.graph)
+        return weights_size_bytes(self.model)
 
     def entry(self) -> NetworkEntry:
         """What the manifest says of it."""
@@ -49,19 +49,19 @@ class NetworkPlan:
         )
 
 
-def network_plans(
+def network_graphs(
     family: Family, backend: Backend, precision: Literal["fp32", "fp16"]
-) -> list[NetworkPlan]:
-    """Plans of all networks of a family for a backend."""
+) -> list[NetworkGraph]:
+    """Graphs of all networks of a family for a backend."""
     return [
-        _plan(family, network, _precision(network.name, backend, precision))
+        _graph(family, network, _precision(network.name, backend, precision))
         for network in networks(family).values()
     ]
 
 
-def _plan(family: Family, network: Network, precision: Precision) -> NetworkPlan:
-    graph = in_precision(read_graph(family.name, network.name), network, precision)
-    return NetworkPlan(network, precision, graph)
+def _graph(family: Family, network: Network, precision: Precision) -> NetworkGraph:
+    model = in_precision(read_graph(family.name, network.name), network, precision)
+    return NetworkGraph(network, precision, model)
 
 
 def _precision(network: str, backend: Backend, precision: Literal["fp32", "fp16"]) -> Precision:

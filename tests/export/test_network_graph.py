@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 
 from sakuga.engine.manifest import AxisEntry
-from sakuga.export.network_plan import NetworkPlan, network_plans
+from sakuga.export.network_graph import NetworkGraph, network_graphs
 from sakuga.profiles.families import FAMILIES, SDXL, SDXL_TINY, Family
 from sakuga.profiles.networks import networks
 from sakuga.profiles.weights import weights
@@ -13,8 +13,8 @@ from sakuga.profiles.weights import weights
 Precision = Literal["fp32", "fp16"]
 
 
-def plans_of(family: Family, precision: Precision) -> dict[str, NetworkPlan]:
-    return {plan.network.name: plan for plan in network_plans(family, "onnx", precision)}
+def plans_of(family: Family, precision: Precision) -> dict[str, NetworkGraph]:
+    return {plan.network.name: plan for plan in network_graphs(family, "onnx", precision)}
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
