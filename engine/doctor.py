@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sakuga.engine.backend.onnxruntime import onnxruntime_library
 from sakuga.engine.bundle import open_bundle
-from sakuga.engine.errors import MissingDependencyError, SakugaError
+from sakuga.engine.errors import MissingDependencyError
 from sakuga.engine.gpu import driver_version, find_gpu
 from sakuga.engine.plans import PACKAGES, Here, here, mismatch, rebuild_command
 from sakuga.engine.platform import cache_folder
@@ -22,7 +22,10 @@ _VERIFY = ("torch", "diffusers", "transformers")  # the `verify` extra, for buil
 
 
 def examine(bundles: Sequence[Path] = ()) -> dict[str, str]:
-    """Findings by topic, in words; with `bundles`, whether their plans run here."""
+    """Findings by topic, in words; with `bundles`, whether their plans run here.
+
+    Raises BundleError where one of the bundles cannot be opened.
+    """
     machine = here()
     findings = {
         "sakuga": VERSION,
@@ -65,16 +68,18 @@ def _gpu() -> str:
 
 
 def _bundle_plans(path: Path, machine: Here) -> dict[str, str]:
-    """Whether each plan set of a bundle runs here, by its path."""
-    try:
-        bundle = open_bundle(path)
-    except SakugaError as error:
-        return {str(path): error.what}
+    """Whether each plan set of a bundle runs here, by its path. Raises what opening it raises."""
+    bundle = open_bundle(path)
     found = {}
     for name, plans in bundle.manifest.plans.items():
         reason = mismatch(plans, machine)
-        fix = f"; {rebuild_command(bundle, machine)}" if reason else ""
-        found[f"{path}/plans/{name}"] = f"not here, {reason}{fix}" if reason else "ready to run"
+        if reason is None:
+            words = "ready to run"
+        elif machine.gpu is None:
+            words = f"for {' and '.join(plans.targets)}; here is no GPU, the processor renders"
+        else:
+            words = f"cannot run here, {reason}; {rebuild_command(bundle, machine)}"
+        found[f"{path}/plans/{name}"] = words
     return found or {str(path): "no plans in it: it runs on ONNX Runtime"}
 
 

@@ -204,7 +204,8 @@ def _resumable(work: _Work) -> Iterator[None]:
             raise
         raise StoppedError(
             "The build was stopped.",
-            note="Plans that were finished are kept; the bundle is as it was.",
+            note="Plans that were finished are kept, one under way starts again; no bundle was "
+            "changed.",
             hint="Run the same command again: it goes on behind them.",
         ) from stop
 
@@ -267,7 +268,8 @@ def _check_reference() -> None:
         raise MissingDependencyError(
             f"Verifying needs {', '.join(missing)}.",
             note="The networks are compared with diffusers; a build without --verify needs none.",
-            hint="Install the extra: pip install 'sakuga[verify]', in a clone '.[verify]'.",
+            hint="Install the extra: pip install 'sakuga[verify]', in a clone "
+            "pip install -c constraints.txt -e '.[verify]'.",
         )
 
 

@@ -143,7 +143,8 @@ def load_flavour(backend: PlanBackend) -> Flavour:
 
 
 def _install_hint(backend: PlanBackend) -> str:
-    hint = f"Install it: pip install 'sakuga[{backend}]', in a clone '.[{backend}]'."
+    hint = f"Install it: pip install 'sakuga[{backend}]', in a clone "
+    hint += f"pip install -c constraints.txt -e '.[{backend}]'."
     if backend == "tensorrt":
         hint += " Its builder libraries come from NVIDIA's own package index."
     return hint

@@ -11,7 +11,7 @@ from sakuga.engine import doctor as doctor_module
 from sakuga.engine import plans as plans_module
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.doctor import examine
-from sakuga.engine.errors import PlanMismatchError
+from sakuga.engine.errors import BundleFormatError, PlanMismatchError
 from sakuga.engine.gpu import Gpu
 from sakuga.engine.manifest import PlanSetEntry
 from sakuga.engine.plans import Here, here, mismatch, rebuild_command, usable_plans
@@ -163,22 +163,35 @@ def test_doctor_names_the_plans_of_a_bundle_and_what_keeps_them(
 ) -> None:
     ((name, plans),) = rtx_bundle.manifest.plans.items()
     place = f"{rtx_bundle.path}/plans/{name}"
-    for gpu, words in ((BLACKWELL, "ready to run"), (None, "not here, GPU: there is none here")):
+    for gpu, words in (
+        (BLACKWELL, "ready to run"),
+        (None, "for sm89 and sm120; here"),
+    ):
         monkeypatch.setattr(plans_module, "find_gpu", lambda gpu=gpu: gpu)
         monkeypatch.setattr(doctor_module, "find_gpu", lambda gpu=gpu: gpu)
         found = examine([rtx_bundle.path])
         assert found[place].startswith(words)
-        assert ("sakuga build" in found[place]) == (gpu is None)
+        assert "sakuga build" not in found[place]
         assert found["tensorrt-rtx"] == plans.version
     assert found["gpu"] == "none: pictures are rendered on the processor"
 
 
-def test_doctor_says_so_of_bundles_without_plans_and_of_what_is_none(
-    sdxl_bundle: Bundle, tmp_path: Path
+def test_doctor_names_the_command_for_another_gpu(
+    rtx_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = examine([sdxl_bundle.path, tmp_path / "absent"])
+    monkeypatch.setattr(plans_module, "find_gpu", lambda: HOPPER)
+    monkeypatch.setattr(doctor_module, "find_gpu", lambda: HOPPER)
+    ((name, _),) = rtx_bundle.manifest.plans.items()
+    words = examine([rtx_bundle.path])[f"{rtx_bundle.path}/plans/{name}"]
+    assert words.startswith("cannot run here, target: built for sm89, sm120, here is sm90")
+    assert "sakuga build" in words
+
+
+def test_doctor_of_a_bundle_without_plans_and_of_none(sdxl_bundle: Bundle, tmp_path: Path) -> None:
+    found = examine([sdxl_bundle.path])
     assert found[str(sdxl_bundle.path)] == "no plans in it: it runs on ONNX Runtime"
-    assert "no bundle" in found[str(tmp_path / "absent")]
+    with pytest.raises(BundleFormatError):
+        examine([tmp_path / "absent"])
 
 
 def test_doctor_counts_the_plans_in_the_store(plans_at_hand: Path, rtx_bundle: Bundle) -> None:

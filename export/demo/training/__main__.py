@@ -7,20 +7,14 @@ the weights that ship. A GPU is used where torch sees one.
 
 import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
 import click
 
-from sakuga.engine.errors import SakugaError
+from sakuga.engine.errors import MissingDependencyError, SakugaError
 from sakuga.engine.platform import exclusive
-from sakuga.export.demo.training.latents import SMALL_SHAPES, shelves
-from sakuga.export.demo.training.lora import LoraOptions, train_lora, write_lora
-from sakuga.export.demo.training.pack import pack
-from sakuga.export.demo.training.progress import STOP
-from sakuga.export.demo.training.text import TextOptions, train_text
-from sakuga.export.demo.training.unet import UNetOptions, train_unet
-from sakuga.export.demo.training.vae import VAEOptions, train_vae
 from sakuga.profiles.buckets import QUARTER_BUCKETS
 
 PICTURES = 1600  # of each shape; half of them at half the sides too
@@ -28,7 +22,17 @@ SEEDS_APART = 1000  # of the stages of one --seed from those of the next
 
 
 def train(out: Path, seed: int) -> None:
-    """All stages, each going on from what `out` holds: demo.safetensors and kosame.safetensors."""
+    """All stages, each going on from what `out` holds: demo.safetensors and kosame.safetensors.
+
+    The stages need torch, so they are imported when it is known to be there.
+    """
+    from sakuga.export.demo.training.latents import SMALL_SHAPES, shelves
+    from sakuga.export.demo.training.lora import LoraOptions, train_lora, write_lora
+    from sakuga.export.demo.training.pack import pack
+    from sakuga.export.demo.training.text import TextOptions, train_text
+    from sakuga.export.demo.training.unet import UNetOptions, train_unet
+    from sakuga.export.demo.training.vae import VAEOptions, train_vae
+
     shift = seed * SEEDS_APART
     vae_options = VAEOptions(seed=VAEOptions.seed + shift)
     text_options = TextOptions(seed=TextOptions.seed + shift)
@@ -51,9 +55,14 @@ def train(out: Path, seed: int) -> None:
 @click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
 def main(out: Path, seed: int) -> None:
     """Train the demo model, or go on training it: demo.safetensors, and a LoRA beside it."""
-    out.mkdir(parents=True, exist_ok=True)
-    signal.signal(signal.SIGINT, _stop)
     try:
+        if not find_spec("torch"):
+            raise MissingDependencyError(
+                "Training needs torch and diffusers.",
+                hint="Install the extra, in a clone: pip install -c constraints.txt -e '.[verify]'",
+            )
+        out.mkdir(parents=True, exist_ok=True)
+        signal.signal(signal.SIGINT, _stop)
         with exclusive(out / "training.lock"):
             train(out, seed)
     except SakugaError as error:
@@ -63,6 +72,8 @@ def main(out: Path, seed: int) -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
+    from sakuga.export.demo.training.progress import STOP
+
     if STOP.is_set():
         raise KeyboardInterrupt  # asked twice
     STOP.set()
