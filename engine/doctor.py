@@ -12,7 +12,7 @@ from pathlib import Path
 from sakuga.engine.backend.onnxruntime import onnxruntime_library
 from sakuga.engine.bundle import open_bundle
 from sakuga.engine.errors import MissingDependencyError
-from sakuga.engine.gpu import driver_version, find_gpu
+from sakuga.engine.gpu import Gpu, driver_version
 from sakuga.engine.plans import PACKAGES, Here, here, mismatch, rebuild_command
 from sakuga.engine.platform import cache_folder
 from sakuga.engine.version import VERSION
@@ -32,7 +32,7 @@ def examine(bundles: Sequence[Path] = ()) -> dict[str, str]:
         "python": f"{platform.python_version()} ({sys.executable})",
         "system": platform.platform(),
         "processors": f"{os.cpu_count()} ({platform.machine()})",
-        "gpu": _gpu(),
+        "gpu": _gpu(machine.gpu),
     }
     findings |= {name: _version(name) or "missing: reinstall sakuga" for name in _NEEDED}
     for name in _VERIFY:
@@ -56,8 +56,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _gpu() -> str:
-    gpu = find_gpu()
+def _gpu(gpu: Gpu | None) -> str:
     if gpu is not None:
         memory = f"{gpu.memory_bytes / 1e9:.0f} GB"
         return f"{gpu.name}, {gpu.capability}, {memory}; the driver supports CUDA {gpu.driver}"

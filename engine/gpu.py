@@ -16,6 +16,9 @@ class Gpu:
     memory_bytes: int
     driver: str
 
+    def __str__(self) -> str:
+        return f"{self.name} ({self.capability})"
+
 
 def find_gpu() -> Gpu | None:
     """The first GPU, None where there is no driver or no GPU it can start."""

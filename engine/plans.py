@@ -46,8 +46,8 @@ def mismatch(plans: PlanSetEntry, machine: Here) -> str | None:
     if gpu is None:
         return "GPU: there is none here"
     if plans.gpu is not None:
-        found = f"{gpu.name} ({gpu.capability})"
-        return None if found == plans.gpu else f"GPU: built on {plans.gpu}, here is {found}"
+        same = str(gpu) == plans.gpu
+        return None if same else f"GPU: built on {plans.gpu}, here is {gpu}"
     if plans.targets != ("any",) and gpu.capability not in plans.targets:
         built = ", ".join(plans.targets)
         return f"target: built for {built}, here is {gpu.capability} ({gpu.name})"

@@ -24,12 +24,7 @@ from sakuga.engine.errors import (
     UsageError,
 )
 from sakuga.engine.manifest import MANIFEST, FileEntry, Manifest
-from sakuga.engine.platform import (
-    exclusive,
-    fsync_file,
-    fsync_folder,
-    replace_folder,
-)
+from sakuga.engine.platform import exclusive, fsync_file, fsync_folder, replace_folder
 from sakuga.export.assemble import Assembly, Progress, assemble, unchanged
 from sakuga.export.bind import Adapt
 from sakuga.export.checkpoint.layouts import Checkpoint, open_checkpoint
@@ -127,8 +122,8 @@ def _backend(options: BuildOptions) -> Backend:
         "--gpu": options.gpu,
         "--shapes": options.shapes,
         "--max-batch": options.max_batch,
+        "--refit": options.refit or None,
     }
-    given["--refit"] = options.refit or None
     idle = [name for name, value in given.items() if value is not None]
     if meant == "onnx" and idle:
         raise UsageError(

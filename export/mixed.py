@@ -16,6 +16,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from sakuga.export.bind import weights_of
+
 _SHRINK = 32.0
 _ATTENTION = {"MatMul", "Softmax"}
 
@@ -50,11 +52,7 @@ class _Mixer:
     weights: dict[str, TensorProto] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.weights = {
-            tensor.name: tensor
-            for tensor in self.model.graph.initializer
-            if tensor.data_location == TensorProto.EXTERNAL
-        }
+        self.weights = {tensor.name: tensor for tensor in weights_of(self.model)}
 
     def take(self, node: onnx.NodeProto) -> None:
         """Pass on a node, or what stands for it."""

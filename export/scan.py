@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.errors import BuildError, BundleDamagedError, RenderError
+from sakuga.export.bind import weights_of
 from sakuga.export.samples import Inputs
 
 FLOAT16_MAX = 65_504.0
@@ -105,12 +106,9 @@ def _widen(model: onnx.ModelProto) -> None:
         if kind.elem_type == TensorProto.FLOAT16:
             kind.elem_type = TensorProto.FLOAT
     del graph.value_info[:]
-    weights = set[str]()
+    weights = {t.name for t in weights_of(model) if t.data_type == TensorProto.FLOAT16}
     for tensor in graph.initializer:
-        if tensor.data_location == TensorProto.EXTERNAL:
-            if tensor.data_type == TensorProto.FLOAT16:
-                weights.add(tensor.name)
-        else:
+        if tensor.data_location != TensorProto.EXTERNAL:
             _widen_constant(tensor)
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:

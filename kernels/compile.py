@@ -13,7 +13,8 @@ from sakuga.kernels.cuda_packages import cuda_package
 
 SOURCES = Path(__file__).parent / "cuda"
 # Fused multiply-adds would give other bits than the NumPy twins.
-FLAGS = ("-std=c++17", "--fmad=false")
+FUSED = False
+STANDARD = "c++17"
 
 
 def cubin(kernel: str, architecture: str, folder: Path) -> bytes:
@@ -44,8 +45,8 @@ def _compile(kernel: str, architecture: str) -> bytes:
     options = core.ProgramOptions(
         name=f"{kernel}.cu",
         arch=architecture,
-        std="c++17",
-        fma=False,
+        std=STANDARD,
+        fma=FUSED,
         include_path=[str(SOURCES), *([headers] if headers else [])],
     )
     program = core.Program(_source(kernel), "c++", options)
@@ -56,8 +57,9 @@ def _compile(kernel: str, architecture: str) -> bytes:
 
 
 def _digest(kernel: str, architecture: str) -> str:
-    parts = [kernel, architecture, *FLAGS, _compiler(), _source(kernel)]
-    parts += [path.read_text(encoding="utf-8") for path in sorted(SOURCES.glob("*.cuh"))]
+    parts = [kernel, architecture, STANDARD, f"fma={FUSED}", _compiler(), _source(kernel)]
+    headers = sorted([*SOURCES.glob("*.cuh"), *SOURCES.glob("*.h")])
+    parts += [path.read_text(encoding="utf-8") for path in headers]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

@@ -175,7 +175,7 @@ def _entry(job: PlanJob, plans: dict[str, PlanEntry]) -> PlanSetEntry:
         backend=flavour.backend,
         version=flavour.version,
         targets=job.targets.names,
-        gpu=f"{gpu.name} ({gpu.capability})" if gpu else None,
+        gpu=str(gpu) if gpu else None,
         shapes=job.shapes.kind,
         sizes=tuple(map(str, job.shapes.sizes)),
         max_batch=job.shapes.max_batch,

@@ -70,7 +70,7 @@ def plan_key(
         graph_sha256=sha256[0],
         weights_sha256=sha256[1],
         targets=recipe.targets,
-        gpu=f"{tuned_on.name} {tuned_on.capability}" if tuned_on else None,
+        gpu=str(tuned_on) if tuned_on else None,
         refittable=recipe.refittable,
         profiles=tuple(
             {name: (s.minimum, s.optimum, s.maximum) for name, s in profile.items()}

@@ -117,25 +117,26 @@ def work(task: Task, stages: Stages) -> Record:
     known = None if task.timings is None else Timings(Path(task.timings))
     with BuildLog(Path(task.log)) as log:
         desk = Desk(Path(task.out), log, stages, known)
-        facts = None if task.donor is None else _refitted(flavour, task, desk)
-        refitted = facts is not None
-        facts = facts or build_plan(flavour, task.recipe, desk)
-        error = _error(flavour, task, log) if task.recipe.targets == (CURRENT,) else None
-    return Record(facts, found, error, refitted)
+        if refitted := _refitted(flavour, task, desk):
+            facts, error = refitted
+            return Record(facts, found, error, refitted=True)
+        facts = build_plan(flavour, task.recipe, desk)
+        tried = task.recipe.targets == (CURRENT,)
+        return Record(facts, found, _error(flavour, task, log) if tried else None, refitted=False)
 
 
-def _refitted(flavour: Flavour, task: Task, desk: Desk) -> PlanFacts | None:
-    """The donor's plan with this one's weights, where that gives the right numbers."""
-    assert task.donor is not None
+def _refitted(flavour: Flavour, task: Task, desk: Desk) -> tuple[PlanFacts, float] | None:
+    """The donor's plan with this one's weights and its error, where that is small enough."""
+    if task.donor is None:
+        return None
     try:
         known = PlanFacts(**task.donor["facts"])
         facts = refit_plan(flavour, Path(task.donor["plan"]), known, task.recipe, desk)
-        _error(flavour, task, desk.log)
+        return facts, _error(flavour, task, desk.log)
     except PlanBuildError as error:
         desk.log.write("WARNING", f"Built anew: {error.what} {error.note}")
         Path(task.out).unlink(missing_ok=True)
         return None
-    return facts
 
 
 def _error(flavour: Flavour, task: Task, log: BuildLog) -> float:

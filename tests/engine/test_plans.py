@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from sakuga.engine import doctor as doctor_module
 from sakuga.engine import plans as plans_module
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.doctor import examine
@@ -168,7 +167,6 @@ def test_doctor_names_the_plans_of_a_bundle_and_what_keeps_them(
         (None, "for sm89 and sm120; here"),
     ):
         monkeypatch.setattr(plans_module, "find_gpu", lambda gpu=gpu: gpu)
-        monkeypatch.setattr(doctor_module, "find_gpu", lambda gpu=gpu: gpu)
         found = examine([rtx_bundle.path])
         assert found[place].startswith(words)
         assert "sakuga build" not in found[place]
@@ -180,7 +178,6 @@ def test_doctor_names_the_command_for_another_gpu(
     rtx_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plans_module, "find_gpu", lambda: HOPPER)
-    monkeypatch.setattr(doctor_module, "find_gpu", lambda: HOPPER)
     ((name, _),) = rtx_bundle.manifest.plans.items()
     words = examine([rtx_bundle.path])[f"{rtx_bundle.path}/plans/{name}"]
     assert words.startswith("cannot run here, target: built for sm89, sm120, here is sm90")

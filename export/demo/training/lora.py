@@ -25,7 +25,7 @@ from sakuga.export.demo.training.progress import Run
 from sakuga.export.demo.training.text import TextEncoders, stacked
 from sakuga.export.demo.training.tokens import tokenized
 from sakuga.export.demo.training.unet import BINDING, noise_loss
-from sakuga.export.demo.training.vae import to_network
+from sakuga.export.demo.training.vae import latent_means
 from sakuga.profiles.buckets import Size
 from sakuga.profiles.families import SDXL_DEMO
 
@@ -114,11 +114,7 @@ def train_lora(
 @torch.no_grad()
 def _latents(vae: Any, scenes: list[Scene]) -> torch.Tensor:  # noqa: ANN401
     pictures = np.stack([np.asarray(paint_clean(scene, SIZE)) for scene in scenes])
-    means = [
-        vae.encode(to_network(pictures[i : i + 16])).latent_dist.mean
-        for i in range(0, len(pictures), 16)
-    ]
-    return torch.cat(means) * SDXL_DEMO.vae.scaling_factor
+    return latent_means(vae, pictures) * SDXL_DEMO.vae.scaling_factor
 
 
 def _adapt(unet: nn.Module, options: LoraOptions) -> dict[str, Adapted]:

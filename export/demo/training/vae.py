@@ -130,12 +130,16 @@ def to_network(images: NDArray[np.uint8]) -> torch.Tensor:
 
 
 @torch.no_grad()
+def latent_means(vae: Any, images: NDArray[np.uint8]) -> torch.Tensor:  # noqa: ANN401
+    """Latents of pictures uint8 [n, h, w, 3], not yet scaled, float32 [n, 4, h / 8, w / 8]."""
+    parts = (images[i : i + 16] for i in range(0, len(images), 16))
+    return torch.cat([vae.encode(to_network(part)).latent_dist.mean for part in parts])
+
+
+@torch.no_grad()
 def whiten(vae: Any, images: NDArray[np.uint8]) -> None:  # noqa: ANN401
     """Fold mean and spread of the latent channels into the convolutions around the latent."""
-    means = torch.cat(
-        [vae.encode(to_network(images[i : i + 16])).latent_dist.mean
-         for i in range(0, len(images), 16)]
-    )  # fmt: skip
+    means = latent_means(vae, images)
     mean = means.mean((0, 2, 3))
     scale = means.std((0, 2, 3)) * SDXL_DEMO.vae.scaling_factor
     into, out, n = vae.quant_conv, vae.post_quant_conv, LATENT_CHANNELS
