@@ -81,6 +81,16 @@ def read_manifest(path: Path) -> Manifest:
     return parse_manifest(text)
 
 
+def check_same(bundle: Bundle) -> None:
+    """Raises BundleError where another bundle has taken this one's place since it was opened."""
+    if read_manifest(bundle.path) != bundle.manifest:
+        raise BundleError(
+            f"The bundle {bundle.path} was replaced while it was being opened.",
+            note="Its files may come from two different builds.",
+            hint="Run the command again.",
+        )
+
+
 def _check_complete(path: Path, manifest: Manifest, family: Family) -> None:
     encoders = {config.name for config in family.text_encoders}
     absent = (networks(family).keys() - manifest.networks.keys()) | (

@@ -1,67 +1,50 @@
 """The facade: open a bundle, render pictures from it."""
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from sakuga.engine.backend.base import Array, Device, Session
+from sakuga.engine.backend.base import Array, Decoded, Device, Latent
 from sakuga.engine.backend.cpu import CpuDevice
-from sakuga.engine.backend.onnxruntime import OnnxSession
-from sakuga.engine.bundle import Bundle, open_bundle, read_manifest
-from sakuga.engine.errors import (
-    BundleError,
-    RenderError,
-    SakugaError,
-    UsageError,
-)
+from sakuga.engine.backend.network import Networks
+from sakuga.engine.backend.onnx_networks import OnnxNetworks
+from sakuga.engine.bundle import Bundle, check_same, open_bundle
+from sakuga.engine.errors import BundleError, RenderError, SakugaError, UsageError
 from sakuga.engine.image.infotext import Infotext, write_infotext
-from sakuga.engine.runtime.batcher import Batcher, OneAtATime
 from sakuga.engine.runtime.defaults import bundle_defaults
-from sakuga.engine.runtime.loop import Loop
+from sakuga.engine.runtime.lookahead import in_order_of_completion
 from sakuga.engine.runtime.notes import notes_of
 from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.prompts import PromptEncoder
 from sakuga.engine.runtime.request import Request, Settings, resolve
-from sakuga.engine.runtime.runner import Runner
 from sakuga.engine.runtime.slot import Slot, row_sources
+from sakuga.engine.runtime.worker import Job, Worker
 from sakuga.engine.sampling.samplers import SAMPLERS
 from sakuga.engine.version import VERSION
 
 OnStep = Callable[[int, int, int], None]
-
-_NETWORKS = ("text_encoder", "text_encoder_2", "unet", "vae_decoder")
+OpenDevice = Callable[[Bundle], Device]
 
 
 class Engine:
     """A bundle, loaded on a device. Close it, or use it as a context manager.
 
-    Threads may share it: one at a time has the device, for one evaluation.
+    Threads may share it: a thread of its own has the device and takes pictures from all of them.
     """
 
-    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+    def __init__(self, bundle: Bundle, open_device: OpenDevice) -> None:
+        """`open_device` is called once, on the thread that will own the device."""
         _check_objective(bundle)
-        _check_threads(threads)
         self.bundle = bundle
-        self._closed = False
-        self._device: Device = CpuDevice()
         self._defaults = bundle_defaults(bundle)
-        self._lock = threading.Lock()
-        self._loader = ThreadPoolExecutor(1, "sakuga-load")
-        # Loaded in the order a picture needs them, each while the one before it is at work.
-        self._sessions: dict[str, Future[Session]] = {
-            name: self._loader.submit(_load, bundle, name, threads)
-            for name in _NETWORKS
-            if name in bundle.manifest.networks
-        }
+        self._worker = Worker(lambda: open_device(bundle))
         try:
-            self._prompts = PromptEncoder(bundle, self._session)
-            _check_same(bundle)
+            self._prompts = PromptEncoder(bundle, lambda name: self._worker.device.network(name))
+            check_same(bundle)
         except SakugaError:
             self.close()
             raise
@@ -73,7 +56,8 @@ class Engine:
         Raises BundleFormatError, BundleDamagedError, BundleError for a model this version cannot
         sample, and UsageError for a number of threads the machine does not have.
         """
-        return cls(open_bundle(Path(path)), threads)
+        _check_threads(threads)
+        return cls(open_bundle(Path(path)), lambda bundle: open_cpu(bundle, threads))
 
     def resolve(self, request: Request) -> Settings:
         """The request with every default filled in. Raises UsageError and SizeError."""
@@ -96,12 +80,15 @@ class Engine:
         before the first is rendered.
         """
         settings = [self.resolve(request) for request in requests]
-        return self._render(settings, on_step)
+        jobs = (self._job(index, one, on_step) for index, one in enumerate(settings))
+        ahead = 2 * self._worker.device.slots  # one batch at work, the next one at the door
+        return in_order_of_completion(jobs, self._worker, ahead)
 
     def denoise(self, request: Request) -> Array:
         """The final latent of a request, float32 [4, height / 8, width / 8], not decoded."""
-        ((_, latent),) = self._denoise([self.resolve(request)], None)
-        return latent
+        settings = self.resolve(request)
+        job = Job(lambda: self._slot(0, settings), _latent)
+        return self._worker.submit(job).result()
 
     def decode(self, latent: Array) -> Array:
         """Decode a latent as the UNet leaves it, float32 [4, h, w], to [1, 3, 8h, 8w] in [-1, 1].
@@ -109,20 +96,16 @@ class Engine:
         Raises RenderError where the latent or what the decoder makes of it is not finite.
         """
         self._check_finite(latent, "unet")
-        scaled = (latent / self.bundle.family.vae.scaling_factor)[None].astype(np.float32)
-        with self._device_mine():
-            image = self._session("vae_decoder").run({"latent": scaled})["image"]
+        scaled = latent[None] * np.float32(1 / self.bundle.family.vae.scaling_factor)
+        inputs = {"latent": scaled.astype(np.float32)}
+        run = self._worker.call(lambda device: device.network("vae_decoder").run(inputs))
+        image = run.result()["image"]
         self._check_finite(image, "vae_decoder")
         return image
 
     def close(self) -> None:
-        """Let go of the networks and the device."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._loader.shutdown(cancel_futures=True)
-                self._sessions.clear()
-                self._device.close()
+        """Let go of the networks and the device; pictures still waiting are not made."""
+        self._worker.close()
 
     def __enter__(self) -> "Engine":
         return self
@@ -135,43 +118,23 @@ class Engine:
     ) -> None:
         self.close()
 
-    def _render(self, settings: list[Settings], on_step: OnStep | None) -> Iterator[Picture]:
-        for slot, latent in self._denoise(settings, on_step):
-            yield self._finish(slot, latent)
+    def _job(self, index: int, settings: Settings, on_step: OnStep | None) -> Job[Picture]:
+        def finish(device: Device, slot: Slot) -> Future[Picture]:
+            decoded = device.decode(slot.latent, slot.place, settings.compat.rounding)
+            return _then(decoded, lambda found: self._finish(slot, found))
 
-    def _denoise(
-        self, settings: list[Settings], on_step: OnStep | None
-    ) -> Iterator[tuple[Slot, Array]]:
-        batcher = OneAtATime(self.bundle.manifest.networks["unet"].axes["rows"].maximum)
-        loop: Loop | None = None
-        for index, wanted in enumerate(settings):
-            with self._device_mine():
-                sources = row_sources(wanted, *self._prompts.encode(wanted))
-                batcher.add(Slot(index, wanted, sources))
-                loop = loop or self._loop(batcher, on_step)
-            while batcher.waiting:
-                with self._device_mine():
-                    finished = loop.tick()
-                yield from finished
+        return Job(lambda: self._slot(index, settings), finish, _reporter(on_step))
 
-    def _loop(self, batcher: Batcher, on_step: OnStep | None) -> Loop:
-        entry = self.bundle.manifest.networks["unet"]
-        runner = Runner(self._device, self._session("unet"), entry, slots=1)
-        return Loop(batcher, runner, _reporter(on_step))
+    def _slot(self, index: int, settings: Settings) -> Slot:
+        return Slot(index, settings, row_sources(settings, *self._prompts.encode(settings)))
 
-    @contextmanager
-    def _device_mine(self) -> Iterator[None]:
-        with self._lock:
-            if self._closed:
-                raise SakugaError("The engine is closed.", hint="Open the bundle again.")
-            yield
-
-    def _finish(self, slot: Slot, latent: Array) -> Picture:
+    def _finish(self, slot: Slot, decoded: Decoded) -> Picture:
         settings = slot.settings
-        image = self.decode(latent)
-        (pixels,) = self._device.to_rgb8(image, settings.compat.rounding)
+        if not decoded.whole:
+            self._check_finite(decoded.latent, "unet")
+            raise self._not_finite("vae_decoder")
         return Picture(
-            pixels, self._parameters(settings), slot.ticket, settings.seed, notes_of(slot)
+            decoded.pixels, self._parameters(settings), slot.ticket, settings.seed, notes_of(slot)
         )
 
     def _parameters(self, settings: Settings) -> str:
@@ -198,10 +161,12 @@ class Engine:
         )
 
     def _check_finite(self, output: Array, network: str) -> None:
-        if np.isfinite(output).all():
-            return
+        if not np.isfinite(output).all():
+            raise self._not_finite(network)
+
+    def _not_finite(self, network: str) -> RenderError:
         precision = self.bundle.manifest.networks[network].precision
-        raise RenderError(
+        return RenderError(
             f"The network {network} gave NaN or infinity.",
             note=f"It computes in {precision}.",
             hint="Build the bundle with --precision fp32."
@@ -209,23 +174,10 @@ class Engine:
             else "The checkpoint does not work with these settings; try others, or another file.",
         )
 
-    def _session(self, name: str) -> Session:
-        return self._sessions[name].result()
 
-
-def _load(bundle: Bundle, network: str, threads: int | None) -> Session:
-    session = OnnxSession(bundle.graph(network), threads)
-    _check_same(bundle)
-    return session
-
-
-def _check_same(bundle: Bundle) -> None:
-    if read_manifest(bundle.path) != bundle.manifest:
-        raise BundleError(
-            f"The bundle {bundle.path} was replaced while it was being opened.",
-            note="Its files may come from two different builds.",
-            hint="Run the command again.",
-        )
+def open_cpu(bundle: Bundle, threads: int | None = None) -> CpuDevice:
+    """The processor, with the networks on ONNX Runtime."""
+    return CpuDevice(Networks.of(bundle), OnnxNetworks(bundle, threads))
 
 
 def _check_objective(bundle: Bundle) -> None:
@@ -252,3 +204,23 @@ def _reporter(on_step: OnStep | None) -> Callable[[Slot], None] | None:
     if on_step is None:
         return None
     return lambda slot: on_step(slot.ticket, slot.step, slot.settings.table.evaluations)
+
+
+def _latent(device: Device, slot: Slot) -> "Future[Latent]":
+    found: Future[Latent] = Future()
+    found.set_result(device.lane(slot.latent).latent(slot.place))
+    return found
+
+
+def _then(first: "Future[Decoded]", work: Callable[[Decoded], Picture]) -> "Future[Picture]":
+    """The future of `work` on what `first` will give."""
+    after: Future[Picture] = Future()
+
+    def go_on(done: "Future[Decoded]") -> None:
+        try:
+            after.set_result(work(done.result()))
+        except BaseException as error:  # for whoever waits
+            after.set_exception(error)
+
+    first.add_done_callback(go_on)
+    return after

@@ -17,7 +17,9 @@
     │   └── PlanMismatchError    plans for another GPU or TensorRT than the one here
     ├── StoppedError             interrupted; what is finished is kept, the same command goes on
     ├── MissingDependencyError   an optional package is needed and not installed
-    └── RenderError              a picture that could not be made
+    ├── RenderError              a picture that could not be made
+    │   └── DeviceMemoryError    the GPU has too little memory free
+    └── EngineFault              the GPU no longer answers this process, which must be replaced
 
 A message has three parts: what happened, the facts (`note`), and what to do next (`hint`).
 """
@@ -113,3 +115,11 @@ class MissingDependencyError(SakugaError):
 
 class RenderError(SakugaError):
     """A picture that could not be made."""
+
+
+class DeviceMemoryError(RenderError):
+    """The GPU has too little memory free for what was asked."""
+
+
+class EngineFault(SakugaError):
+    """The GPU no longer answers this process: no engine in it can go on, another process can."""
