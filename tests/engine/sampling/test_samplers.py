@@ -34,6 +34,7 @@ from sakuga.engine.sampling.schedules import (
 )
 from sakuga.kernels.denoise_step import SCRATCH, denoise_step
 from sakuga.kernels.init_noise import init_noise
+from sakuga.kernels.model_inputs import model_inputs
 from sakuga.kernels.philox import normals
 
 torch.set_num_threads(1)
@@ -57,7 +58,8 @@ def run(table: SamplerTable, network: Network, draw: Draw, inputs: F32) -> F32:
     latent = np.empty_like(inputs[0])
     histories = np.full((table.histories, *latent.shape), np.nan, np.float32)
     scratch = np.full((SCRATCH, *latent.shape), np.nan, np.float32)
-    init_noise(draw(0), table.init_scale, float(table.c_in[0]), latent, inputs)
+    init_noise(draw(0), table.init_scale, latent)
+    model_inputs(latent, float(table.c_in[0]), inputs)
     for row in range(table.evaluations):
         outputs = network(inputs, row)
         number = int(table.draw[row])
@@ -225,7 +227,8 @@ def test_the_sums_in_diffusers_own_tests(
     sample = ramp.reshape(3, 8, 8, 4).transpose(3, 0, 1, 2)
     latent, inputs = np.empty_like(sample), np.empty((1, *sample.shape), np.float32)
     scratch = np.empty((SCRATCH, *sample.shape), np.float32)
-    init_noise(sample, table.init_scale, float(table.c_in[0]), latent, inputs)
+    init_noise(sample, table.init_scale, latent)
+    model_inputs(latent, float(table.c_in[0]), inputs)
     for row, timestep in enumerate(table.timestep):
         latent[:] = inputs[0]
         outputs = (inputs * timestep / (timestep + 1)).astype(np.float32)
