@@ -3,7 +3,7 @@
 import io
 import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sakuga.engine.backend.base import Session
+from sakuga.engine.backend.cpu import CpuDevice
+from sakuga.engine.backend.network import Networks
+from sakuga.engine.backend.onnx_networks import OnnxNetworks
 from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.engine import Engine
@@ -61,17 +64,31 @@ class Answer:
         return self._outputs
 
 
-def put(engine: Engine, network: str, session: Session) -> None:
-    future: Future[Session] = Future()
-    future.set_result(session)
-    engine._sessions[network] = future
+class Replaced:
+    """The networks of a bundle, some of them replaced, from now on or later."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._networks = OnnxNetworks(bundle, threads=1)
+        self.replaced: dict[str, Session] = {}
+
+    def __call__(self, name: str) -> Session:
+        return self.replaced.get(name) or self._networks(name)
+
+    def close(self) -> None:
+        self._networks.close()
+
+
+@contextmanager
+def engine_with(bundle: Bundle) -> Iterator[tuple[Engine, Replaced]]:
+    networks = Replaced(bundle)
+    with Engine(bundle, lambda opened: CpuDevice(Networks.of(opened), networks)) as engine:
+        yield engine, networks
 
 
 @pytest.fixture
 def recorded(sdxl_bundle: Bundle) -> Iterator[tuple[Engine, Recorder]]:
-    with Engine.open(sdxl_bundle.path, threads=1) as engine:
-        recorder = Recorder(engine._sessions["unet"].result())
-        put(engine, "unet", recorder)
+    with engine_with(sdxl_bundle) as (engine, networks):
+        networks.replaced["unet"] = recorder = Recorder(networks("unet"))
         yield engine, recorder
 
 
@@ -181,11 +198,10 @@ def test_guidance_of_one_takes_one_row(
 
 
 def test_prompts_are_encoded_once(sdxl_bundle: Bundle) -> None:
-    with Engine.open(sdxl_bundle.path, threads=1) as engine:
+    with engine_with(sdxl_bundle) as (engine, networks):
         first = engine.render(SMALL)
         broken = Answer({})  # would fail if it were asked
-        put(engine, "text_encoder", broken)
-        put(engine, "text_encoder_2", broken)
+        networks.replaced |= {"text_encoder": broken, "text_encoder_2": broken}
         assert np.array_equal(engine.render(SMALL).pixels, first.pixels)
 
 
@@ -231,9 +247,9 @@ def test_float16_is_near_float32(sdxl_fp16_bundle: Bundle, alone: NDArray[np.uin
 
 
 def test_a_decoder_that_overflows_is_an_error_and_no_black_picture(sdxl_bundle: Bundle) -> None:
-    with Engine.open(sdxl_bundle.path, threads=1) as engine:
+    with engine_with(sdxl_bundle) as (engine, networks):
         image = np.full((1, 3, 160, 128), np.nan, np.float32)
-        put(engine, "vae_decoder", Answer({"image": image}))
+        networks.replaced["vae_decoder"] = Answer({"image": image})
         with pytest.raises(RenderError, match="NaN"):
             engine.render(SMALL)
 

@@ -62,7 +62,9 @@ def test_philox_is_the_same_bit_for_bit(host: Any) -> None:  # noqa: ANN401
         first, second, third, fourth = (np.array([word], np.uint64) for word in counter)
         twin = first, second, third, fourth
         philox(twin, (key[0], key[1]))
-        host.host_philox(ctypes.c_void_p(counter.ctypes.data), ctypes.c_uint(key[0]), ctypes.c_uint(key[1]))
+        host.host_philox(
+            ctypes.c_void_p(counter.ctypes.data), ctypes.c_uint(key[0]), ctypes.c_uint(key[1])
+        )
         assert [int(word[0]) for word in twin] == counter.tolist()
 
 
