@@ -150,7 +150,7 @@ class Device(Protocol):
         ...
 
     def shrink(self) -> int:
-        """After memory ran out: give back what can be, and take fewer rows; 0 if that is all."""
+        """After memory ran out: make room or take fewer rows; the rows to try, 0 if none."""
         ...
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.manifest import NetworkEntry, TensorEntry
-from sakuga.profiles.families import CHUNK, LATENT_CHANNELS
+from sakuga.profiles.families import CHUNK, LATENT_CHANNELS, VAE_FACTOR
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ def row_shape(tensor: TensorEntry, latent: tuple[int, int], chunks: int = 1) -> 
     lengths = {
         "latent_height": height,
         "latent_width": width,
-        "height": 8 * height,
-        "width": 8 * width,
+        "height": VAE_FACTOR * height,
+        "width": VAE_FACTOR * width,
         "context": CHUNK * chunks,
     }
     return tuple(lengths[dim] if isinstance(dim, str) else dim for dim in tensor.dims[1:])

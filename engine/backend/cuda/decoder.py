@@ -17,7 +17,7 @@ from sakuga.engine.backend.base import Decoded
 from sakuga.engine.backend.cuda.calls import Calls
 from sakuga.engine.backend.cuda.driver import Buffer, Driver, Event, PinnedBuffer, Stream
 from sakuga.engine.backend.cuda.lane import WIDTH
-from sakuga.engine.backend.cuda.pool import Pool
+from sakuga.engine.backend.cuda.pool import Pool, allocate_all
 from sakuga.engine.backend.cuda.session import Tensor
 from sakuga.engine.backend.cuda.staging import Staging
 from sakuga.engine.backend.network import Networks, dtype_of, latent_shape, row_shape
@@ -186,7 +186,8 @@ class Decoder:
                 3 * area * dtype_of(made).itemsize,
                 3 * area + _FLAG_BYTES,
             )
-            first, second, third = (self._driver.allocate(size * self._rows) for size in sizes)
+            rows = self._rows
+            first, second, third = allocate_all(self._driver, (size * rows for size in sizes))
             self._buffers[latent] = first, second, third
         return self._buffers[latent]
 

@@ -5,6 +5,7 @@ The host puts work on them and waits for nothing but text encodings, a full ring
 where somebody watches, the evaluation before last.
 """
 
+import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -22,6 +23,8 @@ from sakuga.engine.backend.network import Networks
 from sakuga.engine.errors import DeviceMemoryError
 from sakuga.kernels.launch import ENTRIES
 from sakuga.kernels.to_rgb8 import Rounding
+
+_LOG = logging.getLogger("sakuga")
 
 MAX_LANES = 9  # sizes whose buffers are kept: all of a bundle's buckets
 _AHEAD = 2  # evaluations the host may be ahead of the GPU while somebody watches
@@ -67,7 +70,7 @@ class CudaDevice:
         if name not in self._host_calls:
             self._host_calls[name] = HostCall(
                 self._driver, self._text, self._text_staging,
-                self._network(name, self._text), self._networks.entries[name],
+                self._network(name, self._text), self._networks.entries[name], self._give_back,
             )  # fmt: skip
         return self._host_calls[name]
 
@@ -119,12 +122,20 @@ class CudaDevice:
             self._behind.popleft().sync()
 
     def shrink(self) -> int:
-        """Give back what is not in use, and halve the rows of a call; 0 where one is too many."""
+        """Give back what is not in use; where nothing was in the way, halve the rows of a call."""
+        steps = self._arenas[id(self._steps)]
+        in_the_way = any(a.size_bytes for a in self._arenas.values() if a is not steps)
         self._give_back()
-        self.rows //= 2
-        for lane in self._lanes.values():
-            lane.call_rows = max(self.rows, 1)
-        return self.rows
+        if in_the_way:
+            return self.rows
+        rows = self.rows // 2
+        if rows:
+            _LOG.warning("GPU memory ran out with %d rows in a call; going on with %d.",
+                         self.rows, rows)  # fmt: skip
+            self.rows = rows
+            for lane in self._lanes.values():
+                lane.call_rows = rows
+        return rows
 
     def close(self) -> None:
         """Finish the pictures on their way, then give everything back."""

@@ -1,34 +1,53 @@
 """A network on the GPU, run on arrays of the host: for the text encoders, once for each prompt."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from sakuga.engine.backend.base import Array
 from sakuga.engine.backend.cuda.calls import Calls
 from sakuga.engine.backend.cuda.driver import Buffer, Driver, Stream
+from sakuga.engine.backend.cuda.pool import allocate_all
 from sakuga.engine.backend.cuda.session import Tensor
 from sakuga.engine.backend.cuda.staging import Staging
 from sakuga.engine.backend.network import dtype_of
+from sakuga.engine.errors import DeviceMemoryError
 from sakuga.engine.manifest import NetworkEntry, TensorEntry
+from sakuga.profiles.families import VAE_FACTOR
 
 _KEPT = 8  # shape sets whose buffers are kept
 _Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 class HostCall:
-    """A `Session`: uploads, runs, waits and downloads, on a stream that nothing else holds up."""
+    """A `Session`: uploads, runs, waits and downloads, on a stream that nothing else holds up.
+
+    Where memory is short, `make_room` is asked once to free what others can make again.
+    """
 
     def __init__(
-        self, driver: Driver, stream: Stream, staging: Staging, calls: Calls, entry: NetworkEntry
+        self,
+        driver: Driver,
+        stream: Stream,
+        staging: Staging,
+        calls: Calls,
+        entry: NetworkEntry,
+        make_room: Callable[[], None],
     ) -> None:
         self._driver, self._stream, self._staging = driver, stream, staging
-        self._calls, self._entry = calls, entry
+        self._calls, self._entry, self._make_room = calls, entry, make_room
         self._tensors = (*entry.inputs, *entry.outputs)
         self._buffers: dict[_Shapes, dict[str, Buffer]] = {}
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """All outputs by name."""
+        """All outputs by name. Raises DeviceMemoryError."""
+        try:
+            return self._run(inputs)
+        except DeviceMemoryError:
+            self._make_room()
+        return self._run(inputs)
+
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         shapes = self._shapes(inputs)
         key = tuple(shapes.items())
         buffers = self._buffers_of(key)
@@ -54,10 +73,9 @@ class HostCall:
             if len(self._buffers) >= _KEPT:
                 self.forget()
             dtypes = {tensor.name: dtype_of(tensor) for tensor in self._tensors}
-            self._buffers[key] = {
-                name: self._driver.allocate(int(np.prod(shape)) * dtypes[name].itemsize)
-                for name, shape in key
-            }
+            sizes = (int(np.prod(shape)) * dtypes[name].itemsize for name, shape in key)
+            buffers = allocate_all(self._driver, sizes)
+            self._buffers[key] = {name: b for (name, _), b in zip(key, buffers, strict=True)}
         return self._buffers[key]
 
     def _shapes(self, inputs: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
@@ -66,6 +84,8 @@ class HostCall:
             for dim, length in zip(tensor.dims, inputs[tensor.name].shape, strict=True):
                 if isinstance(dim, str):
                     lengths[dim] = length
+        for side in ("height", "width"):  # what only the decoder's output has
+            lengths.setdefault(side, VAE_FACTOR * lengths.get(f"latent_{side}", 0))
         return {
             tensor.name: tuple(lengths[dim] if isinstance(dim, str) else dim for dim in tensor.dims)
             for tensor in self._tensors

@@ -198,9 +198,7 @@ class CudaLane:
         return DeviceMemoryError(
             f"The GPU has too little memory free for {size} with {rows} rows in a call.",
             note=f"{error.note} {self._driver.free_bytes() / 1e6:,.0f} MB are free.",
-            hint="Free memory of the GPU, or ask for a smaller size."
-            if rows == 1
-            else f"Fewer rows need less: {rows // 2} are tried next.",
+            hint="Free memory of the GPU, or ask for a smaller size.",
         )
 
     def _place(self, tensor: TensorEntry, chunks: int, row: int) -> int:
@@ -240,7 +238,10 @@ class CudaLane:
 
     def _allocate(self, name: str, size_bytes: int) -> None:
         if name not in self._buffers:
-            self._buffers[name] = buffer = self._driver.allocate(size_bytes)
+            try:
+                self._buffers[name] = buffer = self._driver.allocate(size_bytes)
+            except DeviceMemoryError as error:
+                raise self._too_large(self.call_rows, error) from error
             # Padding rows are computed too; zeros keep them ordinary numbers.
             self._driver.clear(self._stream, buffer.address, size_bytes)
             self._launches = {}  # their arguments named what is there now

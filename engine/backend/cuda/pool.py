@@ -4,12 +4,25 @@ Asking CUDA for memory, pinned memory above all, may wait for the GPU; a kept bu
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
-from sakuga.engine.backend.cuda.driver import Buffer
+from sakuga.engine.backend.cuda.driver import Buffer, Driver
 
 B = TypeVar("B", bound=Buffer)
+
+
+def allocate_all(driver: Driver, sizes: Iterable[int]) -> list[Buffer]:
+    """Buffers of these sizes in bytes, or none. Raises DeviceMemoryError."""
+    buffers: list[Buffer] = []
+    try:
+        for size_bytes in sizes:
+            buffers.append(driver.allocate(size_bytes))
+    except Exception:
+        for buffer in buffers:
+            buffer.close()
+        raise
+    return buffers
 
 
 class Pool(Generic[B]):

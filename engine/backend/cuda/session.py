@@ -38,9 +38,11 @@ class Arena:
 
     def reserve(self, size_bytes: int) -> int:
         """The address of at least this much. Raises DeviceMemoryError, leaving nothing held."""
-        if size_bytes > self.size_bytes or self._buffer is None:
+        if size_bytes == 0:
+            return 0
+        if self._buffer is None or size_bytes > self.size_bytes:
             self.release()
-            self._buffer = self._driver.allocate(max(size_bytes, 1))
+            self._buffer = self._driver.allocate(size_bytes)
         return self._buffer.address
 
     def release(self) -> None:

@@ -118,7 +118,7 @@ def test_a_picture_is_denoised_by_its_table(sdxl_bundle: Bundle) -> None:
 
 
 def requests() -> list[Slot]:
-    """One with a long prompt, one with guidance off, one that joins late and one of another size."""
+    """A long prompt, one with guidance off, one that joins late, one of another size."""
     return [
         slot_of(0, Request("", steps=2, seed=1), 2, 1),
         slot_of(1, Request("", steps=3, seed=2), 1),
