@@ -4,6 +4,7 @@ Work is put off until somebody waits and memory given back is poisoned, so a mis
 buffer reused too early or an address that has moved shows as a wrong picture.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sakuga.engine.backend.cuda.device import CudaDevice, CudaOptions
+from sakuga.engine.backend.cuda.driver import Stream
 from sakuga.engine.backend.cuda.host_driver import HostDriver, HostSession
 from sakuga.engine.backend.network import Networks
 from sakuga.engine.backend.onnxruntime import OnnxSession
@@ -36,6 +38,25 @@ MANY = [
 ]
 
 
+class HostLoader:
+    """Networks on ONNX Runtime's processor; `loads` counts how often each was loaded."""
+
+    def __init__(self, bundle: Bundle, scratch_bytes: dict[str, int]) -> None:
+        self._bundle, self._scratch_bytes = bundle, scratch_bytes
+        self.loads = Counter[str]()
+
+    def __call__(self, name: str, stream: Stream) -> HostSession:
+        self.loads[name] += 1
+        session = OnnxSession(self._bundle.graph(name), 1)
+        return HostSession(session, self._scratch_bytes.get(name, 1 << 16))
+
+    def close(self) -> None:
+        pass
+
+
+VISITORS = frozenset({"text_encoder", "text_encoder_2", "vae_decoder"})
+
+
 @contextmanager
 def engine_on(
     bundle: Bundle,
@@ -44,14 +65,10 @@ def engine_on(
     **scratch_bytes: int,
 ) -> Iterator[Engine]:
     """`scratch_bytes`: working memory of each row, by network."""
-    sessions = {
-        name: HostSession(OnnxSession(bundle.graph(name), 1), scratch_bytes.get(name, 1 << 16))
-        for name in bundle.manifest.networks
-        if name != "vae_encoder"
-    }
 
     def open_device(opened: Bundle) -> CudaDevice:
-        return CudaDevice(driver, Networks.of(opened), sessions.__getitem__, options)
+        load = HostLoader(opened, scratch_bytes)
+        return CudaDevice(driver, Networks.of(opened), load, options)
 
     with Engine(bundle, open_device) as engine:
         yield engine
@@ -80,8 +97,18 @@ def assert_same(pictures: list[Picture], wanted: list[NDArray[np.uint8]]) -> Non
         CudaOptions(rows=1),
         CudaOptions(rows=4, graphs=False),
         CudaOptions(rows=16, overlap=False),
+        CudaOptions(rows=4, visitors=frozenset({"text_encoder", "text_encoder_2"})),
+        CudaOptions(rows=4, visitors=VISITORS, turns=True),
     ],
-    ids=["four rows", "seven rows, two decoded at once", "one row", "no graphs", "no overlap"],
+    ids=[
+        "four rows",
+        "seven rows, two decoded at once",
+        "one row",
+        "no graphs",
+        "no overlap",
+        "encoders visit",
+        "everything visits, in turns",
+    ],
 )
 def test_pictures_are_those_of_the_processor(
     sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]], options: CudaOptions
