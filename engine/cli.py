@@ -1,7 +1,8 @@
 """The verbs that need a bundle or nothing: render, presets, doctor."""
 
 import json
-from dataclasses import asdict
+import re
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,27 @@ from click.core import ParameterSource
 
 from sakuga.engine.errors import UsageError
 from sakuga.engine.manifest import is_bundle
+from sakuga.engine.plans import BACKENDS
 
 if TYPE_CHECKING:
     from sakuga.engine.jobs.jobfile import Job
+
+
+class _Bytes(click.ParamType[int]):
+    """A number of bytes, `8G`, `7.5GB` or `6144M`; a G is 2³⁰, as GPUs are sold."""
+
+    name = "bytes"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MG])I?B?", str(value).strip().upper())
+        if match is None:
+            self.fail(f"{value!r} is no amount of memory such as 8G or 6144M.", param, ctx)
+        return int(float(match[1]) * (1 << (30 if match[2] == "G" else 20)))
+
+
+BYTES = _Bytes()
 
 
 @click.command(short_help="Render a prompt, or a file of jobs, with a bundle.")
@@ -36,6 +55,12 @@ if TYPE_CHECKING:
 )
 @click.option("--clip-skip", type=int, help="Counted as the compat tool counts.")
 @click.option("--threads", type=int, help="Threads of the networks [default: all cores].")
+@click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    help="Where to render [default: the bundle's plans, else the best there is].",
+)
+@click.option("--vram", type=BYTES, help="GPU memory to use, such as 8G [default: what is free].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a picture.")
 @click.pass_context
 def render(
@@ -54,6 +79,8 @@ def render(
     compat: str,
     clip_skip: int | None,
     threads: int | None,
+    backend: str | None,
+    vram: int | None,
     as_json: bool,
 ) -> None:
     """Render a PROMPT, or every job of a job file, with BUNDLE.
@@ -65,9 +92,10 @@ def render(
     from sakuga.engine.runtime.request import RANDOM_SEED, Request, random_seed
 
     _check_out(out)
+    place = _Place(backend, threads, vram)
     if jobs is not None:
         _check_alone(context)
-        _render(bundle, read_jobs(jobs), out, threads, as_json)
+        _render(bundle, read_jobs(jobs), out, place, as_json)
         return
     if prompt is None:
         raise UsageError(
@@ -87,15 +115,29 @@ def render(
         compat=compat,
         clip_skip=clip_skip,
     )
-    _render(bundle, [Job(_free_id(out, chosen), request)], out, threads, as_json)
+    _render(bundle, [Job(_free_id(out, chosen), request)], out, place, as_json)
 
 
-def _render(bundle: Path, jobs: list["Job"], out: Path, threads: int | None, as_json: bool) -> None:
+@dataclass(frozen=True)
+class _Place:
+    """Where to render."""
+
+    backend: str | None
+    threads: int | None
+    vram_bytes: int | None
+
+
+def _render(bundle: Path, jobs: list["Job"], out: Path, place: _Place, as_json: bool) -> None:
     from sakuga.engine.engine import Engine
     from sakuga.engine.jobs.run import SHEET_FILE, render_jobs
     from sakuga.engine.progress import render_progress
 
-    with Engine.open(bundle, threads=threads) as engine, render_progress(len(jobs)) as report:
+    with (
+        Engine.open(
+            bundle, backend=place.backend, threads=place.threads, vram_bytes=place.vram_bytes
+        ) as engine,
+        render_progress(len(jobs)) as report,
+    ):
         for done in render_jobs(engine, jobs, out, report.step):
             report.picture(done)
             line = json.dumps(asdict(done) | {"path": str(done.path)}) if as_json else done.path
@@ -109,7 +151,7 @@ def _check_alone(context: click.Context) -> None:
     given = [
         name
         for name in context.params
-        if name not in ("bundle", "jobs", "out", "threads", "as_json")
+        if name not in ("bundle", "jobs", "out", "threads", "backend", "vram", "as_json")
         and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     ]
     if given:

@@ -3,15 +3,14 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from sakuga.engine.backend.base import Array, Decoded, Device, Latent
-from sakuga.engine.backend.cpu import CpuDevice
-from sakuga.engine.backend.network import Networks
-from sakuga.engine.backend.onnx_networks import OnnxNetworks
+from sakuga.engine.backend.choose import choose_device
 from sakuga.engine.bundle import Bundle, check_same, open_bundle
 from sakuga.engine.errors import BundleError, RenderError, SakugaError, UsageError
 from sakuga.engine.image.infotext import Infotext, write_infotext
@@ -27,7 +26,7 @@ from sakuga.engine.sampling.samplers import SAMPLERS
 from sakuga.engine.version import VERSION
 
 OnStep = Callable[[int, int, int], None]
-OpenDevice = Callable[[Bundle], Device]
+OpenDevice = Callable[[], Device]
 
 
 class Engine:
@@ -41,8 +40,11 @@ class Engine:
         _check_objective(bundle)
         self.bundle = bundle
         self._defaults = bundle_defaults(bundle)
-        self._worker = Worker(lambda: open_device(bundle))
+        self._worker = Worker(open_device)
         try:
+            self._defaults = replace(
+                self._defaults, sizes=self._worker.device.sizes or self._defaults.sizes
+            )
             self._prompts = PromptEncoder(bundle, lambda name: self._worker.device.network(name))
             check_same(bundle)
         except SakugaError:
@@ -50,14 +52,27 @@ class Engine:
             raise
 
     @classmethod
-    def open(cls, path: str | Path, *, threads: int | None = None) -> "Engine":
-        """Open and verify the bundle at `path`. `threads`: of the networks, default all cores.
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        backend: str | None = None,
+        threads: int | None = None,
+        vram_bytes: int | None = None,
+    ) -> "Engine":
+        """Open and verify the bundle at `path`.
+
+        `backend`: `onnx` for the processor, `onnx-cuda`, `rtx` or `tensorrt`; None for the best
+        that bundle and machine have. `threads`: of networks on the processor, default all cores.
+        `vram_bytes`: GPU memory that networks and pictures may take, default what is free.
 
         Raises BundleFormatError, BundleDamagedError, BundleError for a model this version cannot
-        sample, and UsageError for a number of threads the machine does not have.
+        sample, PlanMismatchError where the bundle's plans are not for this machine,
+        DeviceMemoryError where it has too little memory, MissingDependencyError, and UsageError.
         """
         _check_threads(threads)
-        return cls(open_bundle(Path(path)), lambda bundle: open_cpu(bundle, threads))
+        bundle = open_bundle(Path(path))
+        return cls(bundle, choose_device(bundle, backend, threads, vram_bytes))
 
     def resolve(self, request: Request) -> Settings:
         """The request with every default filled in. Raises UsageError and SizeError."""
@@ -173,11 +188,6 @@ class Engine:
             if precision != "float32"
             else "The checkpoint does not work with these settings; try others, or another file.",
         )
-
-
-def open_cpu(bundle: Bundle, threads: int | None = None) -> CpuDevice:
-    """The processor, with the networks on ONNX Runtime."""
-    return CpuDevice(Networks.of(bundle), OnnxNetworks(bundle, threads))
 
 
 def _check_objective(bundle: Bundle) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from sakuga.engine.errors import BundleFormatError
 
-SCHEMA = 2
+SCHEMA = 3
 MANIFEST = "manifest.json"
 
 TimestepSpacing = Literal["leading", "trailing", "linspace"]
@@ -76,11 +76,14 @@ Shape = tuple[int, ...]
 class PlanEntry:
     """One plan: its file, the digest of all it depends on, and its optimisation profiles.
 
-    A profile gives the smallest, usual and largest shape of each input.
+    A profile gives the smallest, usual and largest shape of each input. `activation_bytes`: working
+    memory of the largest.
     """
 
     file: str
     key: str
+    weights_bytes: int
+    activation_bytes: int
     profiles: tuple[Mapping[str, tuple[Shape, ...]], ...]
 
 

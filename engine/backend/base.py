@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sakuga.kernels.launch import Records, Seat
 from sakuga.kernels.to_rgb8 import Rounding
+from sakuga.profiles.buckets import Sizes
 
 GROUP = 64  # more rows than any call has; and keeps the first of each group aligned
 
@@ -113,6 +114,11 @@ class Device(Protocol):
     @property
     def name(self) -> str:
         """What to call it in metadata and reports."""
+        ...
+
+    @property
+    def sizes(self) -> Sizes | None:
+        """Which sizes it renders of those the bundle has; None for all."""
         ...
 
     @property

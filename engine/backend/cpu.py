@@ -38,6 +38,7 @@ class CpuDevice:
     """
 
     name = "cpu"
+    sizes = None
 
     def __init__(self, networks: Networks, sessions: Sessions, slots: int = 1) -> None:
         self.slots, self.rows = slots, networks.max_rows

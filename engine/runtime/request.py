@@ -9,7 +9,7 @@ from sakuga.engine.errors import SizeError, UsageError
 from sakuga.engine.sampling.compat import Compat, find_compat, sampling_table
 from sakuga.engine.sampling.samplers import Prediction, SamplerTable, sampler_name
 from sakuga.engine.text.clip_skip import Layer, choose_layer
-from sakuga.profiles.buckets import Size, SizeRule
+from sakuga.profiles.buckets import Size, Sizes
 from sakuga.profiles.families import Family
 
 RANDOM_SEED = -1  # as A1111 writes it
@@ -50,7 +50,7 @@ class Defaults:
     guidance: float = 7.0
     sampler: str = "euler_a"
     clip_skip: int | None = None
-    sizes: SizeRule | None = None
+    sizes: Sizes | None = None
     timestep_spacing: str = "leading"
 
 
@@ -120,7 +120,7 @@ def resolve(
     )
 
 
-def _size(request: Request, rule: SizeRule, usual: Size) -> Size:
+def _size(request: Request, rule: Sizes, usual: Size) -> Size:
     width = usual.width if request.width is None else request.width
     height = usual.height if request.height is None else request.height
     size = Size(width, height)
@@ -129,7 +129,7 @@ def _size(request: Request, rule: SizeRule, usual: Size) -> Size:
     nearest = ", ".join(str(near) for near in rule.nearest(size))
     raise SizeError(
         f"This bundle does not render {size} pixels.",
-        note=f"Sides are multiples of {rule.step} from {rule.minimum} to {rule.maximum}.",
+        note=str(rule),
         hint=f"Nearest: {nearest}.",
     )
 

@@ -81,7 +81,7 @@ class Replaced:
 @contextmanager
 def engine_with(bundle: Bundle) -> Iterator[tuple[Engine, Replaced]]:
     networks = Replaced(bundle)
-    with Engine(bundle, lambda opened: CpuDevice(Networks.of(opened), networks)) as engine:
+    with Engine(bundle, lambda: CpuDevice(Networks.of(bundle), networks)) as engine:
         yield engine, networks
 
 

@@ -23,6 +23,7 @@ from sakuga.engine.backend.network import Networks
 from sakuga.engine.errors import DeviceMemoryError
 from sakuga.kernels.launch import ENTRIES
 from sakuga.kernels.to_rgb8 import Rounding
+from sakuga.profiles.buckets import Sizes
 
 _LOG = logging.getLogger("sakuga")
 
@@ -32,13 +33,14 @@ _AHEAD = 2  # evaluations the host may be ahead of the GPU while somebody watche
 
 @dataclass(frozen=True)
 class CudaOptions:
-    """`rows` of the largest UNet call, `vae_rows` pictures of one VAE call. `visitors`: networks
-    loaded only while they are used. `turns`: steps and decoding never hold working memory at the
-    same time. `graphs`, `overlap`: off switches of CUDA graphs and of decoding beside the steps,
-    to show what they are worth.
+    """`rows` of the largest UNet call; `sizes` that can be rendered, None for all; `vae_rows`
+    pictures of one VAE call. `visitors`: networks loaded only while they are used. `turns`: steps
+    and decoding never hold working memory at the same time. `graphs`, `overlap`: off switches of
+    CUDA graphs and of decoding beside the steps, to show what they are worth.
     """
 
     rows: int
+    sizes: Sizes | None = None
     vae_rows: int = 1
     visitors: frozenset[str] = frozenset()
     turns: bool = False
@@ -64,7 +66,7 @@ class CudaDevice:
     def __init__(
         self, driver: Driver, networks: Networks, load: Loader, options: CudaOptions
     ) -> None:
-        self.name = driver.name
+        self.name, self.sizes = driver.name, options.sizes
         self.rows = options.rows
         self.slots = min(options.rows, ENTRIES)
         self._driver, self._networks, self._load, self._options = driver, networks, load, options

@@ -28,7 +28,7 @@ class OnnxCudaSession:
             "arena_extend_strategy": "kSameAsRequested",
         }
         try:
-            self._session = ort.InferenceSession(graph, options, [(PROVIDER, provider)])
+            self._session: Any = ort.InferenceSession(graph, options, [(PROVIDER, provider)])
         except Exception as error:  # ONNX Runtime has no exception class of its own in public
             raise BundleDamagedError(
                 f"ONNX Runtime cannot load the network {graph.parent.name} on the GPU.",

@@ -1,4 +1,4 @@
-"""The plans of a bundle, read ahead: while one network is set up, the next one comes off the disk."""
+"""The plans of a bundle, read ahead: while one is set up, the next one comes off the disk."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path

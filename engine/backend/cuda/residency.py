@@ -110,15 +110,11 @@ def _way(
 def _does_not_fit(
     needs: Mapping[str, Need], budget_bytes: int, size: Size, least: Residency
 ) -> DeviceMemoryError:
-    sides = range(min(size.width, size.height), 0, -64)
-    smaller = next(
-        (
-            side
-            for side in sides
-            if list(_ways(needs, side * side, 1))[-1].total_bytes <= budget_bytes
-        ),
-        None,
-    )
+    def fit(side: int) -> bool:
+        *_, least = _ways(needs, side * side, 1)
+        return least.total_bytes <= budget_bytes
+
+    smaller = next(filter(fit, range(min(size.width, size.height), 0, -64)), None)
     fits = f"Up to about {smaller}x{smaller} would fit." if smaller else "No size fits."
     weights = sum(need.weights for need in needs.values())
     return DeviceMemoryError(

@@ -65,7 +65,8 @@ class TensorRtSession:
     captures = True
 
     def __init__(self, tensorrt: TensorRt, engine: Any, name: str) -> None:  # noqa: ANN401
-        self._tensorrt, self._engine, self._name = tensorrt, engine, name
+        self._tensorrt, self._name = tensorrt, name
+        self._engine: Any = engine
 
     def bind(self, tensors: Mapping[str, Tensor], arena: Arena) -> Binding:
         """A context for these tensors, in the smallest profile that covers their shapes.
@@ -145,7 +146,8 @@ class TensorRtSession:
 
 class _Binding:
     def __init__(self, tensorrt: TensorRt, context: Any) -> None:  # noqa: ANN401
-        self._tensorrt, self._context = tensorrt, context
+        self._tensorrt = tensorrt
+        self._context: Any = context
 
     def launch(self, stream: Stream) -> None:
         _must(self._context.execute_async_v3(stream.handle), self._tensorrt)

@@ -66,9 +66,9 @@ def engine_on(
 ) -> Iterator[Engine]:
     """`scratch_bytes`: working memory of each row, by network."""
 
-    def open_device(opened: Bundle) -> CudaDevice:
-        load = HostLoader(opened, scratch_bytes)
-        return CudaDevice(driver, Networks.of(opened), load, options)
+    def open_device() -> CudaDevice:
+        load = HostLoader(bundle, scratch_bytes)
+        return CudaDevice(driver, Networks.of(bundle), load, options)
 
     with Engine(bundle, open_device) as engine:
         yield engine
