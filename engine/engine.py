@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 
 from sakuga.engine.backend.base import Array, Device, Session
 from sakuga.engine.backend.cpu import CpuDevice
-from sakuga.engine.backend.onnxruntime import OnnxSession
+from sakuga.engine.backend.onnxruntime import OnnxSession, onnxruntime_library
 from sakuga.engine.bundle import Bundle, open_bundle, read_manifest
 from sakuga.engine.errors import (
     BundleError,
@@ -25,13 +25,13 @@ from sakuga.engine.runtime.batcher import Batcher, OneAtATime
 from sakuga.engine.runtime.defaults import bundle_defaults
 from sakuga.engine.runtime.loop import Loop
 from sakuga.engine.runtime.notes import notes_of
+from sakuga.engine.runtime.parameters import infotext_of
 from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.prompts import PromptEncoder
+from sakuga.engine.runtime.remake import Remake, remake
 from sakuga.engine.runtime.request import Request, Settings, resolve
 from sakuga.engine.runtime.runner import Runner
 from sakuga.engine.runtime.slot import Slot, row_sources
-from sakuga.engine.sampling.samplers import SAMPLERS
-from sakuga.engine.version import VERSION
 
 OnStep = Callable[[int, int, int], None]
 
@@ -75,6 +75,11 @@ class Engine:
         """
         return cls(open_bundle(Path(path)), threads)
 
+    @property
+    def backend(self) -> str:
+        """What computes pictures, as their metadata names it."""
+        return f"onnxruntime {onnxruntime_library().__version__} {self._device.name}"
+
     def resolve(self, request: Request) -> Settings:
         """The request with every default filled in. Raises UsageError and SizeError."""
         prediction = self.bundle.manifest.prediction
@@ -97,6 +102,15 @@ class Engine:
         """
         settings = [self.resolve(request) for request in requests]
         return self._render(settings, on_step)
+
+    def remake(self, settings: Infotext, *, ignore: Collection[str] = ()) -> Remake:
+        """The request that makes a picture again from the settings in it (`read_infotext`).
+
+        On the bundle and backend that made it, pixels come out equal to the byte. `ignore`: what
+        to leave out where the picture asks for more than this bundle gives, such as "model" or
+        "hires". Raises MetadataError that lists what is in the way.
+        """
+        return remake(settings, self.bundle, self.backend, ignore)
 
     def denoise(self, request: Request) -> Array:
         """The final latent of a request, float32 [4, height / 8, width / 8], not decoded."""
@@ -175,27 +189,9 @@ class Engine:
         )
 
     def _parameters(self, settings: Settings) -> str:
-        checkpoint = self.bundle.manifest.checkpoint
-        return write_infotext(
-            Infotext(
-                prompt=settings.prompt,
-                negative_prompt=settings.negative_prompt,
-                steps=settings.steps,
-                sampler=SAMPLERS[settings.sampler].label,
-                schedule="Automatic",
-                guidance=settings.guidance,
-                seed=settings.seed,
-                width=settings.size.width,
-                height=settings.size.height,
-                model_hash=checkpoint.model_hash,
-                model=checkpoint.name,
-                clip_skip=settings.clip_skip,
-                rng="NV",
-                compat=settings.compat.name,
-                negative_zeroed=self._prompts.zeroes(settings),
-                version=VERSION,
-            )
-        )
+        zeroed = self._prompts.zeroes(settings)
+        manifest = self.bundle.manifest
+        return write_infotext(infotext_of(settings, manifest, self.backend, zeroed))
 
     def _check_finite(self, output: Array, network: str) -> None:
         if np.isfinite(output).all():

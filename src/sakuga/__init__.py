@@ -19,6 +19,7 @@ from sakuga.engine.errors import (
     BusyError,
     CheckpointError,
     FileFormatError,
+    MetadataError,
     MissingDependencyError,
     PlanBuildError,
     PlanMismatchError,
@@ -31,7 +32,10 @@ from sakuga.engine.errors import (
     UnknownFamilyError,
     UsageError,
 )
+from sakuga.engine.image.infotext import Infotext
+from sakuga.engine.image.metadata import read_infotext
 from sakuga.engine.runtime.picture import Picture
+from sakuga.engine.runtime.remake import Remake
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.version import VERSION as __version__
 
@@ -45,10 +49,13 @@ __all__ = [
     "CheckpointError",
     "Engine",
     "FileFormatError",
+    "Infotext",
+    "MetadataError",
     "MissingDependencyError",
     "Picture",
     "PlanBuildError",
     "PlanMismatchError",
+    "Remake",
     "RenderError",
     "Request",
     "SakugaError",
@@ -60,4 +67,5 @@ __all__ = [
     "UsageError",
     "__version__",
     "open_bundle",
+    "read_infotext",
 ]
