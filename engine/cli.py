@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sakuga.engine.image.formats import FileFormat
     from sakuga.engine.jobs.jobfile import Job
 
+FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of the open bundle
+
 
 @click.command(short_help="Render a prompt, a file of jobs, or a picture again, with a bundle.")
 @click.argument("bundle", type=click.Path(path_type=Path))
@@ -77,10 +79,8 @@ def render(
     the next free number; a job gives ID.png and replaces a file of that name. With --from, other
     options change what the picture says.
     """
-    from sakuga.engine.image.metadata import read_infotext
-    from sakuga.engine.jobs.jobfile import Job, read_jobs
-    from sakuga.engine.runtime.remake import with_options
-    from sakuga.engine.runtime.request import RANDOM_SEED, Request, random_seed
+    from sakuga.engine.jobs.jobfile import read_jobs
+    from sakuga.engine.runtime.request import RANDOM_SEED, random_seed
 
     options = {
         "prompt": prompt,
@@ -103,26 +103,18 @@ def render(
     if jobs is not None:
         _check_alone(context, target)
         written = read_jobs(jobs)
-        _render(bundle, lambda _: written, target, threads, as_json)
+        find: FindJobs = lambda _: written  # noqa: E731
     elif picture is not None:
-        settings = with_options(read_infotext(picture), given)
-        ignored = [name.strip() for name in ignore.split(",")] if ignore else []
-
-        def again(engine: "Engine") -> list[Job]:
-            made = engine.remake(settings, ignore=ignored)
-            return [Job(target.id(settings.seed), made.request, notes=made.notes)]
-
-        _render(bundle, again, target, threads, as_json)
+        find = _made_again(picture, given, ignore or "", target)
     elif prompt is not None:
-        request = Request(**{"seed": random_seed(), **given})
-        job = Job(target.id(request.seed), request)
-        _render(bundle, lambda _: [job], target, threads, as_json)
+        find = _prompted({"seed": random_seed(), **given}, target)
     else:
         raise UsageError(
             "There is nothing to render.",
             hint='Give a prompt: sakuga render BUNDLE "1girl, smile" --out DIR, or --jobs FILE, '
             "or --from PICTURE.",
         )
+    _render(bundle, find, target, threads, as_json)
 
 
 @dataclass(frozen=True)
@@ -154,9 +146,31 @@ def _target(out: Path, format: str | None, quality: int | None) -> _Target:
     return _Target(out.parent, out.stem, format_of_name(out, quality))
 
 
+def _prompted(settings: dict[str, Any], target: _Target) -> FindJobs:
+    from sakuga.engine.jobs.jobfile import Job
+    from sakuga.engine.runtime.request import Request
+
+    job = Job(target.id(settings["seed"]), Request(**settings))
+    return lambda _: [job]
+
+
+def _made_again(picture: Path, given: dict[str, Any], ignore: str, target: _Target) -> FindJobs:
+    from sakuga.engine.image.metadata import read_infotext
+    from sakuga.engine.jobs.jobfile import Job
+    from sakuga.engine.runtime.remake import with_options
+
+    settings = with_options(read_infotext(picture), given)
+
+    def find(engine: "Engine") -> list[Job]:
+        made = engine.remake(settings, ignore=ignore.split(","))
+        return [Job(target.id(settings.seed), made.request, notes=made.notes)]
+
+    return find
+
+
 def _render(
     bundle: Path,
-    find_jobs: Callable[["Engine"], list["Job"]],
+    find_jobs: FindJobs,
     target: _Target,
     threads: int | None,
     as_json: bool,

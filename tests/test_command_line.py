@@ -162,6 +162,69 @@ def test_formats_that_cannot_be_written(
     assert done.code == 2 and words in done.err and list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp"])
+def test_a_picture_is_made_again(run: Run, sdxl_bundle: Bundle, tmp_path: Path, name: str) -> None:
+    command = ["render", sdxl_bundle.path, "1girl,\nsmile", "--negative", "Negative prompt: x"]
+    size = ["--width", 160, "--height", 128, "--steps", 2, "--guidance", 5.5, "--seed", 7]
+    run(*command, *size, "--sampler", "Euler", "--out", tmp_path / name)
+    first = tmp_path / "first.png"
+    run(*command, *size, "--sampler", "Euler", "--out", first)
+    done = run("render", sdxl_bundle.path, "--from", tmp_path / name, "--out", tmp_path / "b.png")
+    assert done.out == f"{tmp_path / 'b.png'}\n" and "Note" not in done.err
+    assert (tmp_path / "b.png").read_bytes() == first.read_bytes()
+
+
+def test_options_change_what_a_picture_says(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
+    made = ["render", sdxl_bundle.path, "--out", tmp_path, "--json"]
+    first = json.loads(run(*made, "1girl", "--steps", 2, "--seed", 7).out)
+    again = [*made, "--from", first["path"]]
+    changed = json.loads(run(*again, "--steps", 1, "--seed", -1, "--compat", "comfy").out)
+    assert changed["id"] == f"00001-{changed['seed']}" and changed["seed"] != 7
+    lines = changed["parameters"].splitlines()
+    assert lines[0] == "1girl" and lines[1].startswith("Steps: 1, ") and "Compat: comfy" in lines[1]
+    other = json.loads(run(*again, "2girls", "--negative", "hat", "--height", 160).out)
+    assert other["parameters"].startswith("2girls\nNegative prompt: hat\nSteps: 2, ")
+    assert other["seed"] == 7 and "x160," in other["parameters"]
+
+
+def test_pictures_that_cannot_be_made_again(
+    run: Run, sdxl_bundle: Bundle, sd15_bundle: Bundle, tmp_path: Path
+) -> None:
+    path = run("render", sdxl_bundle.path, "1girl", "--steps", 1, "--out", tmp_path).out.strip()
+    command = ["render", sd15_bundle.path, "--from", path, "--out", tmp_path / "out"]
+    done = run(*command)
+    parts(done)
+    assert done.code == 1 and "Model hash" in done.err and "--ignore model" in done.err
+    assert not (tmp_path / "out").exists()
+    done = run(*command, "--ignore", "model", "--width", 128, "--height", 128)
+    assert done.code == 0 and "Left out as asked: Model hash" in done.err
+    done = run("render", sdxl_bundle.path, "--jobs", "x", "--from", path, "--out", tmp_path / "out")
+    parts(done)
+    assert done.code == 2 and "--jobs cannot be combined with --from" in done.err
+    (tmp_path / "none.png").write_bytes(b"not a picture")
+    done = run("render", sdxl_bundle.path, "--from", tmp_path / "none.png", "--out", tmp_path)
+    parts(done)
+    assert done.code == 1 and "no picture" in done.err
+
+
+def test_inspect_shows_the_settings_of_a_picture(
+    run: Run, sdxl_bundle: Bundle, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.webp"
+    prompt = "1girl,\n\x1b[31mred"
+    run("render", sdxl_bundle.path, prompt, "--steps", 1, "--seed", 7, "--out", path)
+    facts = json.loads(run("inspect", path, "--json").out)
+    assert (facts["kind"], facts["format"], facts["prompt"]) == ("picture", "WebP", prompt)
+    assert facts["values"]["Seed"] == "7" and facts["parameters"].startswith(prompt)
+    shown = run("inspect", path).out
+    assert "\x1b" not in shown and re.search("^Sampler +Euler a$", shown, re.M)
+    assert re.search(r"^prompt +1girl,  \[31mred$", shown, re.M)
+    Image.new("RGB", (8, 8)).save(tmp_path / "plain.png")
+    assert "none in it" in run("inspect", tmp_path / "plain.png").out
+    (tmp_path / "cut.png").write_bytes(path.read_bytes()[:20])
+    parts(run("inspect", tmp_path / "cut.png"))
+
+
 def test_jobs_need_a_folder(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
     jobs = tmp_path / "jobs.jsonl"
     jobs.write_text('{"prompt": "1girl", "steps": 1, "id": "x"}')

@@ -86,7 +86,7 @@ def _text(data: bytes, entry: _Entry) -> str:
 def _utf16(text: bytes) -> str:
     """Big-endian as it should be, or little-endian as some tools write it: whichever reads."""
     for order in ("utf-16-be", "utf-16-le"):
-        if "Steps: ".encode(order) in text:
+        if "Steps: " in text.decode(order, "replace"):
             return text.decode(order)
     return text.decode("utf-16-be")
 

@@ -24,9 +24,10 @@ _PLAIN = re.compile(r"[^,]*")
 _END = re.compile(r"\s*(,|$)")
 _JSON = json.JSONDecoder()
 
-# What A1111 wrote behind the sampler before it had a key for the schedule.
+# What A1111 wrote behind the sampler before it had a key for the schedule; "SGM Uniform" before the
+# other that ends as it does.
 _SCHEDULES = (
-    *("Automatic", "Uniform", "Karras", "Exponential", "Polyexponential", "SGM Uniform"),
+    *("Automatic", "SGM Uniform", "Uniform", "Karras", "Exponential", "Polyexponential"),
     *("KL Optimal", "Align Your Steps", "Simple", "Normal", "DDIM", "Beta", "Turbo"),
 )
 

@@ -6,7 +6,7 @@ from io import BufferedReader
 from sakuga.engine.errors import MetadataError
 
 MAX_BYTES = 1 << 20  # of a text
-MAX_PARTS = 100_000  # chunks or segments of one file
+MAX_PARTS = 10_000  # segments of a JPEG, chunks of a WebP: real ones have a few dozen
 
 
 @dataclass(frozen=True)

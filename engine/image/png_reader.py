@@ -9,17 +9,12 @@ from collections.abc import Iterator
 from io import BufferedReader
 
 from sakuga.engine.errors import MetadataError
-from sakuga.engine.image.picture_file import (
-    MAX_BYTES,
-    MAX_PARTS,
-    PictureFile,
-    damaged,
-    read_exactly,
-)
+from sakuga.engine.image.picture_file import MAX_BYTES, PictureFile, damaged, read_exactly
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _LONGEST_KEYWORD = 79
+_MAX_CHUNKS = 100_000  # pixels come in chunks of a few kilobytes from some programs
 
 
 def read_png(file: BufferedReader) -> PictureFile:
@@ -50,7 +45,7 @@ def read_png(file: BufferedReader) -> PictureFile:
 def _chunks(file: BufferedReader) -> Iterator[tuple[bytes, int]]:
     """Kind and length of each chunk, the file standing at its data, up to the end chunk."""
     place = file.tell()
-    for _ in range(MAX_PARTS):
+    for _ in range(_MAX_CHUNKS):
         file.seek(place)
         length, kind = struct.unpack(">I4s", read_exactly(file, 8, "PNG"))
         if length >= 2**31 or not kind.isalpha():
@@ -59,7 +54,7 @@ def _chunks(file: BufferedReader) -> Iterator[tuple[bytes, int]]:
             return
         yield kind, length
         place += 12 + length
-    raise damaged("PNG", f"it has more than {MAX_PARTS:,} chunks")
+    raise damaged("PNG", f"it has more than {_MAX_CHUNKS:,} chunks")
 
 
 def _data(file: BufferedReader, kind: bytes, length: int) -> bytes:

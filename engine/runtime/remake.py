@@ -40,7 +40,7 @@ def remake(info: Infotext, bundle: Bundle, backend: str, ignore: Collection[str]
     "model" or "hires". Raises MetadataError that lists what cannot be made again.
     """
     obstacles = _obstacles(info, bundle)
-    ignored = {name.casefold() for name in ignore}
+    ignored = {name.strip().casefold() for name in ignore}
     in_the_way = {key: words for key, words in obstacles.items() if _topic(key) not in ignored}
     if in_the_way:
         topics = ",".join(dict.fromkeys(map(_topic, in_the_way)))
@@ -102,9 +102,10 @@ def _request(info: Infotext, bundle: Bundle, obstacles: Collection[str]) -> Requ
     # Where no clip skip is written it was 1, but for SDXL in ComfyUI and for diffusers none at all.
     one = compat == "a1111" or (compat == "comfy" and bundle.family.kind == "sd15")
     clip_skip = 1 if info.clip_skip is None and one else info.clip_skip
+    zeroed = info.negative_zeroed and not info.negative_prompt
     return Request(
         prompt=info.prompt,
-        negative_prompt=None if info.negative_zeroed else info.negative_prompt,
+        negative_prompt=None if zeroed else info.negative_prompt,
         width=info.size.width,
         height=info.size.height,
         steps=info.steps,
