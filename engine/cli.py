@@ -102,8 +102,7 @@ def render(
         )
     if jobs is not None:
         _check_alone(context, target)
-        written = read_jobs(jobs)
-        find: FindJobs = lambda _: written  # noqa: E731
+        find = _known(read_jobs(jobs))
     elif picture is not None:
         find = _made_again(picture, given, ignore or "", target)
     elif prompt is not None:
@@ -146,12 +145,15 @@ def _target(out: Path, format: str | None, quality: int | None) -> _Target:
     return _Target(out.parent, out.stem, format_of_name(out, quality))
 
 
+def _known(jobs: list["Job"]) -> FindJobs:
+    return lambda _: jobs
+
+
 def _prompted(settings: dict[str, Any], target: _Target) -> FindJobs:
     from sakuga.engine.jobs.jobfile import Job
     from sakuga.engine.runtime.request import Request
 
-    job = Job(target.id(settings["seed"]), Request(**settings))
-    return lambda _: [job]
+    return _known([Job(target.id(settings["seed"]), Request(**settings))])
 
 
 def _made_again(picture: Path, given: dict[str, Any], ignore: str, target: _Target) -> FindJobs:

@@ -18,24 +18,20 @@ def read_jpeg(file: BufferedReader) -> PictureFile:
     """Size and text of a JPEG whose signature has been read. Raises MetadataError if damaged."""
     parameters = None
     for _ in range(MAX_PARTS):
-        marker = _marker(file)
-        if marker in (_SCAN, _END):
+        start, marker = file.tell(), read_exactly(file, 2, "JPEG")
+        if marker[0] != 0xFF:
+            raise damaged("JPEG", "a segment does not begin where it should")
+        if marker[1] == 0xFF:  # any number of these may stand before a marker
+            file.seek(start + 1)
+            continue
+        if marker[1] in (_SCAN, _END):
             break
         (length,) = struct.unpack(">H", read_exactly(file, 2, "JPEG"))
-        start = file.tell()
-        if marker == _APP1 and parameters is None and file.peek(len(HEADER)).startswith(HEADER):
-            parameters = read_user_comment(read_exactly(file, max(length - 2, 0), "JPEG"))
-        elif marker in _FRAMES:
+        if marker[1] in _FRAMES:
             height, width = struct.unpack_from(">xHH", read_exactly(file, 5, "JPEG"))
             return PictureFile("JPEG", width, height, parameters)
-        file.seek(start + max(length - 2, 0))
+        if marker[1] == _APP1 and parameters is None and file.read(len(HEADER)) == HEADER:
+            exif = read_exactly(file, max(length - 2 - len(HEADER), 0), "JPEG")
+            parameters = read_user_comment(exif)
+        file.seek(start + 2 + max(length, 2))
     raise damaged("JPEG", "nothing in it says its size")
-
-
-def _marker(file: BufferedReader) -> int:
-    if read_exactly(file, 1, "JPEG") != b"\xff":
-        raise damaged("JPEG", "a segment does not begin where it should")
-    for _ in range(MAX_PARTS):  # any number of fill bytes may stand before a marker
-        if (code := read_exactly(file, 1, "JPEG")[0]) != 0xFF:
-            return code
-    raise damaged("JPEG", "it is full of fill bytes")

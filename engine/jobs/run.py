@@ -8,7 +8,7 @@ from time import perf_counter
 
 from sakuga.engine.engine import Engine
 from sakuga.engine.errors import RenderError, UsageError
-from sakuga.engine.image.formats import PNG, FileFormat
+from sakuga.engine.image.formats import PNG, FileFormat, encode
 from sakuga.engine.image.sheet import MAX_THUMBNAILS, Thumbnail, contact_sheet, thumbnail
 from sakuga.engine.jobs.ids import CONTACT_SHEET
 from sakuga.engine.jobs.jobfile import Job
@@ -53,7 +53,7 @@ def render_jobs(
         job = jobs[picture.index]
         path = out / f"{job.id}{format.suffix}"
         with _writing(path):
-            picture.save(path, format.options)
+            write_file_atomic(path, encode(picture.pixels, picture.parameters, format.options))
         if len(thumbnails) < MAX_THUMBNAILS:  # all a sheet shows; ten thousand would take gigabytes
             thumbnails.append(thumbnail(picture.pixels, job.id))
         seconds, before = perf_counter() - before, perf_counter()

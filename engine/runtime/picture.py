@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sakuga.engine.image.formats import Options, encode, format_of_name
+from sakuga.engine.image.formats import encode, format_of_name
 from sakuga.engine.image.png import encode_png
 from sakuga.engine.platform import write_file_atomic
 
@@ -29,12 +29,13 @@ class Picture:
         """The picture as a PNG file with `parameters` inside."""
         return encode_png(self.pixels, self.parameters)
 
-    def save(self, path: str | Path, options: Options | None = None) -> None:
+    def save(self, path: str | Path, quality: int | None = None) -> None:
         """Write a file so that it is there whole or not at all.
 
-        Without `options` the name says the format: .png, .jpg, .jpeg or .webp; a WebP keeps every
-        pixel. Raises UsageError for any other name.
+        The name says the format: .png, .jpg, .jpeg or .webp. `quality`, 1 to 100, is that of a
+        JPEG (usually 95) or a WebP, which keeps every pixel without it. Raises UsageError for any
+        other name or quality.
         """
         path = Path(path)
-        chosen = format_of_name(path).options if options is None else options
-        write_file_atomic(path, encode(self.pixels, self.parameters, chosen))
+        options = format_of_name(path, quality).options
+        write_file_atomic(path, encode(self.pixels, self.parameters, options))
