@@ -162,7 +162,6 @@ def test_formats_that_cannot_be_written(
     assert done.code == 2 and words in done.err and list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp"])
 def test_a_picture_is_made_again(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
     command = ["render", sdxl_bundle.path, "--threads", 1, "--out"]
     settings = ["--width", 160, "--height", 128, "--steps", 2, "--guidance", 5.5, "--seed", 7]

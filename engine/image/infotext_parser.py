@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
+from itertools import islice
 from typing import Any
 
 from sakuga.engine.errors import MetadataError
@@ -19,6 +20,7 @@ from sakuga.engine.image.infotext_keys import (
 )
 
 FEWEST = 3  # pairs: a last line of fewer belongs to the prompt, as in A1111
+MOST = 1000  # each may cost a look at the whole line, and tools write a hundred at most
 _NAME = re.compile(r"\s*(\w[\w \-/]+):\s*")
 _PLAIN = re.compile(r"[^,]*")
 _END = re.compile(r"\s*(,|$)")
@@ -42,11 +44,18 @@ class Parameters:
 
 
 def split_parameters(text: str) -> Parameters | None:
-    """Prompts and settings, None where the last line holds no settings."""
+    """Prompts and settings, None where the last line holds no settings.
+
+    Raises MetadataError for more settings than any tool writes.
+    """
     head, _, line = text.rstrip().rpartition("\n")
-    pairs = list(_pairs(line))
+    pairs = list(islice(_pairs(line), MOST + 1))
     if len(pairs) < FEWEST:
         return None
+    if len(pairs) > MOST:
+        raise MetadataError(
+            "There are too many settings in this text.", note=f"At most {MOST:,} are read."
+        )
     values = dict(pairs)
     prompt, negative = split_prompts(head)
     return Parameters(

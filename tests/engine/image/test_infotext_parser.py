@@ -1,5 +1,6 @@
 """A1111's text read: what other tools wrote, and everything that Sakuga writes."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -153,6 +154,19 @@ def test_no_settings(text: str) -> None:
 def test_settings_every_tool_writes_may_not_be_missing() -> None:
     with pytest.raises(MetadataError, match=r"do not say CFG scale, Size\."):
         parse_infotext("Steps: 1, Sampler: a, Seed: 0")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ['aa:["",', 'aa:{"a":', 'aa:"\\",', 'aa:"",', "aa:[[],", "\nNegative prompt:", " \n", "a "],
+)
+def test_a_megabyte_takes_no_time(piece: str) -> None:
+    text = piece * (2**20 // len(piece))
+    before = time.process_time()
+    for head in ("", 'Steps: 1, bb:["'):
+        with pytest.raises(MetadataError):
+            parse_infotext(head + text)
+    assert time.process_time() - before < 2
 
 
 @pytest.mark.parametrize(
