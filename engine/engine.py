@@ -1,7 +1,7 @@
 """The facade: open a bundle, render pictures from it."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -17,13 +17,13 @@ from sakuga.engine.image.infotext import Infotext, write_infotext
 from sakuga.engine.runtime.defaults import bundle_defaults
 from sakuga.engine.runtime.lookahead import in_order_of_completion
 from sakuga.engine.runtime.notes import notes_of
+from sakuga.engine.runtime.parameters import infotext_of
 from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.prompts import PromptEncoder
+from sakuga.engine.runtime.remake import Remake, remake
 from sakuga.engine.runtime.request import Request, Settings, resolve
 from sakuga.engine.runtime.slot import Slot, row_sources
 from sakuga.engine.runtime.worker import Job, Worker
-from sakuga.engine.sampling.samplers import SAMPLERS
-from sakuga.engine.version import VERSION
 
 OnStep = Callable[[int, int, int], None]
 OpenDevice = Callable[[], Device]
@@ -74,6 +74,11 @@ class Engine:
         bundle = open_bundle(Path(path))
         return cls(bundle, choose_device(bundle, backend, threads, vram_bytes))
 
+    @property
+    def backend(self) -> str:
+        """What computes pictures, as their metadata names it."""
+        return self._worker.device.name
+
     def resolve(self, request: Request) -> Settings:
         """The request with every default filled in. Raises UsageError and SizeError."""
         prediction = self.bundle.manifest.prediction
@@ -98,6 +103,15 @@ class Engine:
         jobs = (self._job(index, one, on_step) for index, one in enumerate(settings))
         ahead = 2 * self._worker.device.slots  # one batch at work, the next one at the door
         return in_order_of_completion(jobs, self._worker, ahead)
+
+    def remake(self, settings: Infotext, *, ignore: Collection[str] = ()) -> Remake:
+        """The request that makes a picture again from the settings in it (`read_infotext`).
+
+        On the bundle and backend that made it, pixels come out equal to the byte. `ignore`: what
+        to leave out where the picture asks for more than this bundle gives, such as "model" or
+        "hires". Raises MetadataError that lists what is in the way.
+        """
+        return remake(settings, self.bundle, self.backend, ignore)
 
     def denoise(self, request: Request) -> Array:
         """The final latent of a request, float32 [4, height / 8, width / 8], not decoded."""
@@ -153,27 +167,9 @@ class Engine:
         )
 
     def _parameters(self, settings: Settings) -> str:
-        checkpoint = self.bundle.manifest.checkpoint
-        return write_infotext(
-            Infotext(
-                prompt=settings.prompt,
-                negative_prompt=settings.negative_prompt,
-                steps=settings.steps,
-                sampler=SAMPLERS[settings.sampler].label,
-                schedule="Automatic",
-                guidance=settings.guidance,
-                seed=settings.seed,
-                width=settings.size.width,
-                height=settings.size.height,
-                model_hash=checkpoint.model_hash,
-                model=checkpoint.name,
-                clip_skip=settings.clip_skip,
-                rng="NV",
-                compat=settings.compat.name,
-                negative_zeroed=self._prompts.zeroes(settings),
-                version=VERSION,
-            )
-        )
+        zeroed = self._prompts.zeroes(settings)
+        manifest = self.bundle.manifest
+        return write_infotext(infotext_of(settings, manifest, self.backend, zeroed))
 
     def _check_finite(self, output: Array, network: str) -> None:
         if not np.isfinite(output).all():

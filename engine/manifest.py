@@ -3,7 +3,8 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from pathlib import Path
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from sakuga.engine.errors import BundleFormatError
@@ -132,6 +133,22 @@ class Manifest:
     plans: Mapping[str, PlanSetEntry]
     verification: Mapping[str, float]
     files: Mapping[str, FileEntry]
+
+    @property
+    def bundle_hash(self) -> str:
+        """Ten hex digits of all that decides over pixels: networks, tokenizer, objective.
+
+        Plans, reports and where the bundle lies are no part of it.
+        """
+        folders = {PurePosixPath(entry.graph).parent for entry in self.networks.values()}
+        used = {self.tokenizer, *self.token_embeddings.values()}
+        digests = {
+            name: entry.sha256
+            for name, entry in self.files.items()
+            if name in used or PurePosixPath(name).parent in folders
+        }
+        objective = (self.prediction, self.zero_absent_negative, self.timestep_spacing)
+        return sha256(json.dumps([objective, digests], sort_keys=True).encode()).hexdigest()[:10]
 
     def to_json(self) -> str:
         """The manifest as text, the same for the same bundle."""

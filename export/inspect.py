@@ -4,17 +4,17 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
-
 from sakuga.engine.bundle import Bundle, open_bundle
-from sakuga.engine.errors import FileFormatError, UsageError
+from sakuga.engine.errors import UsageError
+from sakuga.engine.image.formats import SUFFIXES
+from sakuga.engine.image.infotext_parser import split_parameters
+from sakuga.engine.image.metadata import read_metadata
 from sakuga.engine.manifest import MANIFEST, Manifest
 from sakuga.engine.runtime.defaults import bundle_defaults
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 from sakuga.export.checkpoint.layouts import open_checkpoint
 from sakuga.export.counted import counted
 
-_PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
 _CHECKPOINTS = {".safetensors", ".ckpt", ".pt", ".pth", ".bin"}  # opened, or refused with a reason
 
 
@@ -34,12 +34,12 @@ def inspect(path: Path) -> Findings:
     suffix = path.suffix.lower()
     if (path / MANIFEST).is_file():
         return _bundle(open_bundle(path))
-    if suffix in _PICTURES:
+    if suffix in SUFFIXES:
         return _picture(path)
     if path.is_file() and suffix not in _CHECKPOINTS:
         raise UsageError(
             f"{path} is no bundle, no checkpoint and no picture.",
-            note=f"Files that can be read end in .safetensors, {', '.join(sorted(_PICTURES))}.",
+            note=f"Files that can be read end in .safetensors, {', '.join(SUFFIXES)}.",
             hint="Give one of those, a bundle, or a diffusers folder.",
         )
     return _checkpoint(path)
@@ -122,20 +122,24 @@ def _checkpoint(path: Path) -> Findings:
 
 
 def _picture(path: Path) -> Findings:
-    try:
-        with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as image:
-            size, parameters = image.size, image.info.get("parameters")
-    except (UnidentifiedImageError, OSError) as error:
-        raise FileFormatError(
-            f"{path} is no picture that can be read.",
-            note=f"{error}.",
-            hint="PNG, JPEG and WebP pictures can be read.",
-        ) from error
-    facts: dict[str, object] = {
-        "kind": "picture",
-        "width": size[0],
-        "height": size[1],
-        "parameters": parameters,
-    }
-    shown = {"picture": f"{path}, {size[0]}x{size[1]}", "parameters": parameters or "none in it"}
-    return Findings(facts, shown)
+    found = read_metadata(path)
+    facts: dict[str, object] = {"kind": "picture", **asdict(found)}
+    summary = {"picture": f"{path}, {found.format}, {found.width}x{found.height}"}
+    settings = split_parameters(found.parameters or "")
+    if settings is not None:
+        facts |= asdict(settings)
+        summary["prompt"] = settings.prompt
+        summary["negative"] = settings.negative_prompt
+        summary |= settings.values
+    elif found.parameters is not None:
+        summary["text"] = found.parameters
+    else:
+        summary["settings"] = "none in it"
+        if found.workflow:
+            summary["settings"] = "none: made by ComfyUI, whose workflow is in it"
+    return Findings(facts, {name: _printable(text) for name, text in summary.items()})
+
+
+def _printable(text: str) -> str:
+    """The text without what a terminal would obey; whoever made the picture wrote it."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -131,10 +131,109 @@ def test_a_job_file_takes_no_settings_beside_it(
     assert done.code == 2 and "--steps, --compat" in done.err
 
 
-def test_out_is_a_folder(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
-    done = run("render", sdxl_bundle.path, "1girl", "--out", tmp_path / "out.png")
+def test_out_may_name_the_one_picture(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
+    command = ["render", sdxl_bundle.path, "1girl", "--steps", 1, "--width", 128, "--out"]
+    for name, format in (("a.png", "PNG"), ("b.v2.jpeg", "JPEG"), ("new/c.WEBP", "WEBP")):
+        assert run(*command, tmp_path / name).out == f"{tmp_path / name}\n"
+        with Image.open(tmp_path / name) as image:
+            assert image.format == format
+    (tmp_path / "folder.png").mkdir()
+    assert run(*command, tmp_path / "folder.png", "--seed", 5, "--format", "webp").out == (
+        f"{tmp_path / 'folder.png' / '00000-5.webp'}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--out", "a.png", "--format", "webp"], "two formats"),
+        (["--out", "a.png", "--quality", 90], "PNG has no quality"),
+        (["--out", "a", "--format", "jpeg", "--quality", 101], "101"),
+        (["--out", "a", "--ignore", "model"], "--from"),
+    ],
+    ids=str,
+)
+def test_formats_that_cannot_be_written(
+    run: Run, sdxl_bundle: Bundle, tmp_path: Path, options: list[object], words: str
+) -> None:
+    options[1] = tmp_path / str(options[1])
+    done = run("render", sdxl_bundle.path, "1girl", *options)
     parts(done)
-    assert done.code == 2 and list(tmp_path.iterdir()) == []
+    assert done.code == 2 and words in done.err and list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_is_made_again(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
+    command = ["render", sdxl_bundle.path, "--threads", 1, "--out"]
+    settings = ["--width", 160, "--height", 128, "--steps", 2, "--guidance", 5.5, "--seed", 7]
+    first, photo, again = (tmp_path / name for name in ("a.png", "a.jpg", "b.png"))
+    prompts = ["1girl,\nsmile", "--negative", "Negative prompt: x", "--sampler", "Euler"]
+    run(*command, first, *prompts, *settings)
+    run(*command, photo, "--from", first)
+    done = run(*command, again, "--from", photo)
+    assert done.out == f"{again}\n" and done.err.count("\n") == 1
+    assert again.read_bytes() == first.read_bytes()
+
+
+def test_options_change_what_a_picture_says(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
+    made = ["render", sdxl_bundle.path, "--out", tmp_path, "--json"]
+    first = json.loads(run(*made, "1girl", "--steps", 2, "--seed", 7).out)
+    again = [*made, "--from", first["path"]]
+    changed = json.loads(run(*again, "--steps", 1, "--seed", -1, "--compat", "comfy").out)
+    assert changed["id"] == f"00001-{changed['seed']}" and changed["seed"] != 7
+    lines = changed["parameters"].splitlines()
+    assert lines[0] == "1girl" and lines[1].startswith("Steps: 1, ") and "Compat: comfy" in lines[1]
+    other = json.loads(run(*again, "2girls", "--negative", "hat", "--height", 160).out)
+    assert other["parameters"].startswith("2girls\nNegative prompt: hat\nSteps: 2, ")
+    assert other["seed"] == 7 and "x160," in other["parameters"]
+
+
+def test_pictures_that_cannot_be_made_again(
+    run: Run, sdxl_bundle: Bundle, sd15_bundle: Bundle, tmp_path: Path
+) -> None:
+    path = run("render", sdxl_bundle.path, "1girl", "--steps", 1, "--out", tmp_path).out.strip()
+    command = ["render", sd15_bundle.path, "--from", path, "--out", tmp_path / "out"]
+    done = run(*command)
+    parts(done)
+    assert done.code == 1 and "Model hash" in done.err and "--ignore model" in done.err
+    assert not (tmp_path / "out").exists()
+    done = run(*command, "--ignore", "model", "--width", 128, "--height", 128)
+    assert done.code == 0 and "Left out as asked: Model hash" in done.err
+    done = run("render", sdxl_bundle.path, "--jobs", "x", "--from", path, "--out", tmp_path / "out")
+    parts(done)
+    assert done.code == 2 and "--jobs cannot be combined with --from" in done.err
+    (tmp_path / "none.png").write_bytes(b"not a picture")
+    done = run("render", sdxl_bundle.path, "--from", tmp_path / "none.png", "--out", tmp_path)
+    parts(done)
+    assert done.code == 1 and "no picture" in done.err
+
+
+def test_inspect_shows_the_settings_of_a_picture(
+    run: Run, sdxl_bundle: Bundle, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.webp"
+    prompt = "1girl,\n\x1b[31mred"
+    run("render", sdxl_bundle.path, prompt, "--steps", 1, "--seed", 7, "--out", path)
+    facts = json.loads(run("inspect", path, "--json").out)
+    assert (facts["kind"], facts["format"], facts["prompt"]) == ("picture", "WebP", prompt)
+    assert facts["values"]["Seed"] == "7" and facts["parameters"].startswith(prompt)
+    shown = run("inspect", path).out
+    assert "\x1b" not in shown and re.search("^Sampler +Euler a$", shown, re.M)
+    assert re.search(r"^prompt +1girl,  \[31mred$", shown, re.M)
+    Image.new("RGB", (8, 8)).save(tmp_path / "plain.png")
+    assert "none in it" in run("inspect", tmp_path / "plain.png").out
+    (tmp_path / "cut.png").write_bytes(path.read_bytes()[:20])
+    parts(run("inspect", tmp_path / "cut.png"))
+
+
+def test_jobs_need_a_folder(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
+    jobs = tmp_path / "jobs.jsonl"
+    jobs.write_text('{"prompt": "1girl", "steps": 1, "id": "x"}')
+    command = ["render", sdxl_bundle.path, "--jobs", jobs, "--out"]
+    done = run(*command, tmp_path / "out.png")
+    parts(done)
+    assert done.code == 2 and "renders many" in done.err
+    done = run(*command, tmp_path / "out", "--format", "jpeg", "--quality", 80)
+    assert done.out == f"{tmp_path / 'out' / 'x.jpg'}\n"
 
 
 def test_pictures_stay_out_of_bundles(run: Run, sdxl_bundle: Bundle) -> None:

@@ -113,7 +113,7 @@ class Device(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call it in metadata and reports."""
+        """What computes pictures, as their metadata names it: library, version, machine."""
         ...
 
     @property

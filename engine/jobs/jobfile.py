@@ -23,12 +23,13 @@ MIN_DIGITS = 5  # of a default id, so that a growing file keeps its ids
 @dataclass(frozen=True)
 class Job:
     """One picture to render. `id`: a safe file name; `source`, `line`: where the job is written,
-    empty and 0 for one that no file holds."""
+    empty and 0 for one that no file holds. `notes`: what to say of the picture besides its own."""
 
     id: str
     request: Request
     source: str = ""
     line: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from sakuga.engine.errors import (
     DeviceMemoryError,
     EngineFault,
     FileFormatError,
+    MetadataError,
     MissingDependencyError,
     PlanBuildError,
     PlanMismatchError,
@@ -33,7 +34,10 @@ from sakuga.engine.errors import (
     UnknownFamilyError,
     UsageError,
 )
+from sakuga.engine.image.infotext import Infotext
+from sakuga.engine.image.metadata import read_infotext
 from sakuga.engine.runtime.picture import Picture
+from sakuga.engine.runtime.remake import Remake
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.version import VERSION as __version__
 
@@ -49,10 +53,13 @@ __all__ = [
     "Engine",
     "EngineFault",
     "FileFormatError",
+    "Infotext",
+    "MetadataError",
     "MissingDependencyError",
     "Picture",
     "PlanBuildError",
     "PlanMismatchError",
+    "Remake",
     "RenderError",
     "Request",
     "SakugaError",
@@ -64,4 +71,5 @@ __all__ = [
     "UsageError",
     "__version__",
     "open_bundle",
+    "read_infotext",
 ]

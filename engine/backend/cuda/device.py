@@ -51,6 +51,11 @@ class CudaOptions:
 class Loader(Protocol):
     """Loads the networks of a bundle on this GPU, for runs on a stream."""
 
+    @property
+    def name(self) -> str:
+        """The library that runs them, and its version."""
+        ...
+
     def __call__(self, name: str, stream: Stream) -> DeviceSession:
         """A network."""
         ...
@@ -66,7 +71,7 @@ class CudaDevice:
     def __init__(
         self, driver: Driver, networks: Networks, load: Loader, options: CudaOptions
     ) -> None:
-        self.name, self.sizes = driver.name, options.sizes
+        self.name, self.sizes = f"{load.name} {driver.name}", options.sizes
         self.rows = options.rows
         self.slots = min(options.rows, ENTRIES)
         self._driver, self._networks, self._load, self._options = driver, networks, load, options

@@ -12,6 +12,7 @@ from sakuga.engine.backend.cuda.residency import Need, Residency, plan_residency
 from sakuga.engine.backend.cuda.session import DeviceSession
 from sakuga.engine.backend.cuda.tensorrt import TensorRt
 from sakuga.engine.backend.network import Networks
+from sakuga.engine.backend.onnxruntime import onnxruntime_library
 from sakuga.engine.bundle import Bundle, check_same
 from sakuga.engine.gpu import Gpu
 from sakuga.engine.manifest import PlanSetEntry
@@ -28,6 +29,7 @@ class PlanLoader:
 
     def __init__(self, bundle: Bundle, plans: PlanSetEntry, visitors: frozenset[str]) -> None:
         self._bundle = bundle
+        self.name = f"{plans.backend} {plans.version}"
         self._tensorrt = TensorRt(plans.backend)
         paths: dict[str, Path] = {
             name: bundle.path / plan.file for name, plan in plans.plans.items() if name != _UNUSED
@@ -50,6 +52,7 @@ class OnnxLoader:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
+        self.name = f"onnxruntime-gpu {onnxruntime_library().__version__}"
 
     def __call__(self, name: str, stream: Stream) -> DeviceSession:
         """A session belongs to its stream."""

@@ -41,6 +41,8 @@ MANY = [
 class HostLoader:
     """Networks on ONNX Runtime's processor; `loads` counts how often each was loaded."""
 
+    name = "host"
+
     def __init__(self, bundle: Bundle, scratch_bytes: dict[str, int]) -> None:
         self._bundle, self._scratch_bytes = bundle, scratch_bytes
         self.loads = Counter[str]()
