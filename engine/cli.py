@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 @click.option("--height", type=int, help="Pixels [default: the preset's, else the family's].")
 @click.option("--steps", type=int, help="[default: the preset's, else 28]")
 @click.option("--guidance", type=float, help="CFG scale, 1: off [default: the preset's, else 7].")
-@click.option("--sampler", help='"Euler a" or "Euler" [default: the preset\'s, else Euler a].')
+@click.option("--sampler", help='Such as "DPM++ 2M" [default: the preset\'s, else Euler a].')
+@click.option("--schedule", help='Such as "Karras" [default: the sampler\'s own].')
+@click.option("--eta", type=float, help="Noise put back at each step [default: the sampler's own].")
+@click.option("--s-noise", type=float, help="Scale of the noise drawn [default: 1].")
 @click.option("--seed", type=int, default=-1, show_default=True, help="-1: a random one.")
 @click.option(
     "--compat",
@@ -50,6 +53,9 @@ def render(
     steps: int | None,
     guidance: float | None,
     sampler: str | None,
+    schedule: str | None,
+    eta: float | None,
+    s_noise: float | None,
     seed: int,
     compat: str,
     clip_skip: int | None,
@@ -83,6 +89,9 @@ def render(
         steps=steps,
         guidance=guidance,
         sampler=sampler,
+        schedule=schedule,
+        eta=eta,
+        s_noise=s_noise,
         seed=chosen,
         compat=compat,
         clip_skip=clip_skip,

@@ -45,7 +45,6 @@ class Engine:
     """
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
-        _check_objective(bundle)
         _check_threads(threads)
         self.bundle = bundle
         self._closed = False
@@ -70,15 +69,21 @@ class Engine:
     def open(cls, path: str | Path, *, threads: int | None = None) -> "Engine":
         """Open and verify the bundle at `path`. `threads`: of the networks, default all cores.
 
-        Raises BundleFormatError, BundleDamagedError, BundleError for a model this version cannot
-        sample, and UsageError for a number of threads the machine does not have.
+        Raises BundleFormatError, BundleDamagedError, BundleError for a bundle that is replaced
+        meanwhile, and UsageError for a number of threads the machine does not have.
         """
         return cls(open_bundle(Path(path)), threads)
 
     def resolve(self, request: Request) -> Settings:
         """The request with every default filled in. Raises UsageError and SizeError."""
-        prediction = self.bundle.manifest.prediction
-        settings = resolve(request, self.bundle.family, self._defaults, prediction)
+        manifest = self.bundle.manifest
+        settings = resolve(
+            request,
+            self.bundle.family,
+            self._defaults,
+            manifest.prediction,
+            manifest.zero_terminal_snr,
+        )
         self._prompts.check(settings)
         return settings
 
@@ -182,7 +187,7 @@ class Engine:
                 negative_prompt=settings.negative_prompt,
                 steps=settings.steps,
                 sampler=SAMPLERS[settings.sampler].label,
-                schedule="Automatic",
+                schedule=settings.schedule,
                 guidance=settings.guidance,
                 seed=settings.seed,
                 width=settings.size.width,
@@ -194,6 +199,8 @@ class Engine:
                 compat=settings.compat.name,
                 negative_zeroed=self._prompts.zeroes(settings),
                 version=VERSION,
+                eta=settings.eta,
+                s_noise=settings.s_noise,
             )
         )
 
@@ -225,16 +232,6 @@ def _check_same(bundle: Bundle) -> None:
             f"The bundle {bundle.path} was replaced while it was being opened.",
             note="Its files may come from two different builds.",
             hint="Run the command again.",
-        )
-
-
-def _check_objective(bundle: Bundle) -> None:
-    if bundle.manifest.zero_terminal_snr:
-        raise BundleError(
-            "This version does not render models of zero terminal SNR.",
-            note=f"{bundle.manifest.checkpoint.name} was trained with that noise schedule; the "
-            "ordinary one would give another picture than other tools.",
-            hint="Use a model without it, or a later version of Sakuga.",
         )
 
 

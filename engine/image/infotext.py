@@ -10,7 +10,8 @@ class Infotext:
 
     `sampler` and `schedule` are the names people know ("Euler a", "Karras"); `model_hash` the
     first ten hex digits of the checkpoint's SHA-256; `rng` names the noise source ("NV").
-    `negative_zeroed`: zeros stood for the negative prompt.
+    `negative_zeroed`: zeros stood for the negative prompt. `eta` and `s_noise` are those of the
+    sampler's noise.
     """
 
     prompt: str
@@ -29,6 +30,8 @@ class Infotext:
     compat: str = "a1111"
     negative_zeroed: bool = False
     version: str
+    eta: float | None = None
+    s_noise: float | None = None
 
 
 def write_infotext(info: Infotext) -> str:
@@ -60,6 +63,8 @@ def _settings(info: Infotext) -> dict[str, str]:
         "Clip skip": clip_skip,
         "RNG": info.rng,
         "Compat": None if info.compat == "a1111" else info.compat,
+        "Eta DDIM" if info.sampler == "DDIM" else "Eta": _optional(info.eta),
+        "Sigma noise": _optional(info.s_noise),
         "Negative zeroed": "True" if zeroed else None,
         "Version": f"sakuga {info.version}",
     }
@@ -68,6 +73,10 @@ def _settings(info: Infotext) -> dict[str, str]:
 
 def _short(number: float) -> str:
     return repr(float(number)).removesuffix(".0")
+
+
+def _optional(number: float | None) -> str | None:
+    return None if number is None else _short(number)
 
 
 def _quote(text: str) -> str:
