@@ -7,8 +7,8 @@ from typing import Literal, cast
 
 from sakuga.engine.errors import SizeError, UsageError
 from sakuga.engine.sampling.compat import Compat, find_compat
-from sakuga.engine.sampling.plan import SamplerOptions, Training, choose, sampling_table
-from sakuga.engine.sampling.samplers import SAMPLERS
+from sakuga.engine.sampling.plan import Choice, SamplerOptions, Training, choose, sampling_table
+from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 from sakuga.engine.sampling.table import Prediction, SamplerTable
 from sakuga.engine.text.clip_skip import Layer, choose_layer
 from sakuga.profiles.buckets import Size, SizeRule
@@ -110,8 +110,7 @@ def resolve(
     Raises SizeError for a size the bundle does not render, UsageError for anything else.
     """
     compat = find_compat(request.compat)
-    sampler = defaults.sampler if request.sampler is None else request.sampler
-    choice = choose(compat, sampler, request.schedule, defaults.timestep_spacing)
+    choice = _choice(request, defaults, compat)
     options = SamplerOptions(request.eta, request.s_noise)
     steps = defaults.steps if request.steps is None else request.steps
     tool = cast(Literal["a1111", "comfy", "diffusers"], compat.name)
@@ -141,6 +140,14 @@ def resolve(
             compat, choice, steps, Training(prediction, zero_terminal_snr), options
         ),
     )
+
+
+def _choice(request: Request, defaults: Defaults, compat: Compat) -> Choice:
+    sampler = request.sampler
+    if sampler is None:
+        # A schedule asked for takes the place of one that the default's name carries.
+        sampler = defaults.sampler if request.schedule is None else sampler_name(defaults.sampler)
+    return choose(compat, sampler, request.schedule, defaults.timestep_spacing)
 
 
 def _size(request: Request, rule: SizeRule, usual: Size) -> Size:

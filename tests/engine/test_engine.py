@@ -1,10 +1,13 @@
 """The engine: a picture depends on its request and on nothing else."""
 
 import io
+import json
+import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -221,6 +224,37 @@ def test_sd15_renders_odd_latents(sd15_bundle: Bundle) -> None:
     with Engine.open(sd15_bundle.path, threads=1) as engine:
         picture = engine.render(Request("1girl", width=136, height=184, steps=2))
     assert picture.pixels.shape == (184, 136, 3) and picture.pixels.std() > 5
+
+
+def test_a_model_of_zero_terminal_snr_starts_from_pure_noise(
+    sdxl_bundle: Bundle, alone: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    path = shutil.copytree(sdxl_bundle.path, tmp_path / "ztsnr.sakuga")
+    said = {"prediction": "v_prediction", "zero_terminal_snr": True}
+    manifest = path / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | said))
+    with Engine.open(path, threads=1) as engine:
+        assert engine.resolve(SMALL).table.init_scale == pytest.approx(4518.76, rel=1e-5)
+        picture = engine.render(SMALL)
+    assert picture.pixels.std() > 5
+    assert not np.array_equal(picture.pixels, alone)
+
+
+def test_samplers_with_histories_render_what_the_formulas_say(sdxl_engine: Engine) -> None:
+    """DPM++ 2M with a step of η = 0 noise and LMS agree where both are Euler: in one step."""
+    one = replace(SMALL, steps=1, schedule="normal")
+    first, *others = (
+        sdxl_engine.denoise(replace(one, sampler=name))
+        for name in ("Euler", "LMS", "DPM++ 2M", "Heun")
+    )
+    for other in others:
+        assert_near(other, first, 1e-5)
+    latents = [
+        sdxl_engine.denoise(replace(SMALL, steps=4, sampler=name, schedule="normal"))
+        for name in ("Euler", "LMS", "DPM++ 2M", "Heun")
+    ]
+    assert all(np.isfinite(latent).all() for latent in latents)
+    assert not any(np.array_equal(latents[0], other) for other in latents[1:])
 
 
 def test_float16_is_near_float32(sdxl_fp16_bundle: Bundle, alone: NDArray[np.uint8]) -> None:

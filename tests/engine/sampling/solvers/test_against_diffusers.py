@@ -7,8 +7,8 @@ for scipy's quadrature (scipy is not installed), which is exact for the cubics i
 """
 
 import importlib
-from collections.abc import Callable
-from types import ModuleType, SimpleNamespace
+from collections.abc import Callable, Mapping
+from types import MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,7 +37,7 @@ class Scheduler(NamedTuple):
 
     module: str
     name: str
-    config: dict[str, Any] = {}
+    config: Mapping[str, Any] = MappingProxyType({})
     stretches: bool = True  # whether it knows Karras' and the exponential levels
     zero_snr: bool = True  # whether it knows zero terminal SNR
 
@@ -190,9 +190,7 @@ def test_a_picture_is_diffusers(
 
     compat = COMPATS["diffusers"]
     choice = choose(compat, case.sampler, case.schedule, case.spacing)
-    table = sampling_table(
-        compat, choice, case.steps, case.training, SamplerOptions(eta=case.eta)
-    )
+    table = sampling_table(compat, choice, case.steps, case.training, SamplerOptions(eta=case.eta))
     np.testing.assert_allclose(table.timestep, timesteps, rtol=1e-9, atol=1e-9)
     found = play(table, smooth_network, draw)
     wanted = sample.numpy()

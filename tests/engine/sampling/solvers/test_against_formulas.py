@@ -92,13 +92,13 @@ def up_and_down(sigma: float, after: float, eta: float) -> tuple[float, float]:
 
 
 def euler(model: Model, x: F64, sigmas: list[float], eta: float) -> F64:
-    for sigma, after in zip(sigmas, sigmas[1:], strict=False):
+    for sigma, after in itertools.pairwise(sigmas):
         x = x + (x - model(x, sigma)) / sigma * (after - sigma)
     return x
 
 
 def euler_a(model: Model, x: F64, sigmas: list[float], eta: float) -> F64:
-    for sigma, after in zip(sigmas, sigmas[1:], strict=False):
+    for sigma, after in itertools.pairwise(sigmas):
         down, up = up_and_down(sigma, after, eta)
         x = x + (x - model(x, sigma)) / sigma * (down - sigma)
         if after > 0:
@@ -107,7 +107,7 @@ def euler_a(model: Model, x: F64, sigmas: list[float], eta: float) -> F64:
 
 
 def heun(model: Model, x: F64, sigmas: list[float], eta: float) -> F64:
-    for sigma, after in zip(sigmas, sigmas[1:], strict=False):
+    for sigma, after in itertools.pairwise(sigmas):
         d = (x - model(x, sigma)) / sigma
         guess = x + d * (after - sigma)
         if after == 0:
@@ -119,7 +119,7 @@ def heun(model: Model, x: F64, sigmas: list[float], eta: float) -> F64:
 
 
 def dpm2_a(model: Model, x: F64, sigmas: list[float], eta: float) -> F64:
-    for sigma, after in zip(sigmas, sigmas[1:], strict=False):
+    for sigma, after in itertools.pairwise(sigmas):
         d = (x - model(x, sigma)) / sigma
         down, up = up_and_down(sigma, after, eta)
         if down == 0:
@@ -137,7 +137,7 @@ def dpm2(model: Model, x: F64, sigmas: list[float], eta: float) -> F64:
 
 
 def dpmpp_2s_a(model: Model, x: F64, sigmas: list[float], eta: float) -> F64:
-    for sigma, after in zip(sigmas, sigmas[1:], strict=False):
+    for sigma, after in itertools.pairwise(sigmas):
         denoised = model(x, sigma)
         down, up = up_and_down(sigma, after, eta)
         if down == 0:
@@ -156,7 +156,7 @@ def dpmpp_2s_a(model: Model, x: F64, sigmas: list[float], eta: float) -> F64:
 
 def dpmpp_2m(model: Model, x: F64, sigmas: list[float], eta: float) -> F64:
     old: F64 | None = None
-    for i, (sigma, after) in enumerate(zip(sigmas, sigmas[1:], strict=False)):
+    for i, (sigma, after) in enumerate(itertools.pairwise(sigmas)):
         denoised = model(x, sigma)
         if after == 0:
             return denoised
@@ -174,7 +174,7 @@ def sde(solver: str) -> Callable[[Model, F64, list[float], float], F64]:
     def sample(model: Model, x: F64, sigmas: list[float], eta: float) -> F64:
         old: F64 | None = None
         h_last = 0.0
-        for sigma, after in zip(sigmas, sigmas[1:], strict=False):
+        for sigma, after in itertools.pairwise(sigmas):
             denoised = model(x, sigma)
             if after == 0:
                 return denoised
@@ -196,7 +196,7 @@ def sde(solver: str) -> Callable[[Model, F64, list[float], float], F64]:
 def dpmpp_3m_sde(model: Model, x: F64, sigmas: list[float], eta: float) -> F64:
     past: list[F64] = []
     hs: list[float] = []
-    for sigma, after in zip(sigmas, sigmas[1:], strict=False):
+    for sigma, after in itertools.pairwise(sigmas):
         denoised = model(x, sigma)
         if after == 0:
             return denoised
@@ -221,7 +221,7 @@ def dpmpp_3m_sde(model: Model, x: F64, sigmas: list[float], eta: float) -> F64:
 
 def lms(model: Model, x: F64, sigmas: list[float], eta: float) -> F64:
     ds: list[F64] = []
-    for i, (sigma, after) in enumerate(zip(sigmas, sigmas[1:], strict=False)):
+    for i, (sigma, after) in enumerate(itertools.pairwise(sigmas)):
         ds.append((x - model(x, sigma)) / sigma)
         order = min(i + 1, 4)
         for j in range(order):
@@ -236,7 +236,7 @@ def lms(model: Model, x: F64, sigmas: list[float], eta: float) -> F64:
 
 def restart(model: Model, x: F64, sigmas: list[float], eta: float) -> F64:
     n = len(sigmas) - 1
-    pairs = list(zip(sigmas, sigmas[1:], strict=False))
+    pairs = list(itertools.pairwise(sigmas))
     if n >= 20:
         again, times = (9, 1) if n < 36 else (n // 4, 2)
         down = between(sigmas[-2], sigmas[0], n - again * times)
@@ -247,7 +247,7 @@ def restart(model: Model, x: F64, sigmas: list[float], eta: float) -> F64:
         for i, pair in enumerate(zip(down, [*down[1:], 0.0], strict=True)):
             pairs.append(pair)
             if i + 1 == low:
-                pairs += times * list(zip(once, once[1:], strict=False))
+                pairs += times * list(itertools.pairwise(once))
     before = pairs[0][0]
     for sigma, after in pairs:
         if before < sigma:
