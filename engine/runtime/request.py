@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from sakuga.engine.errors import SizeError, UsageError
+from sakuga.engine.sampling.choice import Choice, choose
 from sakuga.engine.sampling.compat import Compat, find_compat
-from sakuga.engine.sampling.plan import Choice, SamplerOptions, Training, choose, sampling_table
+from sakuga.engine.sampling.plan import SamplerOptions, Training, sampling_table
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 from sakuga.engine.sampling.table import Prediction, SamplerTable
 from sakuga.engine.text.clip_skip import Layer, choose_layer

@@ -54,7 +54,7 @@ def exponential(noise: NoiseSchedule, steps: int) -> Schedule:
 
 
 def sgm_uniform(noise: NoiseSchedule, steps: int) -> Schedule:
-    """ "normal" with one level more, and the lowest left out."""
+    """As "normal" with one level more, and the lowest left out."""
     timesteps = np.linspace(noise.length - 1, 0, steps + 1)[:-1]
     return to_zero(noise.sigma(timesteps), timesteps)
 

@@ -1,12 +1,12 @@
-"""From what is asked for to a table: the rules of a tool, applied to a sampler and a schedule."""
+"""From a sampler and a schedule to a table, by the rules of a tool."""
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 
 from sakuga.engine.errors import UsageError
+from sakuga.engine.sampling.choice import OWN, Choice
 from sakuga.engine.sampling.compat import Compat
 from sakuga.engine.sampling.levels import Schedule, without_penultimate
 from sakuga.engine.sampling.noise_schedule import (
@@ -14,12 +14,11 @@ from sakuga.engine.sampling.noise_schedule import (
     stable_diffusion_schedule,
     zero_terminal_snr,
 )
-from sakuga.engine.sampling.samplers import SAMPLERS, Sampler, find_sampler
-from sakuga.engine.sampling.schedules import AUTOMATIC, SCHEDULES, make_schedule, schedule_name
+from sakuga.engine.sampling.samplers import SAMPLERS, Sampler
+from sakuga.engine.sampling.schedules import make_schedule
 from sakuga.engine.sampling.spacings import INNER, SPACINGS, ddim_levels, solver_levels
 from sakuga.engine.sampling.table import Path, Prediction, SamplerTable
 
-OWN = "own"  # in place of a schedule: A1111's own timesteps for a sampler
 # diffusers' DDIM leaves the last ᾱ at 0, where v still says what x₀ is. This is as good as 0.
 NO_SIGNAL = 1e-24
 
@@ -41,44 +40,6 @@ class Training:
 
     prediction: Prediction = "epsilon"
     zero_terminal_snr: bool = False
-
-
-class Choice(NamedTuple):
-    """A sampler (a key of SAMPLERS) and a schedule (one of SCHEDULES, or OWN).
-
-    `spacing`: how diffusers spaces its timesteps. `label`: the schedule's name in pictures.
-    """
-
-    sampler: str
-    schedule: str
-    spacing: str
-    label: str
-
-
-def choose(
-    compat: Compat, sampler: str, schedule: str | None = None, spacing: str = "leading"
-) -> Choice:
-    """What a tool takes for these names, in any spelling; a sampler's may carry the schedule.
-
-    `schedule` None or "Automatic" is the tool's own; `spacing` is what the checkpoint asks
-    diffusers for. Raises UsageError for names that are unknown or contradict each other, and for
-    a schedule that the tool's sampler does not follow.
-    """
-    name, carried = find_sampler(sampler)
-    asked = schedule_name(schedule) if schedule is not None else None
-    if asked and carried and asked != carried:
-        raise UsageError(
-            f"The sampler {sampler!r} and the schedule {schedule!r} contradict each other.",
-            hint=f"Use {SAMPLERS[name].label!r} with either schedule.",
-        )
-    asked = asked or carried
-    _check_followed(compat, SAMPLERS[name], asked)
-    if asked in SPACINGS:
-        spacing = asked
-    usual, label = _usual(compat, SAMPLERS[name], spacing)
-    if asked is None:
-        return Choice(name, usual, spacing, label)
-    return Choice(name, asked, spacing, SCHEDULES[asked].label)
 
 
 def sampling_table(
@@ -116,31 +77,6 @@ def sampling_table(
             eta=eta,
             s_noise=s_noise,
         )
-    )
-
-
-def _usual(compat: Compat, sampler: Sampler, spacing: str) -> tuple[str, str]:
-    """The tool's schedule where none is asked for, and its label."""
-    if compat.schedule == "spacing":
-        return spacing, SCHEDULES[spacing].label
-    if compat.schedule == "normal":
-        return "normal", SCHEDULES["normal"].label
-    if sampler.own is not None:
-        return OWN, AUTOMATIC
-    # A1111 writes the name of any other schedule than this one.
-    automatic = sampler.automatic
-    return automatic, AUTOMATIC if automatic == "normal" else SCHEDULES[automatic].label
-
-
-def _check_followed(compat: Compat, sampler: Sampler, asked: str | None) -> None:
-    own = compat.schedule == "automatic" and sampler.own is not None
-    spaced = compat.schedule == "spacing" and sampler.diffusers is ddim_levels
-    if asked is None or not (own or spaced) or (spaced and asked in SPACINGS):
-        return
-    raise UsageError(
-        f"{sampler.label} does not follow the schedule {SCHEDULES[asked].label!r}.",
-        note=f"In {compat.name} it has timesteps of its own.",
-        hint="Leave the schedule out, or choose another sampler.",
     )
 
 

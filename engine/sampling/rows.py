@@ -50,15 +50,16 @@ class Rows:
         self._draws += 1
         return scale * self._path.s_noise * NOISE
 
-    def step(self, latent: Form, keep: Form = ZERO) -> None:
+    def step(self, latent: Form, keep: Form | None = None) -> None:
         """Go on with this latent; `keep` this over the oldest history."""
         self._latents.append(latent)
-        self._histories.append(keep)
         self._numbers.append(self._draws if latent[2] else 0)
-        if keep is ZERO:
+        if keep is None:
+            self._histories.append(ZERO)
             self._writes.append(0)
         else:
             assert not keep[2:].any()  # a history is written from x and ê alone
+            self._histories.append(keep)
             self._writes.append(self._kept % self._memory)
             self._kept += 1
 

@@ -26,7 +26,7 @@ _Scale = Callable[[float], float]  # B(h)
 
 
 def unipc(path: Path) -> SamplerTable:
-    """A1111's: order 3, B(h) = −h ("bh1")."""
+    """A1111's: order 3, B(h) = −h ("bh1"). Of fewer than 3 steps, which it refuses, a lower one."""
     return _walk(path, min(ORDER, len(path.schedule.starts)), _bh1)
 
 

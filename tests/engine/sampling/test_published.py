@@ -14,10 +14,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from sakuga.engine.sampling.choice import choose
 from sakuga.engine.sampling.compat import COMPATS
 from sakuga.engine.sampling.levels import Schedule
 from sakuga.engine.sampling.noise_schedule import NoiseSchedule
-from sakuga.engine.sampling.plan import choose, sampling_table
+from sakuga.engine.sampling.plan import sampling_table
 from sakuga.engine.sampling.solvers.ddim import ddim
 from sakuga.engine.sampling.solvers.dpmpp_multi import dpmpp_2m
 from sakuga.engine.sampling.solvers.euler import ancestral_step, euler, euler_ancestral

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sakuga.engine.sampling.choice import choose
 from sakuga.engine.sampling.compat import COMPATS
-from sakuga.engine.sampling.plan import SamplerOptions, Training, choose, sampling_table
+from sakuga.engine.sampling.plan import SamplerOptions, Training, sampling_table
 from sakuga.engine.sampling.table import SamplerTable
 
 F64 = NDArray[np.float64]
