@@ -173,7 +173,7 @@ def test_a_picture_that_is_known_comes_out(
         if table.e[row] or table.f[row]:
             histories[table.write[row]] = table.e[row] * x + table.f[row] * out
         x = new
-    end = 0.03 if sampler in ("ddim", "unipc") else 1e-6
+    end = 0.04 if sampler in ("ddim", "unipc") else 1e-6  # these stop at the lowest trained σ
     assert abs(x) <= end
 
 
