@@ -59,7 +59,10 @@ BYTES = _Bytes()
 @click.option("--height", type=int, help="Pixels [default: the preset's, else the family's].")
 @click.option("--steps", type=int, help="[default: the preset's, else 28]")
 @click.option("--guidance", type=float, help="CFG scale, 1: off [default: the preset's, else 7].")
-@click.option("--sampler", help='"Euler a" or "Euler" [default: the preset\'s, else Euler a].')
+@click.option("--sampler", help='Such as "DPM++ 2M" [default: the preset\'s, else Euler a].')
+@click.option("--schedule", help='Such as "Karras" [default: the sampler\'s own].')
+@click.option("--eta", type=float, help="Noise put back at each step [default: the sampler's own].")
+@click.option("--s-noise", type=float, help="Scale of the noise drawn [default: 1].")
 @click.option("--seed", type=int, help="-1: a random one, which is also the default.")
 @click.option(
     "--compat",
@@ -92,6 +95,9 @@ def render(
     steps: int | None,
     guidance: float | None,
     sampler: str | None,
+    schedule: str | None,
+    eta: float | None,
+    s_noise: float | None,
     seed: int | None,
     compat: str | None,
     clip_skip: int | None,
@@ -117,6 +123,9 @@ def render(
         "steps": steps,
         "guidance": guidance,
         "sampler": sampler,
+        "schedule": schedule,
+        "eta": eta,
+        "s_noise": s_noise,
         "seed": random_seed() if seed == RANDOM_SEED else seed,
         "compat": compat,
         "clip_skip": clip_skip,

@@ -12,7 +12,7 @@ import numpy as np
 from sakuga.engine.backend.base import Array, Decoded, Device, Latent
 from sakuga.engine.backend.choose import choose_device
 from sakuga.engine.bundle import Bundle, check_same, open_bundle
-from sakuga.engine.errors import BundleError, RenderError, SakugaError, UsageError
+from sakuga.engine.errors import RenderError, SakugaError, UsageError
 from sakuga.engine.image.infotext import Infotext, write_infotext
 from sakuga.engine.runtime.defaults import bundle_defaults
 from sakuga.engine.runtime.lookahead import in_order_of_completion
@@ -37,7 +37,6 @@ class Engine:
 
     def __init__(self, bundle: Bundle, open_device: OpenDevice) -> None:
         """`open_device` is called once, on the thread that will own the device."""
-        _check_objective(bundle)
         self.bundle = bundle
         self._defaults = bundle_defaults(bundle)
         self._worker = Worker(open_device)
@@ -66,8 +65,8 @@ class Engine:
         that bundle and machine have. `threads`: of networks on the processor, default all cores.
         `vram_bytes`: GPU memory that networks and pictures may take, default what is free.
 
-        Raises BundleFormatError, BundleDamagedError, BundleError for a model this version cannot
-        sample, PlanMismatchError where the bundle's plans are not for this machine,
+        Raises BundleFormatError, BundleDamagedError, BundleError where it is replaced meanwhile,
+        PlanMismatchError where the bundle's plans are not for this machine,
         DeviceMemoryError where it has too little memory, MissingDependencyError, and UsageError.
         """
         _check_threads(threads)
@@ -81,8 +80,14 @@ class Engine:
 
     def resolve(self, request: Request) -> Settings:
         """The request with every default filled in. Raises UsageError and SizeError."""
-        prediction = self.bundle.manifest.prediction
-        settings = resolve(request, self.bundle.family, self._defaults, prediction)
+        manifest = self.bundle.manifest
+        settings = resolve(
+            request,
+            self.bundle.family,
+            self._defaults,
+            manifest.prediction,
+            manifest.zero_terminal_snr,
+        )
         self._prompts.check(settings)
         return settings
 
@@ -183,16 +188,6 @@ class Engine:
             hint="Build the bundle with --precision fp32."
             if precision != "float32"
             else "The checkpoint does not work with these settings; try others, or another file.",
-        )
-
-
-def _check_objective(bundle: Bundle) -> None:
-    if bundle.manifest.zero_terminal_snr:
-        raise BundleError(
-            "This version does not render models of zero terminal SNR.",
-            note=f"{bundle.manifest.checkpoint.name} was trained with that noise schedule; the "
-            "ordinary one would give another picture than other tools.",
-            hint="Use a model without it, or a later version of Sakuga.",
         )
 
 

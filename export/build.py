@@ -17,7 +17,6 @@ from sakuga.engine.bundle import Bundle, open_bundle
 from sakuga.engine.digests import DigestMemory, file_sha256
 from sakuga.engine.errors import (
     BuildError,
-    CheckpointError,
     MissingDependencyError,
     SakugaError,
     StoppedError,
@@ -110,7 +109,7 @@ def build(
         check_place(target)
         path = DEMO_CHECKPOINT if str(model) == DEMO else Path(model)
         # The model comes first: what is wrong with it leaves no trace at all.
-        with _model(path) as checkpoint, _workshop(target) as folder:
+        with open_checkpoint(path) as checkpoint, _workshop(target) as folder:
             _replace(checkpoint, folder / "bundle", target, work)
     return open_bundle(target)
 
@@ -242,19 +241,6 @@ def _disk_failures(target: Path) -> Iterator[None]:
             note=f"It happened at {error.filename or target.parent}; {target.name} is as it was.",
             hint="Check space and permissions there, or choose another --out, and build again.",
         ) from error
-
-
-@contextmanager
-def _model(path: Path) -> Iterator[Checkpoint]:
-    with open_checkpoint(path) as checkpoint:
-        if checkpoint.zero_terminal_snr:
-            raise CheckpointError(
-                "Models of zero terminal SNR are not supported yet.",
-                note=f"{path} was trained with that noise schedule; the ordinary one would give "
-                "another picture than other tools.",
-                hint="Use a model without it, or a later version of Sakuga.",
-            )
-        yield checkpoint
 
 
 def _check_reference() -> None:

@@ -67,6 +67,18 @@ def test_a_prompt(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
     assert sorted(path.name for path in out.iterdir()) == ["00000-7.png", "00001-8.png"]
 
 
+def test_a_sampler_with_schedule_and_noise(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
+    command = ["render", sdxl_bundle.path, "1girl", "--steps", 2, "--seed", 7, "--json"]
+    options = ["--sampler", "DPM++ 2M SDE", "--schedule", "karras", "--eta", 0.5, "--s-noise", 1.1]
+    done = run(*command, *options, "--out", tmp_path)
+    picture = json.loads(done.out)
+    assert "Sampler: DPM++ 2M SDE, Schedule type: Karras, " in picture["parameters"]
+    assert "Eta: 0.5, Sigma noise: 1.1, " in picture["parameters"]
+    assert "not from a Brownian tree as in a1111" in picture["notes"][0]
+    plain = run(*command, "--sampler", "DPM++ 2M Karras", "--out", tmp_path)
+    assert json.loads(plain.out)["notes"] == []
+
+
 def test_a_random_seed_is_written_down(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
     command = ["render", sdxl_bundle.path, "a", "--steps", 1, "--json"]
     seeds = {json.loads(run(*command, "--out", tmp_path / name).out)["seed"] for name in "abc"}
@@ -433,6 +445,9 @@ def test_damaged_bundles(
         (["--guidance", "nan"], "nan"),
         (["--guidance", "-1"], "-1"),
         (["--sampler", "Eulr a"], "Did you mean 'Euler a'"),
+        (["--schedule", "karas"], "Did you mean 'Karras'"),
+        (["--sampler", "Euler", "--eta", "0.5"], "eta means nothing to Euler"),
+        (["--s-noise", "nan"], "s_noise cannot be nan"),
         (["--compat", "invoke"], "'a1111', 'comfy', 'diffusers'"),
         (["--seed", "-5"], "-5"),
         (["--clip-skip", 40], "40"),

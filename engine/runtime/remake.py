@@ -1,6 +1,6 @@
 """From the settings in a picture to the request that makes it again."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,16 +11,16 @@ from sakuga.engine.image.infotext_keys import KEYS, NAMES
 from sakuga.engine.runtime.parameters import made_by
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.sampling.compat import COMPATS
-from sakuga.engine.sampling.samplers import sampler_name
+from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
+from sakuga.engine.sampling.schedules import schedule_name
 from sakuga.profiles.buckets import Size
 
 # Keys of other tools that change no pixel.
 _HARMLESS = {"User", "Created Date", "Civitai resources", "Civitai metadata", "Template"}
-_SCHEDULES = {"Automatic", "Uniform", "Normal"}  # three names of the one list Euler visits
 _NOISES = {"NV", "GPU"}
 # Fields that nothing here follows unless they have their usual value.
 _UNREAD = (
-    *("vae", "variation_seed", "seed_resize", "ensd", "eta", "s_noise"),
+    *("vae", "variation_seed", "seed_resize", "ensd"),
     *("loras", "embeddings", "emphasis"),
 )
 
@@ -73,11 +73,11 @@ def _obstacles(info: Infotext, bundle: Bundle) -> dict[str, str]:
     if info.model_hash not in (None, checkpoint.model_hash):
         here = f"the bundle holds {checkpoint.model_hash} ({checkpoint.name})"
         found["Model hash"] = f"{info.model_hash} ({info.model or 'unnamed'}), {here}"
-    if not _known_sampler(info.sampler):
+    if not _known(sampler_name, info.sampler):
         found["Sampler"] = info.sampler
     if info.compat not in COMPATS:
         found["Compat"] = info.compat
-    if info.schedule not in _SCHEDULES:
+    if not _known(schedule_name, info.schedule):
         found["Schedule type"] = info.schedule
     if info.rng not in _NOISES:
         found["RNG"] = info.rng
@@ -89,12 +89,20 @@ def _obstacles(info: Infotext, bundle: Bundle) -> dict[str, str]:
     return found
 
 
-def _known_sampler(name: str) -> bool:
+def _known(find: Callable[[str], object], name: str) -> bool:
     try:
-        sampler_name(name)
+        find(name)
     except UsageError:
         return False
     return True
+
+
+def _schedule(info: Infotext, compat: str, obstacles: Collection[str]) -> str | None:
+    """A1111 writes a schedule beside samplers that have their own and do not follow it."""
+    if {"Sampler", "Schedule type"} & set(obstacles):
+        return None
+    own = SAMPLERS[sampler_name(info.sampler)].own is not None
+    return None if own and compat == "a1111" else info.schedule
 
 
 def _request(info: Infotext, bundle: Bundle, obstacles: Collection[str]) -> Request:
@@ -111,6 +119,9 @@ def _request(info: Infotext, bundle: Bundle, obstacles: Collection[str]) -> Requ
         steps=info.steps,
         guidance=info.guidance,
         sampler=None if "Sampler" in obstacles else info.sampler,
+        schedule=_schedule(info, compat, obstacles),
+        eta=info.eta,
+        s_noise=None if info.s_noise == 1 else info.s_noise,
         seed=info.seed,
         compat=compat,
         clip_skip=clip_skip,

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from sakuga.engine.errors import SizeError, UsageError
-from sakuga.engine.sampling.compat import Compat, find_compat, sampling_table
-from sakuga.engine.sampling.samplers import Prediction, SamplerTable, sampler_name
+from sakuga.engine.sampling.choice import Choice, choose
+from sakuga.engine.sampling.compat import Compat, find_compat
+from sakuga.engine.sampling.plan import SamplerOptions, Training, sampling_table
+from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
+from sakuga.engine.sampling.table import Prediction, SamplerTable
 from sakuga.engine.text.clip_skip import Layer, choose_layer
 from sakuga.profiles.buckets import Size, Sizes
 from sakuga.profiles.families import Family
@@ -22,7 +25,9 @@ class Request:
     `negative_prompt` None is "not given", which compat diffusers treats unlike "". `guidance` is
     the CFG scale; 1 turns guidance off. `seed` lies in [0, 2⁶⁴); None or -1 is a random one, told
     by the picture. `compat` names the tool whose pictures to match: a1111, comfy or diffusers.
-    `clip_skip` counts as that tool counts.
+    `clip_skip` counts as that tool counts. `sampler` may carry a schedule, as in "DPM++ 2M Karras";
+    `schedule` "Automatic" is the sampler's own. `eta` scales the noise that an ancestral or SDE
+    sampler or DDIM puts back, `s_noise` the numbers drawn for it.
     """
 
     prompt: str
@@ -35,6 +40,9 @@ class Request:
     seed: int | None = None
     compat: str = "a1111"
     clip_skip: int | None = None
+    schedule: str | None = None
+    eta: float | None = None
+    s_noise: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,9 @@ class Defaults:
 class Settings:
     """A request with nothing left open, and its sampler table.
 
-    `layer` and `negative_layer` are where the text encoders' states are taken.
+    `layer` and `negative_layer` are where the text encoders' states are taken. `schedule` is the
+    name of the schedule used, "Automatic" where A1111 would say so; `eta` and `s_noise` are None
+    where they are the sampler's own.
     """
 
     prompt: str
@@ -66,6 +76,9 @@ class Settings:
     size: Size
     guidance: float
     sampler: str
+    schedule: str
+    eta: float | None
+    s_noise: float | None
     seed: int
     compat: Compat
     clip_skip: int | None
@@ -75,8 +88,8 @@ class Settings:
 
     @property
     def steps(self) -> int:
-        """Steps as people count them: evaluations of a first-order sampler."""
-        return self.table.evaluations
+        """Steps as people count them; some samplers ask the network more often, some less."""
+        return self.table.steps
 
     @property
     def guided(self) -> bool:
@@ -86,14 +99,20 @@ class Settings:
 
 
 def resolve(
-    request: Request, family: Family, defaults: Defaults, prediction: Prediction
+    request: Request,
+    family: Family,
+    defaults: Defaults,
+    prediction: Prediction,
+    zero_terminal_snr: bool = False,
 ) -> Settings:
     """Fill in defaults and check everything that can be checked before a network runs.
 
+    `prediction` and `zero_terminal_snr` say how the model was trained.
     Raises SizeError for a size the bundle does not render, UsageError for anything else.
     """
     compat = find_compat(request.compat)
-    sampler = sampler_name(defaults.sampler if request.sampler is None else request.sampler)
+    choice = _choice(request, defaults, compat)
+    options = SamplerOptions(request.eta, request.s_noise)
     steps = defaults.steps if request.steps is None else request.steps
     tool = cast(Literal["a1111", "comfy", "diffusers"], compat.name)
     clip_skip = request.clip_skip
@@ -104,20 +123,32 @@ def resolve(
     layer = choose_layer(family.kind, tool, clip_skip, layers)
     # diffusers skips layers for SDXL's positive prompt alone.
     both = family.kind == "sd15" or tool != "diffusers"
-    schedule = defaults.timestep_spacing if tool == "diffusers" else None
     return Settings(
         prompt=request.prompt,
         negative_prompt=request.negative_prompt,
         size=_size(request, defaults.sizes or family.sizes, defaults.size),
         guidance=_guidance(defaults.guidance if request.guidance is None else request.guidance),
-        sampler=sampler,
+        sampler=choice.sampler,
+        schedule=choice.label,
+        eta=None if request.eta == SAMPLERS[choice.sampler].eta else request.eta,
+        s_noise=None if request.s_noise == 1 else request.s_noise,
         seed=_seed(request.seed),
         compat=compat,
         clip_skip=clip_skip,
         layer=layer,
         negative_layer=layer if both else choose_layer(family.kind, tool, None, layers),
-        table=sampling_table(compat, sampler, steps, prediction, schedule),
+        table=sampling_table(
+            compat, choice, steps, Training(prediction, zero_terminal_snr), options
+        ),
     )
+
+
+def _choice(request: Request, defaults: Defaults, compat: Compat) -> Choice:
+    sampler = request.sampler
+    if sampler is None:
+        # A schedule asked for takes the place of one that the default's name carries.
+        sampler = defaults.sampler if request.schedule is None else sampler_name(defaults.sampler)
+    return choose(compat, sampler, request.schedule, defaults.timestep_spacing)
 
 
 def _size(request: Request, rule: Sizes, usual: Size) -> Size:

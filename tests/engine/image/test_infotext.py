@@ -46,6 +46,14 @@ def test_whole_text() -> None:
     )
 
 
+def test_noise_is_named_as_a1111_names_it() -> None:
+    settings = read_settings(write_infotext(replace(ASUKA, eta=0.5, s_noise=1.02)))
+    assert (settings["Eta"], settings["Sigma noise"]) == ("0.5", "1.02")
+    assert "Eta DDIM" not in settings
+    settings = read_settings(write_infotext(replace(ASUKA, sampler="DDIM", eta=1.0)))
+    assert settings["Eta DDIM"] == "1" and "Eta" not in settings
+
+
 def test_no_negative_prompt_has_no_line() -> None:
     text = write_infotext(replace(ASUKA, negative_prompt=""))
     assert text.count("\n") == 1

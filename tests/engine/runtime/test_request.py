@@ -14,7 +14,8 @@ from sakuga.engine.errors import SizeError, UsageError
 from sakuga.engine.manifest import AxisEntry
 from sakuga.engine.runtime.defaults import bundle_defaults
 from sakuga.engine.runtime.request import Defaults, Request, Settings, resolve
-from sakuga.engine.sampling.schedules import make_schedule, stable_diffusion_schedule
+from sakuga.engine.sampling.noise_schedule import stable_diffusion_schedule
+from sakuga.engine.sampling.schedules import make_schedule
 from sakuga.engine.text.clip_skip import Layer
 from sakuga.profiles.buckets import Size, SizeRule
 from sakuga.profiles.families import FAMILIES, SD15_TINY, SDXL, SDXL_TINY, Family
@@ -50,6 +51,46 @@ def test_what_is_said_counts() -> None:
     assert (settings.sampler, settings.compat.name) == ("euler_a", "comfy")
     assert settings.seed == 2**64 - 1
     assert settings.layer == Layer(3, "hidden")
+
+
+def test_a_sampler_may_carry_its_schedule() -> None:
+    for request in (
+        Request("", sampler="DPM++ 2M Karras"),
+        Request("", sampler="dpmpp_2m", schedule="karras"),
+        Request("", sampler="DPM++ 2M"),
+        Request("", sampler="DPM++ 2M", schedule="Automatic"),
+    ):
+        settings = resolved(request)
+        assert (settings.sampler, settings.schedule) == ("dpmpp_2m", "Karras")
+    assert resolved(Request("")).schedule == "Automatic"
+    assert resolved(Request("", compat="diffusers")).schedule == "Leading"
+    assert resolved(Request("", schedule="simple")).schedule == "Simple"
+
+
+def test_a_schedule_asked_for_beats_that_of_the_default_sampler() -> None:
+    assert resolved(Request("", schedule="Simple"), sampler="Euler").schedule == "Simple"
+    carried = resolved(Request(""), sampler="Euler Karras")
+    assert (carried.sampler, carried.schedule) == ("euler", "Karras")
+    assert resolved(Request("", schedule="Simple"), sampler="Euler Karras").schedule == "Simple"
+    assert resolved(Request("", sampler="Euler"), sampler="Euler Karras").schedule == "Automatic"
+
+
+def test_noise_that_is_not_the_sampler_s_own_is_kept_to_be_told() -> None:
+    usual = resolved(Request("", sampler="Euler a", eta=1.0, s_noise=1.0))
+    assert (usual.eta, usual.s_noise) == (None, None)
+    other = resolved(Request("", sampler="DDIM", eta=1, s_noise=1.05))
+    assert (other.eta, other.s_noise) == (1, 1.05)
+    assert other.table.c.any()
+
+
+def test_steps_are_counted_as_people_count() -> None:
+    settings = resolved(Request("", sampler="Heun"))
+    assert (settings.steps, settings.table.evaluations) == (12, 23)
+
+
+def test_zero_terminal_snr_starts_from_pure_noise() -> None:
+    settings = resolve(Request(""), SDXL_TINY, DEFAULTS, "v_prediction", zero_terminal_snr=True)
+    assert settings.table.init_scale == pytest.approx(4518.76, rel=1e-5)
 
 
 def test_one_side_may_be_given_alone() -> None:
@@ -164,6 +205,11 @@ def test_sd15_renders_multiples_of_eight() -> None:
         ({"guidance": -0.5}, "Guidance cannot be -0.5"),
         ({"sampler": "Eulr a"}, "no sampler called 'Eulr a'"),
         ({"sampler": ""}, "no sampler called ''"),
+        ({"schedule": "karas"}, "no schedule called 'karas'"),
+        ({"sampler": "Euler Karras", "schedule": "Simple"}, "contradict each other"),
+        ({"sampler": "DDIM", "schedule": "Karras"}, "DDIM does not follow"),
+        ({"sampler": "Euler", "eta": 0.5}, "eta means nothing to Euler"),
+        ({"sampler": "Euler a", "eta": -1.0}, "eta cannot be -1.0"),
         ({"compat": "forge"}, "no compat mode called 'forge'"),
         ({"seed": -2}, "seed cannot be -2"),
         ({"seed": 2**64}, "seed cannot be 18446744073709551616"),
