@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     help="The tool whose rules to follow.",
 )
 @click.option("--clip-skip", type=int, help="Counted as the compat tool counts.")
+@click.option("--preset", help="Preset to use instead of the bundle's own; none: without one.")
+@click.option("--no-prefix", is_flag=True, help="Leave the preset's tags out of the prompt.")
 @click.option("--threads", type=int, help="Threads of the networks [default: all cores].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a picture.")
 @click.pass_context
@@ -53,13 +55,16 @@ def render(
     seed: int,
     compat: str,
     clip_skip: int | None,
+    preset: str | None,
+    no_prefix: bool,
     threads: int | None,
     as_json: bool,
 ) -> None:
     """Render a PROMPT, or every job of a job file, with BUNDLE.
 
     Prints the path of each picture as it lands on the disk. A prompt gives NUMBER-SEED.png with
-    the next free number; a job gives ID.png and replaces a file of that name.
+    the next free number; a job gives ID.png and replaces a file of that name. The preset adds its
+    tags to the prompt and gives the negative prompt where there is none; not with compat diffusers.
     """
     from sakuga.engine.jobs.jobfile import Job, read_jobs
     from sakuga.engine.runtime.request import RANDOM_SEED, Request, random_seed
@@ -67,7 +72,7 @@ def render(
     _check_out(out)
     if jobs is not None:
         _check_alone(context)
-        _render(bundle, read_jobs(jobs), out, threads, as_json)
+        _render(bundle, read_jobs(jobs), out, preset, threads, as_json)
         return
     if prompt is None:
         raise UsageError(
@@ -86,16 +91,25 @@ def render(
         seed=chosen,
         compat=compat,
         clip_skip=clip_skip,
+        prefix="none" if no_prefix else "preset",
     )
-    _render(bundle, [Job(_free_id(out, chosen), request)], out, threads, as_json)
+    _render(bundle, [Job(_free_id(out, chosen), request)], out, preset, threads, as_json)
 
 
-def _render(bundle: Path, jobs: list["Job"], out: Path, threads: int | None, as_json: bool) -> None:
+def _render(
+    bundle: Path,
+    jobs: list["Job"],
+    out: Path,
+    preset: str | None,
+    threads: int | None,
+    as_json: bool,
+) -> None:
     from sakuga.engine.engine import Engine
     from sakuga.engine.jobs.run import SHEET_FILE, render_jobs
     from sakuga.engine.progress import render_progress
 
-    with Engine.open(bundle, threads=threads) as engine, render_progress(len(jobs)) as report:
+    opened = Engine.open(bundle, threads=threads, preset=preset)
+    with opened as engine, render_progress(len(jobs)) as report:
         for done in render_jobs(engine, jobs, out, report.step):
             report.picture(done)
             line = json.dumps(asdict(done) | {"path": str(done.path)}) if as_json else done.path
@@ -109,7 +123,7 @@ def _check_alone(context: click.Context) -> None:
     given = [
         name
         for name in context.params
-        if name not in ("bundle", "jobs", "out", "threads", "as_json")
+        if name not in ("bundle", "jobs", "out", "preset", "threads", "as_json")
         and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     ]
     if given:
@@ -142,27 +156,19 @@ def _check_out(out: Path) -> None:
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def presets(name: str | None, as_json: bool) -> None:
-    """List the presets, or show one: what a model's card recommends."""
-    from sakuga.profiles.presets import all_presets, load_preset
+    """List the presets, or show one: what a model's card recommends.
 
-    try:
-        chosen = [load_preset(name)] if name else list(all_presets().values())
-    except ValueError as error:
-        raise UsageError(
-            f"There is no preset called {name!r}.",
-            note=f"There are {', '.join(all_presets())}.",
-            hint="sakuga presets lists them with their sizes.",
-        ) from error
+    Your own are TOML files in $SAKUGA_PRESETS, else in ~/.config/sakuga/presets, on Windows in
+    %APPDATA%\\sakuga\\presets; one called like a shipped preset takes its place.
+    """
+    from sakuga.engine.preset_text import describe_preset, preset_table
+    from sakuga.engine.presets import find_preset, known_presets
+
+    chosen = list(known_presets().values()) if name is None else [find_preset(name)]
     if as_json:
         click.echo(json.dumps([asdict(preset) for preset in chosen], indent=1))
-    elif name is None:
-        for preset in chosen:
-            size = f"{preset.width}x{preset.height}"
-            click.echo(f"{preset.name:18} {preset.family:6} {size:10} {preset.title}")
     else:
-        for key, value in asdict(chosen[0]).items():
-            shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
-            click.echo(f"{key:16} {'-' if shown in (None, '') else shown}")
+        click.echo(preset_table(chosen) if name is None else describe_preset(chosen[0]))
 
 
 @click.command(short_help="Say what this machine has and what is used of it.")

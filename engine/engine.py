@@ -22,7 +22,7 @@ from sakuga.engine.errors import (
 )
 from sakuga.engine.image.infotext import Infotext, write_infotext
 from sakuga.engine.runtime.batcher import Batcher, OneAtATime
-from sakuga.engine.runtime.defaults import bundle_defaults
+from sakuga.engine.runtime.defaults import bundle_defaults, bundle_preset
 from sakuga.engine.runtime.loop import Loop
 from sakuga.engine.runtime.notes import notes_of
 from sakuga.engine.runtime.picture import Picture
@@ -41,16 +41,20 @@ _NETWORKS = ("text_encoder", "text_encoder_2", "unet", "vae_decoder")
 class Engine:
     """A bundle, loaded on a device. Close it, or use it as a context manager.
 
-    Threads may share it: one at a time has the device, for one evaluation.
+    Threads may share it: one at a time has the device, for one evaluation. `preset`: what it takes
+    its defaults from, None if from none.
     """
 
-    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, threads: int | None = None, preset: str | None = None
+    ) -> None:
         _check_objective(bundle)
         _check_threads(threads)
         self.bundle = bundle
         self._closed = False
         self._device: Device = CpuDevice()
-        self._defaults = bundle_defaults(bundle)
+        self.preset = bundle_preset(bundle, preset)
+        self._defaults = bundle_defaults(bundle, self.preset)
         self._lock = threading.Lock()
         self._loader = ThreadPoolExecutor(1, "sakuga-load")
         # Loaded in the order a picture needs them, each while the one before it is at work.
@@ -67,13 +71,17 @@ class Engine:
             raise
 
     @classmethod
-    def open(cls, path: str | Path, *, threads: int | None = None) -> "Engine":
+    def open(
+        cls, path: str | Path, *, threads: int | None = None, preset: str | None = None
+    ) -> "Engine":
         """Open and verify the bundle at `path`. `threads`: of the networks, default all cores.
 
+        `preset`: the name of one to use instead of the bundle's own, "none" for none at all.
         Raises BundleFormatError, BundleDamagedError, BundleError for a model this version cannot
-        sample, and UsageError for a number of threads the machine does not have.
+        sample, and UsageError for a number of threads the machine does not have, and for a preset
+        that is unknown, broken, or for another family.
         """
-        return cls(open_bundle(Path(path)), threads)
+        return cls(open_bundle(Path(path)), threads, preset)
 
     def resolve(self, request: Request) -> Settings:
         """The request with every default filled in. Raises UsageError and SizeError."""

@@ -3,26 +3,34 @@
 import math
 import secrets
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from sakuga.engine.errors import SizeError, UsageError
 from sakuga.engine.sampling.compat import Compat, find_compat, sampling_table
 from sakuga.engine.sampling.samplers import Prediction, SamplerTable, sampler_name
 from sakuga.engine.text.clip_skip import Layer, choose_layer
+from sakuga.engine.text.surround import surround
 from sakuga.profiles.buckets import Size, SizeRule
 from sakuga.profiles.families import Family
+from sakuga.profiles.preset import Preset
 
 RANDOM_SEED = -1  # as A1111 writes it
+
+Prefix = Literal["preset", "none"]
 
 
 @dataclass(frozen=True)
 class Request:
-    """One picture. None means the bundle's own default.
+    """One picture. None means the bundle's own default: its preset's, if it has one.
 
-    `negative_prompt` None is "not given", which compat diffusers treats unlike "". `guidance` is
-    the CFG scale; 1 turns guidance off. `seed` lies in [0, 2⁶⁴); None or -1 is a random one, told
-    by the picture. `compat` names the tool whose pictures to match: a1111, comfy or diffusers.
-    `clip_skip` counts as that tool counts.
+    `guidance` is the CFG scale; 1 turns guidance off. `seed` lies in [0, 2⁶⁴); None or -1 is a
+    random one, told by the picture. `compat` names the tool whose pictures to match: a1111, comfy
+    or diffusers. `clip_skip` counts as that tool counts.
+
+    `prefix` "preset" puts the preset's tags before and behind the prompt, those it does not hold
+    already; "none" leaves it as it is written. `negative_prompt` None is the preset's, "" is none.
+    Compat diffusers takes both texts as they are given, with no word of a preset, and None is
+    "not given" there, which it treats unlike "". A picture's parameters hold the texts used.
     """
 
     prompt: str
@@ -35,21 +43,28 @@ class Request:
     seed: int | None = None
     compat: str = "a1111"
     clip_skip: int | None = None
+    prefix: Prefix = "preset"
 
 
 @dataclass(frozen=True)
 class Defaults:
     """What a bundle uses where a request says nothing, and what it allows.
 
-    `sizes`: what its networks take, None for all the family's. `timestep_spacing`: the schedule
-    its checkpoint asks diffusers for.
+    `schedule`: goes with `sampler`, None for the sampler's own. `sizes`: what its networks take,
+    None for all the family's. `timestep_spacing`: the schedule its checkpoint asks diffusers for.
+    `preset`: where the rest comes from, if it does, and what is recommended.
     """
 
     size: Size
     steps: int = 28
     guidance: float = 7.0
     sampler: str = "euler_a"
+    schedule: str | None = None
     clip_skip: int | None = None
+    prefix: str = ""
+    suffix: str = ""
+    negative_prompt: str | None = None
+    preset: Preset | None = None
     sizes: SizeRule | None = None
     timestep_spacing: str = "leading"
 
@@ -58,7 +73,8 @@ class Defaults:
 class Settings:
     """A request with nothing left open, and its sampler table.
 
-    `layer` and `negative_layer` are where the text encoders' states are taken.
+    The prompts are the texts that are encoded. `layer` and `negative_layer` are where the text
+    encoders' states are taken. `notes`: settings outside what the preset recommends.
     """
 
     prompt: str
@@ -72,6 +88,7 @@ class Settings:
     layer: Layer
     negative_layer: Layer
     table: SamplerTable
+    notes: tuple[str, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -93,7 +110,7 @@ def resolve(
     Raises SizeError for a size the bundle does not render, UsageError for anything else.
     """
     compat = find_compat(request.compat)
-    sampler = sampler_name(defaults.sampler if request.sampler is None else request.sampler)
+    sampler = _sampler(request, defaults)
     steps = defaults.steps if request.steps is None else request.steps
     tool = cast(Literal["a1111", "comfy", "diffusers"], compat.name)
     clip_skip = request.clip_skip
@@ -105,11 +122,14 @@ def resolve(
     # diffusers skips layers for SDXL's positive prompt alone.
     both = family.kind == "sd15" or tool != "diffusers"
     schedule = defaults.timestep_spacing if tool == "diffusers" else None
+    prompt, negative_prompt = _texts(request, defaults, tool)
+    size = _size(request, defaults.sizes or family.sizes, defaults.size)
+    guidance = _guidance(defaults.guidance if request.guidance is None else request.guidance)
     return Settings(
-        prompt=request.prompt,
-        negative_prompt=request.negative_prompt,
-        size=_size(request, defaults.sizes or family.sizes, defaults.size),
-        guidance=_guidance(defaults.guidance if request.guidance is None else request.guidance),
+        prompt=prompt,
+        negative_prompt=negative_prompt,
+        size=size,
+        guidance=guidance,
         sampler=sampler,
         seed=_seed(request.seed),
         compat=compat,
@@ -117,7 +137,37 @@ def resolve(
         layer=layer,
         negative_layer=layer if both else choose_layer(family.kind, tool, None, layers),
         table=sampling_table(compat, sampler, steps, prediction, schedule),
+        notes=defaults.preset.doubts(size, steps, guidance) if defaults.preset else (),
     )
+
+
+def _texts(request: Request, defaults: Defaults, tool: str) -> tuple[str, str | None]:
+    """Prompt and negative prompt with the preset's words in them."""
+    if request.prefix not in get_args(Prefix):
+        raise UsageError(
+            f"The prefix cannot be {request.prefix!r}.",
+            note='"preset" adds the tags of the preset, "none" adds nothing.',
+            hint="Write tags of your own into the prompt.",
+        )
+    if tool == "diffusers":
+        return request.prompt, request.negative_prompt
+    prompt, negative = request.prompt, request.negative_prompt
+    if request.prefix == "preset":
+        prompt = surround(prompt, defaults.prefix, defaults.suffix)
+    return prompt, defaults.negative_prompt if negative is None else negative
+
+
+def _sampler(request: Request, defaults: Defaults) -> str:
+    if request.sampler is not None or defaults.preset is None:
+        return sampler_name(defaults.sampler if request.sampler is None else request.sampler)
+    try:
+        return sampler_name(defaults.sampler)
+    except UsageError as error:
+        raise UsageError(
+            f"The preset {defaults.preset.name}: {error.what}",
+            note=f"It is read from {defaults.preset.file}. {error.note}",
+            hint=error.hint or "Choose a sampler in the request.",
+        ) from error
 
 
 def _size(request: Request, rule: SizeRule, usual: Size) -> Size:
