@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,11 @@ class Assembly:
     folder: Path
     preset: str | None = None
 
+    @cached_property
+    def sha256(self) -> str:
+        """The checkpoint's, in hex; it is read in full once."""
+        return self.checkpoint.sha256()
+
     @property
     def size_bytes(self) -> int:
         """About how many bytes the bundle will take."""
@@ -65,8 +71,7 @@ def assemble(assembly: Assembly, progress: Progress, adapt: Adapt = unchanged) -
 
     `adapt` sees each tensor once, as `component/name`, and may change its values.
     """
-    digest = assembly.checkpoint.sha256()
-    preset = _preset(assembly, digest)  # what is wrong with it is told before anything is written
+    preset = _preset(assembly)  # what is wrong with it is told before anything is written
     files: dict[str, FileEntry] = {}
     (assembly.folder / "text").mkdir(parents=True)
     write_tokenizer(assembly.folder / TOKENIZER)
@@ -77,12 +82,12 @@ def assemble(assembly: Assembly, progress: Progress, adapt: Adapt = unchanged) -
         files[file] = FileEntry(path.stat().st_size, file_sha256(path))
     for graph in assembly.graphs:
         files |= _write_network(assembly, graph, progress, adapt)
-    return _manifest(assembly, digest, preset, files)
+    return _manifest(assembly, preset, files)
 
 
-def _preset(assembly: Assembly, digest: str) -> Preset | None:
+def _preset(assembly: Assembly) -> Preset | None:
     """The preset asked for, else the one that knows the checkpoint's hash."""
-    name = recognise(digest[:10]) if assembly.preset is None else assembly.preset
+    name = recognise(assembly.sha256[:10]) if assembly.preset is None else assembly.preset
     return None if name is None else choose_preset(name, assembly.checkpoint.family.name)
 
 
@@ -122,9 +127,7 @@ def _write_network(
     }
 
 
-def _manifest(
-    assembly: Assembly, digest: str, preset: Preset | None, files: dict[str, FileEntry]
-) -> Manifest:
+def _manifest(assembly: Assembly, preset: Preset | None, files: dict[str, FileEntry]) -> Manifest:
     checkpoint = assembly.checkpoint
     return Manifest(
         schema=SCHEMA,
@@ -135,7 +138,7 @@ def _manifest(
         zero_absent_negative=checkpoint.sampling.zero_absent_negative,
         timestep_spacing=checkpoint.sampling.timestep_spacing,
         checkpoint=CheckpointEntry(
-            checkpoint.path.stem, checkpoint.layout, digest, checkpoint.unknown
+            checkpoint.path.stem, checkpoint.layout, assembly.sha256, checkpoint.unknown
         ),
         loras=(),
         preset=preset.name if preset else None,

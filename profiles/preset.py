@@ -1,7 +1,6 @@
 """What a model's card says about using it."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from sakuga.profiles.buckets import Size, SizeRule
@@ -109,11 +108,6 @@ class Preset:
     avoid: tuple[Avoid, ...] = ()
     advice: tuple[str, ...] = ()
 
-    @property
-    def folder(self) -> Path:
-        """Where the file lies."""
-        return Path(self.file).parent
-
     def recommends(self, size: Size) -> bool:
         """Whether the card lists the size, or its rule for other sizes allows it."""
         if size == self.size or size in self.sizes:
@@ -135,22 +129,19 @@ class Preset:
         if not _within(steps, self.steps_range):
             found.append(f"{_span(self.steps_range)} steps")
         if not self.recommends(size):
-            found.append(self.size_rule)
+            found.append(_size_words(self))
         return tuple(f"The card of {self.title} recommends {words}." for words in found)
 
-    @property
-    def size_rule(self) -> str:
-        """Which sizes are recommended, in words; "" where the card says nothing."""
-        rules = []
-        if self.sides is not None:
-            rule = self.sides
-            rules.append(f"sides from {rule.minimum} to {rule.maximum}, multiples of {rule.step}")
-        if self.pixels_range is not None:
-            low, high = (pixels / 1e6 for pixels in self.pixels_range)
-            rules.append(f"{low:.2f} to {high:.2f} million pixels")
-        if rules:
-            return " and ".join(rules)
-        return f"the sizes {', '.join(map(str, self.sizes))}" if self.sizes else ""
+
+def _size_words(preset: Preset) -> str:
+    rules = []
+    if preset.sides is not None:
+        rule = preset.sides
+        rules.append(f"sides from {rule.minimum} to {rule.maximum}, multiples of {rule.step}")
+    if preset.pixels_range is not None:
+        low, high = (pixels / 1e6 for pixels in preset.pixels_range)
+        rules.append(f"{low:.2f} to {high:.2f} million pixels")
+    return " and ".join(rules) or f"the sizes {', '.join(map(str, preset.sizes))}"
 
 
 def _within(value: float, span: tuple[float, float] | None) -> bool:

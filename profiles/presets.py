@@ -25,7 +25,7 @@ def all_presets(folder: Path | None = None) -> Mapping[str, Preset]:
 
 def is_shipped(preset: Preset) -> bool:
     """Whether the preset comes with Sakuga."""
-    return preset.folder == FOLDER
+    return Path(preset.file).parent == FOLDER
 
 
 def _read(path: Path) -> Preset:

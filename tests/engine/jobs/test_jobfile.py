@@ -36,6 +36,7 @@ def test_all_fields() -> None:
         "id": "asuka",
         "compat": "diffusers",
         "clip_skip": 2,
+        "prefix": "none",
     }
     assert set(fields) == set(FIELDS)
     (job,) = parse_jobs(json.dumps(fields, ensure_ascii=False), "jobs.jsonl")
