@@ -23,11 +23,11 @@ def bundle_preset(bundle: Bundle, name: str | None = None) -> Preset | None:
     if name is None and own is not None and not preset_known(own):
         raise UsageError(
             f"The preset {own!r} of this bundle is not here.",
-            note="A bundle holds the name of its preset; this one was none of those shipped.",
+            note="A bundle holds its preset's name; no shipped preset and none of yours has it.",
             hint=f"Put {own}.toml into your presets, or choose another with --preset NAME; "
             f"--preset {NO_PRESET} goes without.",
         )
-    wanted = own or NO_PRESET if name is None else name
+    wanted = (own or NO_PRESET) if name is None else name
     return choose_preset(wanted, bundle.family.name)
 
 
