@@ -70,6 +70,8 @@ BYTES = _Bytes()
     help="The tool whose rules to follow [default: a1111].",
 )
 @click.option("--clip-skip", type=int, help="Counted as the compat tool counts.")
+@click.option("--preset", help="Preset to use instead of the bundle's own; none: without one.")
+@click.option("--no-prefix", is_flag=True, help="Leave the preset's tags out of the prompt.")
 @click.option("--threads", type=int, help="Threads of the networks [default: all cores].")
 @click.option(
     "--backend",
@@ -101,6 +103,8 @@ def render(
     seed: int | None,
     compat: str | None,
     clip_skip: int | None,
+    preset: str | None,
+    no_prefix: bool,
     threads: int | None,
     backend: str | None,
     vram: int | None,
@@ -109,8 +113,9 @@ def render(
     """Render a PROMPT, every job of a job file, or a picture again, with BUNDLE.
 
     Prints the path of each picture as it lands on the disk. A prompt gives NUMBER-SEED.png with
-    the next free number; a job gives ID.png and replaces a file of that name. With --from, other
-    options change what the picture says.
+    the next free number; a job gives ID.png and replaces a file of that name. The preset adds its
+    tags to the prompt and gives the negative prompt where there is none; not with compat diffusers.
+    With --from, other options change what the picture says.
     """
     from sakuga.engine.jobs.jobfile import read_jobs
     from sakuga.engine.runtime.request import RANDOM_SEED, random_seed
@@ -129,10 +134,11 @@ def render(
         "seed": random_seed() if seed == RANDOM_SEED else seed,
         "compat": compat,
         "clip_skip": clip_skip,
+        "prefix": "none" if no_prefix else None,
     }
     given: dict[str, Any] = {name: each for name, each in options.items() if each is not None}
     target = _target(out, format, quality)
-    place = _Place(backend, threads, vram)
+    place = _Place(backend, preset, threads, vram)
     if ignore is not None and picture is None:
         raise UsageError(
             "--ignore says what to leave out of a picture.", hint="Add --from PICTURE."
@@ -155,9 +161,10 @@ def render(
 
 @dataclass(frozen=True)
 class _Place:
-    """Where to render."""
+    """Where to render, and with whose defaults."""
 
     backend: str | None
+    preset: str | None
     threads: int | None
     vram_bytes: int | None
 
@@ -228,7 +235,11 @@ def _render(
     from sakuga.engine.progress import render_progress
 
     with Engine.open(
-        bundle, backend=place.backend, threads=place.threads, vram_bytes=place.vram_bytes
+        bundle,
+        backend=place.backend,
+        preset=place.preset,
+        threads=place.threads,
+        vram_bytes=place.vram_bytes,
     ) as engine:
         jobs = find_jobs(engine)
         with render_progress(len(jobs)) as report:
@@ -285,27 +296,19 @@ def _check_out(out: Path) -> None:
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def presets(name: str | None, as_json: bool) -> None:
-    """List the presets, or show one: what a model's card recommends."""
-    from sakuga.profiles.presets import all_presets, load_preset
+    """List the presets, or show one: what a model's card recommends.
 
-    try:
-        chosen = [load_preset(name)] if name else list(all_presets().values())
-    except ValueError as error:
-        raise UsageError(
-            f"There is no preset called {name!r}.",
-            note=f"There are {', '.join(all_presets())}.",
-            hint="sakuga presets lists them with their sizes.",
-        ) from error
+    Your own are TOML files in $SAKUGA_PRESETS, else in ~/.config/sakuga/presets, on Windows in
+    %APPDATA%\\sakuga\\presets; one called like a shipped preset takes its place.
+    """
+    from sakuga.engine.preset_text import describe_preset, preset_table
+    from sakuga.engine.presets import find_preset, known_presets
+
+    chosen = list(known_presets().values()) if name is None else [find_preset(name)]
     if as_json:
         click.echo(json.dumps([asdict(preset) for preset in chosen], indent=1))
-    elif name is None:
-        for preset in chosen:
-            size = f"{preset.width}x{preset.height}"
-            click.echo(f"{preset.name:18} {preset.family:6} {size:10} {preset.title}")
     else:
-        for key, value in asdict(chosen[0]).items():
-            shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
-            click.echo(f"{key:16} {'-' if shown in (None, '') else shown}")
+        click.echo(preset_table(chosen) if name is None else describe_preset(chosen[0]))
 
 
 @click.command(short_help="Say what this machine has and what is used of it.")

@@ -14,7 +14,7 @@ from sakuga.engine.backend.choose import choose_device
 from sakuga.engine.bundle import Bundle, check_same, open_bundle
 from sakuga.engine.errors import RenderError, SakugaError, UsageError
 from sakuga.engine.image.infotext import Infotext, write_infotext
-from sakuga.engine.runtime.defaults import bundle_defaults
+from sakuga.engine.runtime.defaults import bundle_defaults, bundle_preset
 from sakuga.engine.runtime.lookahead import in_order_of_completion
 from sakuga.engine.runtime.notes import notes_of
 from sakuga.engine.runtime.parameters import infotext_of
@@ -33,12 +33,14 @@ class Engine:
     """A bundle, loaded on a device. Close it, or use it as a context manager.
 
     Threads may share it: a thread of its own has the device and takes pictures from all of them.
+    `preset`: what it takes its defaults from, None if from none.
     """
 
-    def __init__(self, bundle: Bundle, open_device: OpenDevice) -> None:
+    def __init__(self, bundle: Bundle, open_device: OpenDevice, preset: str | None = None) -> None:
         """`open_device` is called once, on the thread that will own the device."""
         self.bundle = bundle
-        self._defaults = bundle_defaults(bundle)
+        self.preset = bundle_preset(bundle, preset)
+        self._defaults = bundle_defaults(bundle, self.preset)
         self._worker = Worker(open_device)
         try:
             self._defaults = replace(
@@ -56,13 +58,15 @@ class Engine:
         path: str | Path,
         *,
         backend: str | None = None,
+        preset: str | None = None,
         threads: int | None = None,
         vram_bytes: int | None = None,
     ) -> "Engine":
         """Open and verify the bundle at `path`.
 
         `backend`: `onnx` for the processor, `onnx-cuda`, `rtx` or `tensorrt`; None for the best
-        that bundle and machine have. `threads`: of networks on the processor, default all cores.
+        that bundle and machine have. `preset`: the name of one to use instead of the bundle's own,
+        "none" for none at all. `threads`: of networks on the processor, default all cores.
         `vram_bytes`: GPU memory that networks and pictures may take, default what is free.
 
         Raises BundleFormatError, BundleDamagedError, BundleError where it is replaced meanwhile,
@@ -71,7 +75,7 @@ class Engine:
         """
         _check_threads(threads)
         bundle = open_bundle(Path(path))
-        return cls(bundle, choose_device(bundle, backend, threads, vram_bytes))
+        return cls(bundle, choose_device(bundle, backend, threads, vram_bytes), preset)
 
     @property
     def backend(self) -> str:

@@ -10,10 +10,12 @@ from sakuga.engine.image.formats import SUFFIXES
 from sakuga.engine.image.infotext_parser import split_parameters
 from sakuga.engine.image.metadata import read_metadata
 from sakuga.engine.manifest import MANIFEST, Manifest
-from sakuga.engine.runtime.defaults import bundle_defaults
+from sakuga.engine.presets import find_preset, recognise
+from sakuga.engine.runtime.defaults import bundle_defaults, bundle_preset
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 from sakuga.export.checkpoint.layouts import open_checkpoint
 from sakuga.export.counted import counted
+from sakuga.profiles.preset import Preset
 
 _CHECKPOINTS = {".safetensors", ".ckpt", ".pt", ".pth", ".bin"}  # opened, or refused with a reason
 
@@ -46,24 +48,26 @@ def inspect(path: Path) -> Findings:
 
 
 def _bundle(bundle: Bundle) -> Findings:
-    manifest, rule, usual = bundle.manifest, bundle.family.sizes, bundle_defaults(bundle)
+    manifest, rule = bundle.manifest, bundle.family.sizes
+    preset, terms = _bundle_preset(bundle)
+    usual = bundle_defaults(bundle, preset)
     precision = Counter(entry.precision for entry in manifest.networks.values())
     size_bytes = sum(entry.size_bytes for entry in manifest.files.values())
     verified = [f"{name} {error:.1e}" for name, error in manifest.verification.items()]
-    sampler = SAMPLERS[sampler_name(usual.sampler)].label
+    sampler = preset.sampler if preset else SAMPLERS[sampler_name(usual.sampler)].label
     return Findings(
         facts={
             "kind": "bundle",
             "model_hash": manifest.checkpoint.model_hash,
             "size_bytes": size_bytes,
             **asdict(manifest),
+            "licence_meaning": preset.licence.meaning if preset else None,
         },
         summary={
             "bundle": str(bundle.path),
             "model": f"{manifest.checkpoint.name} ({manifest.checkpoint.model_hash})",
             "family": f"{manifest.family}, predicts {manifest.prediction}",
-            "preset": manifest.preset or "none",
-            "licence": manifest.licence or "not known",
+            **terms,
             "sizes": f"multiples of {rule.step} from {rule.minimum} to {rule.maximum} a side",
             "default": f"{usual.size}, {usual.steps} steps, guidance {usual.guidance:g}, {sampler}",
             "precision": ", ".join(f"{count} x {name}" for name, count in precision.items()),
@@ -73,6 +77,27 @@ def _bundle(bundle: Bundle) -> Findings:
             "verified": ", ".join(verified) or "no: build with --verify",
         },
     )
+
+
+def _bundle_preset(bundle: Bundle) -> tuple[Preset | None, dict[str, str]]:
+    """The bundle's preset, and it and its licence in words; where it is not here, that."""
+    try:
+        preset = bundle_preset(bundle)
+    except UsageError as error:
+        words = f"{bundle.manifest.preset} cannot be used. {error.what}"
+        return None, {"preset": words, "licence": bundle.manifest.licence or "not known"}
+    return preset, _terms(preset)
+
+
+def _terms(preset: Preset | None) -> dict[str, str]:
+    """Preset and licence, and what it means."""
+    if preset is None:
+        return {"preset": "none", "licence": "not known"}
+    licence = preset.licence
+    return {
+        "preset": f"{preset.name} ({preset.title})",
+        "licence": f"{licence.name}. {licence.meaning}",
+    }
 
 
 def _plans(manifest: Manifest) -> dict[str, str]:
@@ -93,6 +118,8 @@ def _plans(manifest: Manifest) -> dict[str, str]:
 def _checkpoint(path: Path) -> Findings:
     with open_checkpoint(path) as checkpoint:
         digest = checkpoint.sha256()
+        known = recognise(digest[:10])
+        preset = find_preset(known) if known else None
         tensors = {
             name: dict(Counter(part.dtype(tensor) for tensor in part.names()))
             for name, part in checkpoint.components.items()
@@ -106,6 +133,9 @@ def _checkpoint(path: Path) -> Findings:
             "prediction": checkpoint.prediction,
             "zero_terminal_snr": checkpoint.zero_terminal_snr,
             **asdict(checkpoint.sampling),
+            "preset": known,
+            "licence": preset.licence.name if preset else None,
+            "licence_meaning": preset.licence.meaning if preset else None,
             "tensors": tensors,
             "ignored": list(checkpoint.ignored),
             "unknown": list(checkpoint.unknown),
@@ -113,6 +143,7 @@ def _checkpoint(path: Path) -> Findings:
     summary = {
         "checkpoint": f"{path} ({digest[:10]}), {facts['layout']} layout",
         "family": f"{facts['family']}, predicts {facts['prediction']}",
+        **_terms(preset),
     }
     for name, counts in tensors.items():
         summary[name] = ", ".join(f"{count} x {dtype}" for dtype, count in counts.items())

@@ -19,6 +19,7 @@ from safetensors.numpy import load_file, save_file
 from sakuga.__main__ import main
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.manifest import SCHEMA
+from sakuga.export.demo import DEMO_CHECKPOINT
 
 
 class Outcome(NamedTuple):
@@ -277,11 +278,87 @@ def test_build_inspect_and_presets(run: Run, sd15_folder: Path, tmp_path: Path) 
     checkpoint = json.loads(run("inspect", sd15_folder, "--json").out)
     assert checkpoint["kind"] == "checkpoint"
     assert checkpoint["sha256"] == facts["checkpoint"]["sha256"]
-    assert "Animagine XL 3.1" in run("presets").out
+    assert "animagine-xl-3.1  sdxl " in run("presets").out
     shown = run("inspect", bundle).out
     assert "512" in shown and "28 steps" in shown and len(shown.splitlines()) < 15
     assert json.loads(run("presets", "baxl-v3", "--json").out)[0]["steps"] == 25
     assert "onnxruntime" in json.loads(run("doctor", "--json").out)
+
+
+OWN = """
+title = "Tiny"
+source = "S"
+licence = { name = "L", meaning = "No resale." }
+family = "sd15-tiny"
+size = "128x128"
+steps = 1
+steps_range = [1, 2]
+guidance = 5
+sampler = "Euler"
+prefix = "masterpiece"
+negative_prompt = "lowres"
+"""
+
+
+def test_presets_of_one_s_own(
+    run: Run, sd15_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, bundle, out = tmp_path / "presets", tmp_path / "b.sakuga", tmp_path / "out"
+    own.mkdir()
+    (own / "tiny.toml").write_text(OWN)
+    monkeypatch.setenv("SAKUGA_PRESETS", str(own))
+    done = run("build", sd15_folder, "--out", bundle, "--preset", "tiny")
+    assert done.code == 0 and "Preset: tiny\nLicence: L. No resale.\n" in done.err
+    assert "No resale." in run("inspect", bundle).out
+    facts = json.loads(run("inspect", bundle, "--json").out)
+    assert (facts["preset"], facts["licence_meaning"]) == ("tiny", "No resale.")
+    rendered = json.loads(run("render", bundle, "1girl", "--out", out, "--json").out)
+    assert rendered["parameters"].startswith(
+        "masterpiece, 1girl\nNegative prompt: lowres\nSteps: 1, Sampler: Euler, "
+    )
+    command = ["render", bundle, "1girl", "--out", out, "--json", "--steps", 3]
+    noted = run(*command, "--no-prefix")
+    assert json.loads(noted.out)["parameters"].startswith("1girl\nNegative prompt: lowres\n")
+    assert "The card of Tiny recommends 1 to 2 steps." in noted.err
+    plain = json.loads(run(*command, "--preset", "none").out)
+    assert plain["parameters"].startswith("1girl\nSteps: 3, Sampler: Euler a, ")
+    assert plain["notes"] == []
+    for options in (["--preset", "tinny"], ["--preset", "sdxl"]):
+        wrong = run(*command, *options)
+        parts(wrong)
+        assert wrong.code == 2 and ("Did you mean 'tiny'" in wrong.err or "family" in wrong.err)
+    (own / "tiny.toml").write_text(OWN.replace("steps =", "stesp ="))
+    for broken in (["presets"], ["presets", "tiny"], command):
+        wrong = run(*broken)
+        parts(wrong)
+        assert wrong.code == 2 and "tiny.toml, key 'stesp', is unknown; did you mean" in wrong.err
+    assert "tiny cannot be used. The preset file" in run("inspect", bundle).out
+    jobs = tmp_path / "jobs.jsonl"
+    jobs.write_text('{"prompt": "a", "prefix": "none"}')
+    done = run("render", bundle, "--jobs", jobs, "--out", out, "--preset", "none", "--json")
+    assert json.loads(done.out)["parameters"].startswith("a\nSteps: 28, ")
+
+
+def test_a_build_with_a_wrong_preset_writes_nothing(
+    run: Run, sd15_folder: Path, tmp_path: Path
+) -> None:
+    for preset, words in (
+        ("animagine-xl-3.1", "family sd15-tiny"),
+        ("sd16", "Did you mean 'sd15'"),
+    ):
+        done = run("build", sd15_folder, "--out", tmp_path / "b", "--preset", preset)
+        parts(done)
+        assert done.code == 2 and words in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_s_preset_and_licence_are_shown(run: Run) -> None:
+    shown = run("inspect", DEMO_CHECKPOINT).out
+    assert "demo (Sakuga's demo model)" in shown and "Apache License 2.0. Free for any" in shown
+    assert json.loads(run("inspect", DEMO_CHECKPOINT, "--json").out)["preset"] == "demo"
+    everything = run("presets", "animagine-xl-3.1").out
+    assert "rating: general" in everything and "faipl-1.0-sd" in everything
+    parts(run("presets", "animagine"))
 
 
 def test_verify_writes_figures(run: Run, sdxl_file: Path, tmp_path: Path) -> None:

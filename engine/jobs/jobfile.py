@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from sakuga.engine.errors import UsageError
 from sakuga.engine.jobs.ids import id_fault, same_file_key
-from sakuga.engine.runtime.request import Request
+from sakuga.engine.runtime.request import Prefix, Request
 from sakuga.engine.sampling.compat import find_compat
 from sakuga.engine.sampling.samplers import find_sampler
 from sakuga.engine.sampling.schedules import schedule_name
@@ -73,6 +73,7 @@ FIELDS = {
     "id": _TEXT,
     "compat": _TEXT,
     "clip_skip": _Field("a whole number from 0", _whole(0, 2**31)),
+    "prefix": _Field('"preset" or "none"', lambda value: value in get_args(Prefix)),
 }
 # What A1111 and diffusers call them.
 OTHER_TOOLS = {

@@ -9,7 +9,7 @@ from sakuga.engine.text.syntax import unread_syntax
 def notes_of(slot: Slot) -> tuple[str, ...]:
     """Notes on a picture, as sentences; usually none."""
     settings = slot.settings
-    notes = []
+    notes = list(settings.notes)
     if cut := sum(source.conditioning.tokens_cut for source in slot.sources):
         notes.append(
             f"{cut} tokens beyond the first 75 were not read, as in diffusers. "

@@ -125,6 +125,7 @@ def _request(info: Infotext, bundle: Bundle, obstacles: Collection[str]) -> Requ
         seed=info.seed,
         compat=compat,
         clip_skip=clip_skip,
+        prefix="none",  # the texts are those that were used
     )
 
 

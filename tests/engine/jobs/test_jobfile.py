@@ -39,6 +39,7 @@ def test_all_fields() -> None:
         "schedule": "Trailing",
         "eta": 1,
         "s_noise": 1.02,
+        "prefix": "none",
     }
     assert set(fields) == set(FIELDS)
     (job,) = parse_jobs(json.dumps(fields, ensure_ascii=False), "jobs.jsonl")
