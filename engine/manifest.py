@@ -110,6 +110,7 @@ class PlanSetEntry:
 class Manifest:
     """Everything a bundle says about itself; `verification` is empty without `--verify`, `plans`
     without a backend that has plans. Plan sets go by the names of their folders below `plans/`.
+    `exact_decoder`: the graph of the VAE's decoder in float32, where `networks` has it in less.
 
     What the checkpoint asks diffusers to do: `zero_absent_negative`, take zeros for a negative
     prompt that is not given (SDXL only); `timestep_spacing`, where the steps lie.
@@ -130,6 +131,7 @@ class Manifest:
     tokenizer: str
     token_embeddings: Mapping[str, str]
     networks: Mapping[str, NetworkEntry]
+    exact_decoder: str | None
     plans: Mapping[str, PlanSetEntry]
     verification: Mapping[str, float]
     files: Mapping[str, FileEntry]

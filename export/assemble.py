@@ -16,7 +16,7 @@ from sakuga.engine.version import VERSION
 from sakuga.export.bind import Adapt, Array, bind, cast
 from sakuga.export.checkpoint.layouts import Checkpoint
 from sakuga.export.graph_files import graph_versions
-from sakuga.export.network_graph import NetworkGraph
+from sakuga.export.network_graph import NetworkGraph, exact_decoder
 from sakuga.export.precision import NUMPY_TYPES, Precision
 from sakuga.profiles.preset import Preset
 
@@ -37,6 +37,16 @@ class Assembly:
     preset: str | None = None
 
     @cached_property
+    def exact_decoder(self) -> NetworkGraph | None:
+        """A second decoder of the VAE, in float32, where the first is not."""
+        return exact_decoder(self.checkpoint.family, self.graphs)
+
+    @property
+    def all_graphs(self) -> list[NetworkGraph]:
+        """Everything to bind."""
+        return [*self.graphs, *([self.exact_decoder] if self.exact_decoder else [])]
+
+    @cached_property
     def sha256(self) -> str:
         """The checkpoint's, in hex; it is read in full once."""
         return self.checkpoint.sha256()
@@ -49,7 +59,7 @@ class Assembly:
             * NUMPY_TYPES[precision].itemsize
             for name, precision in self.encoders.items()
         )
-        return embeddings + sum(graph.size_bytes for graph in self.graphs) + (1 << 24)
+        return embeddings + sum(graph.size_bytes for graph in self.all_graphs) + (1 << 24)
 
     @property
     def encoders(self) -> dict[str, Precision]:
@@ -80,7 +90,7 @@ def assemble(assembly: Assembly, progress: Progress, adapt: Adapt = unchanged) -
     for file in (TOKENIZER, *_embeddings(assembly).values()):
         path = assembly.folder / file
         files[file] = FileEntry(path.stat().st_size, file_sha256(path))
-    for graph in assembly.graphs:
+    for graph in assembly.all_graphs:
         files |= _write_network(assembly, graph, progress, adapt)
     return _manifest(assembly, preset, files)
 
@@ -147,6 +157,7 @@ def _manifest(assembly: Assembly, preset: Preset | None, files: dict[str, FileEn
         tokenizer=TOKENIZER,
         token_embeddings=_embeddings(assembly),
         networks={graph.network.name: graph.entry() for graph in assembly.graphs},
+        exact_decoder=assembly.exact_decoder.entry().graph if assembly.exact_decoder else None,
         plans={},
         verification={},
         files=files,

@@ -8,6 +8,7 @@ from sakuga.engine.bundle import Bundle
 from sakuga.engine.errors import MetadataError, UsageError
 from sakuga.engine.image.infotext import DEFAULTS, Infotext
 from sakuga.engine.image.infotext_keys import KEYS, NAMES
+from sakuga.engine.runtime import rescue
 from sakuga.engine.runtime.parameters import made_by
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.sampling.compat import COMPATS
@@ -16,7 +17,14 @@ from sakuga.engine.sampling.schedules import schedule_name
 from sakuga.profiles.buckets import Size
 
 # Keys of other tools that change no pixel.
-_HARMLESS = {"User", "Created Date", "Civitai resources", "Civitai metadata", "Template"}
+_HARMLESS = {
+    "User",
+    "Created Date",
+    "Civitai resources",
+    "Civitai metadata",
+    "Template",
+    rescue.KEY,
+}
 _NOISES = {"NV", "GPU"}
 # Fields that nothing here follows unless they have their usual value.
 _UNREAD = (
