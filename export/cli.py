@@ -2,9 +2,9 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +14,7 @@ from sakuga.export.counted import counted
 
 if TYPE_CHECKING:
     from sakuga.engine.bundle import Bundle
+    from sakuga.engine.manifest import LoraEntry
     from sakuga.export.assemble import Progress
 
 SHOWN = 5  # unknown tensors named
@@ -41,6 +42,17 @@ SHOWN = 5  # unknown tensors named
 @click.option("--max-batch", type=int, help="Pictures at once that plans allow; 4 by default.")
 @click.option("--refit", is_flag=True, help="Plans that take another checkpoint's weights later.")
 @click.option("--preset", help="Preset to use; the one that knows the file's hash if left out.")
+@click.option(
+    "--lora",
+    "loras",
+    multiple=True,
+    metavar="FILE[:TEXT[:UNET]]",
+    help="LoRA to merge, its weights behind it, such as a.safetensors:0.8; may be repeated.",
+)
+@click.option("--strict-lora", is_flag=True, help="Refuse a LoRA that does not match in full.")
+@click.option(
+    "--vae", type=click.Path(path_type=Path), help="VAE to take in place of the checkpoint's own."
+)
 @click.option("--verify", is_flag=True, help="Compare every network with diffusers afterwards.")
 def build(
     model: str,
@@ -52,26 +64,33 @@ def build(
     max_batch: int | None,
     refit: bool,
     preset: str | None,
+    loras: tuple[str, ...],
+    strict_lora: bool,
+    vae: Path | None,
     verify: bool,
 ) -> None:
     """Build a bundle from MODEL: a .safetensors file, a diffusers folder, or `demo`.
 
     Done once for each checkpoint; prints the bundle's path.
     """
+    from sakuga.export.adapters.choice import parse_choice
     from sakuga.export.build import BuildOptions
     from sakuga.export.build import build as build_bundle
     from sakuga.export.plans.report import read_report
 
     options = BuildOptions(backend, precision, verify, gpu, shapes, max_batch, refit, preset)
+    chosen = tuple(map(parse_choice, loras))
+    options = replace(options, loras=chosen, vae=vae, strict_loras=strict_lora)
     with _progress() as progress:
         bundle = build_bundle(model, out, options, progress, say=_say)
     if report := read_report(bundle.path):
         click.echo(report.table(), err=True)
     _say_preset(bundle)
     if unknown := bundle.manifest.checkpoint.unknown:
-        shown = ", ".join(unknown[:SHOWN]) + (", …" if len(unknown) > SHOWN else "")
         unread = counted(len(unknown), "tensor")
-        click.echo(f"Not used: {unread} no network reads: {shown}", err=True)
+        click.echo(f"Not used: {unread} no network reads: {_first(unknown)}", err=True)
+    for lora in bundle.manifest.loras:
+        _say_left_out(lora)
     for network, error in bundle.manifest.verification.items():
         click.echo(
             f"{network:16} relative error {error:.1e} against diffusers in float32", err=True
@@ -108,6 +127,23 @@ def _say_preset(bundle: "Bundle") -> None:
     else:
         click.echo(f"Preset: {preset.name}", err=True)
         click.echo(f"Licence: {preset.licence.name}. {preset.licence.meaning}", err=True)
+
+
+def _say_left_out(lora: "LoraEntry") -> None:
+    if lora.unmatched:
+        keys = counted(len(lora.unmatched), "key")
+        shown = _first(lora.unmatched)
+        click.echo(f"Warning: {keys} of {lora.name} match nothing here: {shown}", err=True)
+    if lora.embeddings:
+        click.echo(
+            f"Not merged: textual inversions in {lora.name}: {_first(lora.embeddings)}", err=True
+        )
+
+
+def _first(names: Sequence[str]) -> str:
+    """A few names, made harmless for a terminal: whoever made the file wrote them."""
+    shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+    return "".join(letter if letter.isprintable() else "?" for letter in shown)
 
 
 def _say(words: str) -> None:

@@ -1,7 +1,7 @@
 """What a safetensors file is when it is no checkpoint Sakuga builds from, told by its names."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sakuga.engine.errors import UnknownFamilyError
 from sakuga.export.checkpoint.store import TensorStore
@@ -55,6 +55,14 @@ def refuse_foreign(store: TensorStore, file: str) -> None:
         if any(re.search(pattern, key) for key in keys):
             raise _foreign(file, what, hint)
     refuse_other_unets(store, file)
+
+
+def what_it_is(keys: Collection[str]) -> str:
+    """What a file with these names seems to be, such as "a VAE"; "" where nothing tells."""
+    for pattern, what, _ in (*_KINDS, (f"^{_UNET}", "a checkpoint", ""), *_PARTS):
+        if any(re.search(pattern, key) for key in keys):
+            return what.removesuffix(", not a model")
+    return ""
 
 
 def refuse_other_unets(store: TensorStore, file: str) -> None:

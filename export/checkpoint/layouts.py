@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -33,8 +33,10 @@ from sakuga.export.checkpoint.settings import (
     sampling_settings,
 )
 from sakuga.export.checkpoint.single_file import single_file_tables
+from sakuga.export.checkpoint.sources import Table
 from sakuga.export.checkpoint.store import TensorStore
 from sakuga.export.checkpoint.surplus import split_surplus
+from sakuga.export.checkpoint.vae_file import bind_vae, open_vae
 from sakuga.profiles.families import Family
 
 
@@ -44,6 +46,7 @@ class Checkpoint:
 
     `components` holds `text_encoder`, `text_encoder_2` (SDXL), `unet` and `vae`. `ignored` lists
     surplus names known to do no harm (`model_ema.*`, `position_ids`, ...), `unknown` all others.
+    `vae_file`: the file whose VAE took the place of the checkpoint's own.
     """
 
     path: Path
@@ -56,6 +59,7 @@ class Checkpoint:
     ignored: tuple[str, ...]
     unknown: tuple[str, ...]
     files: tuple[SafetensorsFile, ...]
+    vae_file: SafetensorsFile | None = None
 
     def sha256(self) -> str:
         """SHA-256 in hex. The first ten digits of a single file's are its "model hash".
@@ -73,7 +77,7 @@ class Checkpoint:
 
     def close(self) -> None:
         """Close all files; reading from a component afterwards is an error."""
-        for file in self.files:
+        for file in (*self.files, *([self.vae_file] if self.vae_file else ())):
             file.close()
 
     def __enter__(self) -> Self:
@@ -88,9 +92,10 @@ class Checkpoint:
         self.close()
 
 
-def open_checkpoint(path: Path) -> Checkpoint:
+def open_checkpoint(path: Path, vae: Path | None = None) -> Checkpoint:
     """Open a diffusers folder or a single-file checkpoint and check that it is complete.
 
+    `vae`: a file whose VAE takes the place of the checkpoint's own, which may then be absent.
     Raises CheckpointError (no such path), FileFormatError (not safetensors, truncated, a pickle),
     UnknownFamilyError (a LoRA, a VAE, another kind of model), TensorError (missing or wrong
     tensors), CheckpointError (a folder that asks for another noise schedule or scale of latents).
@@ -102,26 +107,30 @@ def open_checkpoint(path: Path) -> Checkpoint:
             hint="Give a .safetensors file, a diffusers folder, or the word demo.",
         )
     with ExitStack() as opened:
-        checkpoint = _open_folder(path, opened) if path.is_dir() else _open_single(path, opened)
+        file = None if vae is None else opened.enter_context(open_vae(vae))
+        read = _open_folder if path.is_dir() else _open_single
+        checkpoint = read(path, file, opened)
         opened.pop_all()
     return checkpoint
 
 
-def _open_single(path: Path, opened: ExitStack) -> Checkpoint:
+def _open_single(path: Path, vae: SafetensorsFile | None, opened: ExitStack) -> Checkpoint:
     file = opened.enter_context(SafetensorsFile(path))
     store = TensorStore((file,))
     refuse_foreign(store, str(path))
     family = find_family(store, ldm_unet_table, str(path))
     tables = single_file_tables(family)
-    components = bind_components(family, tables, dict.fromkeys(tables, store), str(path))
+    components = _bind(path, family, tables, dict.fromkeys(tables, store), vae)
     used = frozenset[str]().union(*(component.keys() for component in components.values()))
+    used |= {source.key for places in tables["vae"].values() for source in places}
     objective = objective_of_file(file.tensors, file.metadata)
     surplus = file.tensors.keys() - used
     sampling = SamplingSettings()
-    return _checkpoint(path, "single", family, objective, sampling, components, surplus, (file,))
+    found = _checkpoint(path, "single", family, objective, sampling, components, surplus, (file,))
+    return replace(found, vae_file=vae)
 
 
-def _open_folder(path: Path, opened: ExitStack) -> Checkpoint:
+def _open_folder(path: Path, vae: SafetensorsFile | None, opened: ExitStack) -> Checkpoint:
     check_folder(path)
     unet = _open_store(path / UNET_FOLDER, opened)
     refuse_other_unets(unet, str(path))
@@ -129,17 +138,33 @@ def _open_folder(path: Path, opened: ExitStack) -> Checkpoint:
     tables = folder_tables(family)
     others = [name for name in tables if name != UNET_FOLDER]
     stores = {UNET_FOLDER: unet} | {name: _open_store(path / name, opened) for name in others}
-    components = bind_components(family, tables, stores, str(path))
+    components = _bind(path, family, tables, stores, vae)
     objective = objective_of_scheduler(read_config(path / "scheduler" / "scheduler_config.json"))
     surplus = {
         f"{name}/{key}"
         for name, store in stores.items()
+        if vae is None or name != "vae"
         for key in store.tensors.keys() - components[name].keys()
     }
     files = tuple(file for store in stores.values() for file in store.files)
     refuse_other_settings(path, family)
     sampling = sampling_settings(path)
-    return _checkpoint(path, "diffusers", family, objective, sampling, components, surplus, files)
+    found = _checkpoint(path, "diffusers", family, objective, sampling, components, surplus, files)
+    return replace(found, vae_file=vae)
+
+
+def _bind(
+    path: Path,
+    family: Family,
+    tables: Mapping[str, Table],
+    stores: Mapping[str, TensorStore],
+    vae: SafetensorsFile | None,
+) -> dict[str, Component]:
+    """The checkpoint's components, the VAE from the file of its own where there is one."""
+    if vae is None:
+        return bind_components(family, tables, stores, str(path))
+    others = {name: table for name, table in tables.items() if name != "vae"}
+    return {**bind_components(family, others, stores, str(path)), "vae": bind_vae(vae, family)}
 
 
 def _open_store(folder: Path, opened: ExitStack) -> TensorStore:
