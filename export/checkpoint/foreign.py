@@ -17,7 +17,7 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     (
         r"lora_(up|down|A|B)\b|^lora_(unet|te)|hada_w|lokr_w|oft_blocks|dora_scale",
         "a LoRA, not a model",
-        "Build from the base model the LoRA was made for.",
+        "Build from the base model it was made for, and give this file to --lora.",
     ),
     (r"^control_model\.|controlnet_cond_embedding", "a ControlNet", ""),
     (r"double_blocks\.\d+\.", "a Flux-like transformer", ""),
@@ -32,7 +32,7 @@ _PARTS: tuple[tuple[str, str, str], ...] = (
     (
         r"^(first_stage_model\.|vae\.)?(en|de)coder\.conv_in\.weight$",
         "a VAE, not a model",
-        "Give the checkpoint; a VAE of its own replaces vae/ in a diffusers folder.",
+        "Give the checkpoint, and this file to --vae to take it in place of its own.",
     ),
     (
         r"^down_blocks\.0\.",
