@@ -2,20 +2,29 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from onnx.external_data_helper import load_external_data_for_model
 from safetensors.torch import save_file
 
+from sakuga.engine.bundle import Bundle
 from sakuga.export.adapters.choice import LoraChoice
 from sakuga.export.adapters.stack import open_loras
-from sakuga.export.assemble import unchanged
+from sakuga.export.assemble import TOKEN_EMBEDDING, unchanged
+from sakuga.export.bind import weights_of
+from sakuga.export.graph_files import TRANSPOSED
 from sakuga.profiles.families import SDXL_TINY
 
 Tensors = Mapping[str, torch.Tensor]
 WriteLora = Callable[..., Path]
 Merge = Callable[..., torch.Tensor]
+ReadBundle = Callable[[Bundle], dict[str, NDArray[Any]]]
 
 
 @pytest.fixture
@@ -44,3 +53,27 @@ def merge(write_lora: WriteLora) -> Merge:
         return torch.from_numpy(found)
 
     return merged
+
+
+@pytest.fixture
+def read_bundle() -> ReadBundle:
+    """`read_bundle(bundle)`: its weights by `component/name`, in the checkpoint's layout."""
+    return _read_bundle
+
+
+def _read_bundle(bundle: Bundle) -> dict[str, NDArray[Any]]:
+    found = {
+        f"{encoder}/{TOKEN_EMBEDDING}": np.load(bundle.token_embedding(encoder))
+        for encoder in bundle.manifest.token_embeddings
+    }
+    for network in bundle.manifest.networks:
+        component = "vae" if network.startswith("vae") else network
+        model = onnx.load(bundle.graph(network), load_external_data=False)
+        names = {weight.name for weight in weights_of(model)}
+        load_external_data_for_model(model, str(bundle.graph(network).parent))
+        for tensor in model.graph.initializer:
+            if tensor.name in names:
+                values = numpy_helper.to_array(tensor)
+                name = tensor.name.removesuffix(TRANSPOSED)
+                found[f"{component}/{name}"] = values if name == tensor.name else values.T
+    return found
