@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 from sakuga.__main__ import main
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.manifest import SCHEMA
-from sakuga.export.demo import DEMO_CHECKPOINT
+from sakuga.export.demo import DEMO_CHECKPOINT, DEMO_LORA
 
 
 class Outcome(NamedTuple):
@@ -268,6 +268,31 @@ def test_verifying_without_its_packages_builds_nothing(
     parts(done)
     assert done.code == 1 and "torch, diffusers" in done.err and "pip install" in done.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_with_a_lora_and_a_vae(run: Run, tmp_path: Path) -> None:
+    lora = tmp_path / "more.safetensors"
+    module = "lora_unet_input_blocks_3_1_proj_in"
+    pair = {f"{module}.lora_up.weight": (96, 2), f"{module}.lora_down.weight": (2, 96)}
+    others = {"bundle_emb.easy.clip_l": (1, 32), "lora_unet_nowhere.diff": (1,)}
+    save_file({key: np.ones(shape, "f2") for key, shape in (pair | others).items()}, lora)
+    bundle, command = tmp_path / "b.sakuga", ["build", "demo", "--backend", "onnx", "--lora"]
+    done = run(*command, f"{DEMO_LORA}:1:0.5", "--lora", f"{lora}:.5", "--vae", DEMO_CHECKPOINT,
+               "--out", bundle)  # fmt: skip
+    assert done.code == 0 and done.out == f"{bundle}\n"
+    assert "Warning: 1 key of more match nothing here: lora_unet_nowhere.diff" in done.err
+    assert "Not merged: textual inversions in more: easy" in done.err
+    shown = run("inspect", bundle).out
+    assert re.search(r"LoRAs +kosame at 1/0\.5 \(ec914199806f\), more at 0\.5 \(", shown)
+    assert re.search(r"VAE +demo\.safetensors \(", shown)
+    assert "1 key of them match nothing here" in shown
+    loras = json.loads(run("inspect", bundle, "--json").out)["loras"]
+    assert [(each["text_weight"], each["unet_weight"]) for each in loras] == [(1, 0.5), (0.5, 0.5)]
+    assert re.search(r"kind +LoRA\n", run("inspect", DEMO_LORA).out)
+    strict = run(*command, lora, "--strict-lora", "--out", tmp_path / "c.sakuga")
+    parts(strict)
+    assert strict.code == 1 and "1 key of" in strict.err and not (tmp_path / "c.sakuga").exists()
+    parts(run(*command, tmp_path / "none:0.5", "--out", tmp_path / "c.sakuga"))
 
 
 def test_build_inspect_and_presets(run: Run, sd15_folder: Path, tmp_path: Path) -> None:

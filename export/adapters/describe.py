@@ -49,14 +49,15 @@ def describe_lora(path: Path) -> tuple[Facts, dict[str, str]]:
 
 def _facts(lora: LoraFile) -> Facts:
     metadata, kinds = lora.file.metadata, _kinds(lora)
+    ranks = sorted((rank for _, rank, _ in kinds if rank), reverse=True)
     return {
         "kind": "lora",
         "name": lora.name,
         "hash": lora.hash,
         "sha256": lora.file.sha256(),
-        "kinds": dict(Counter(name for name, _, _ in kinds)),
-        "ranks": dict(Counter(str(rank) for _, rank, _ in kinds if rank)),
-        "changes": dict(Counter(part for _, _, part in kinds)),
+        "kinds": _counts(name for name, _, _ in kinds),
+        "ranks": _counts(str(rank) for rank in ranks),
+        "changes": _counts(part for _, _, part in kinds),
         "made_for": origin(lora),
         "base": _first(metadata, _BASES),
         "title": _first(metadata, _TITLES),
@@ -88,6 +89,11 @@ def _rank(lora: LoraFile, kind: Kind, keys: Mapping[str, str]) -> int | None:
 
 def _network(spelling: str) -> str:
     return "text encoder" if spelling.startswith(("lora_te", "text_encoder")) else "UNet"
+
+
+def _counts(names: Iterable[str]) -> dict[str, int]:
+    """The most frequent first, then as they come."""
+    return dict(Counter(names).most_common())
 
 
 def _tags(metadata: Mapping[str, str]) -> dict[str, int]:
