@@ -3,8 +3,8 @@
     python bench/all.py
 
 Each runs in a process of its own. `full_size.py`, `plans.py`, `demo.py` and `graphs.py --retrace`
-take gigabytes or much longer, `gpu.py` a GPU; they are run by hand. A missed bar is printed as missed; only a bench
-that fails makes this one fail.
+take gigabytes or much longer and `gpu.py` takes a GPU: they are run by hand. A missed bar is
+printed as missed; only a bench that fails makes this one fail.
 """
 
 import json

@@ -1,0 +1,81 @@
+"""What is each optimisation worth? Each off in turn, on the same pictures.
+
+Pictures of 21 to 28 steps, so that they come and go and calls of all numbers of rows are needed.
+Fusion has no switch: the step is one kernel, and no other form of it exists.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from common import Figure
+
+from gpu.networks import choose
+from gpu.pictures import Setting, render, timed
+from gpu.site import Found, Site
+from sakuga.engine.backend.cuda import lane
+from sakuga.engine.backend.cuda.device import CudaOptions
+from sakuga.engine.runtime.request import Request
+
+_ROWS = 16
+_SPREAD = 8
+
+
+def measure(site: Site) -> Found:
+    """Pictures a second with everything on, before and after; and with one thing off."""
+    runs = {
+        "all on": (CudaOptions(_ROWS), False),
+        "no CUDA graphs": (CudaOptions(_ROWS, graphs=False), False),
+        "no decoding beside the steps": (CudaOptions(_ROWS, overlap=False), False),
+        "no padding of calls": (CudaOptions(_ROWS), True),
+        "all on, again": (CudaOptions(_ROWS), False),
+    }
+    rates: dict[str, dict[str, float]] = {}
+    for name, (options, unpadded) in runs.items():
+        with unpadded_calls() if unpadded else nullcontext():
+            rates[name] = _rates(site, options)
+        print(name, rates[name], flush=True)
+    figures = [
+        Figure(f"{name}, {what}", value, unit, beside=_against(value, rates["all on"][what]))
+        for name, row in rates.items()
+        for what, unit, value in (
+            ("many", "pictures/s", row["many"]),
+            ("one", "pictures/s", row["one"]),
+        )
+    ]
+    details: dict[str, Any] = {"rates": rates}
+    return Found(figures, choose(site, "eager").said | details)
+
+
+@contextmanager
+def unpadded_calls() -> Iterator[None]:
+    """Within the block every number of rows has a call, and a graph, of its own."""
+    with patch.object(lane, "captured_rows", min):
+        yield
+
+
+def _rates(site: Site, options: CudaOptions) -> dict[str, float]:
+    """Of many pictures, and of one at a time; each after the same once to warm up."""
+    chosen = choose(site, "eager", options.graphs)
+    with chosen.engine(site, options) as engine:
+        render(engine, _requests(site, site.scale.pictures))
+        many = timed(lambda: render(engine, _requests(site, site.scale.pictures)))
+        engine.render(_requests(site, 1)[0])
+        few = max(site.scale.pictures // 8, 1)
+        one = timed(lambda: [engine.render(each) for each in _requests(site, few)])
+    return {"many": site.scale.pictures / many, "one": few / one}
+
+
+def _requests(site: Site, number: int) -> list[Request]:
+    steps = site.scale.steps
+    setting = Setting("", site.slot_size, steps, "euler_a", 7.0)
+    return [
+        replace(request, steps=max(steps - index % _SPREAD, 1))
+        for index, request in enumerate(setting.requests(number))
+    ]
+
+
+def _against(value: float, whole: float) -> str:
+    return f"{100 * value / whole:.1f} % of all on"
