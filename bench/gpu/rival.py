@@ -5,6 +5,7 @@ decodes in float16 and is not brought to float32 first, for the stand-in's is no
 """
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any
 
 import torch
@@ -33,10 +34,11 @@ def rival(models: Models, compile_networks: bool) -> Render:
         pooled: Any = CLIPTextModelWithProjection(config(**text_encoder_config(second)))
     pooled.text_model = models.text[second.name].text_model
     pooled.text_projection = models.text[second.name].text_projection
-    models.vae.register_to_config(force_upcast=False)
+    vae = copy(models.vae)  # the same weights; what is set on it stays off the stand-in
+    vae.register_to_config(force_upcast=False)
     make: Any = StableDiffusionXLPipeline
     pipeline = make(
-        vae=models.vae,
+        vae=vae,
         text_encoder=models.text[first.name].text_model,
         text_encoder_2=pooled,
         tokenizer=clip_tokenizer("<|endoftext|>"),
@@ -48,7 +50,7 @@ def rival(models: Models, compile_networks: bool) -> Render:
     pipeline.set_progress_bar_config(disable=True)
     if compile_networks:
         pipeline.unet = compiled(models.unet)
-        pipeline.vae.decode = compiled(models.vae.decode)
+        vae.decode = compiled(vae.decode)
 
     def render(requests: Sequence[Request]) -> int:
         asked = requests[0]

@@ -14,9 +14,9 @@ from sakuga.profiles.families import SDXL, Family
 
 @dataclass(frozen=True)
 class Scale:
-    """How much a part does. `repeats`: timings of each thing, after `warm` untimed ones.
-    `chained`: launches in one graph. `rows` of a UNet call. `pictures` of a throughput, with calls of `engine_rows`
-    rows, or `rival_pictures` pictures to a call of the rival; `latencies` of one at a time."""
+    """How much a part does. `repeats`: timings of each thing at most, after `warm` untimed ones.
+    `chained`: launches in one graph. `rows` of a UNet call. `pictures` of a throughput, with calls
+    of `engine_rows` rows, or `rival_pictures` to a call of the rival; `latencies` one at a time."""
 
     repeats: int = 20
     warm: int = 3

@@ -15,6 +15,7 @@ from sakuga.kernels.cuda_packages import cuda_package
 from sakuga.kernels.launcher import checked
 
 Work = Callable[[], object]
+_FEWEST, _ENOUGH_S = 5, 1.0  # samples of long work; seconds of them after which no more are taken
 
 
 class Clock(Protocol):
@@ -60,11 +61,13 @@ def clock_of(driver: Driver) -> Clock:
 
 
 def timed(driver: Driver, stream: Stream, work: Work, scale: Scale) -> list[float]:
-    """Seconds of each of `scale.repeats` runs."""
-    clock = clock_of(driver)
+    """Seconds of each of `scale.repeats` runs; of fewer where each is long."""
+    clock, seconds = clock_of(driver), list[float]()
     for _ in range(scale.warm):
         work()
-    return [clock.seconds(stream, work) for _ in range(scale.repeats)]
+    while len(seconds) < scale.repeats and (len(seconds) < _FEWEST or sum(seconds) < _ENOUGH_S):
+        seconds.append(clock.seconds(stream, work))
+    return seconds
 
 
 def replayed(driver: Driver, stream: Stream, work: Work, scale: Scale) -> list[float]:

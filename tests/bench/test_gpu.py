@@ -88,6 +88,13 @@ def test_a_part_measures_what_it_says(site: Site, name: str) -> None:
         assert answer["instead_of"].keys() == {"tensorrt", "onnxruntime"}
 
 
+def test_rtx_is_a_finding_either_way(site: Site) -> None:
+    found = PARTS["rtx"].measure(site)
+    assert isinstance(found.details["finding"], str)
+    if find_gpu() is None:
+        assert list(values(found).values()) in ([], [0])
+
+
 def test_a_step_is_one_network_one_kernel_and_no_wait(site: Site) -> None:
     found = PARTS["launches"].measure(site)
     assert list(values(found).values()) == [1, 1, 0, 0]
