@@ -1,7 +1,9 @@
 """Every part of bench/gpu.py, on a processor that plays a GPU: that they run and say what they
 measured. What they would measure on a GPU is not judged here."""
 
+import argparse
 import json
+import runpy
 import subprocess
 import sys
 from dataclasses import replace
@@ -239,6 +241,28 @@ def test_the_parts_are_listed_without_a_gpu() -> None:
     done = bench("--list")
     assert done.returncode == 0
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(PARTS)
+
+
+def test_a_run_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What has a result is shown and not run again; what fails is named."""
+    if find_gpu() is not None:
+        pytest.skip("there is a GPU")
+    script = runpy.run_path(str(RESULTS.parent / "gpu.py"))
+    options = argparse.Namespace(part=["vae", "rtx"], out=tmp_path, bundle=None, work=None)
+    figure = Figure("VAE", 20.0, "ms", 25.0)
+    write_answer(answer_of("vae", {"gpu": GPU.name}, [figure], {}), folder_of(GPU, tmp_path))
+    assert script["run_parts"](GPU, options) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert any("at most 25 ms: met" in line for line in lines)
+    answer = json.loads(lines[-1])
+    assert answer["failed"] == {"rtx": "exit code 1"}  # the child finds no GPU
+    assert [part["part"] for part in answer["parts"]] == ["vae"]
+    script["run_part"]("rtx", GPU, options)  # asks for no driver of its own
+    capsys.readouterr()
+    assert script["run_parts"](GPU, options) == 0
+    answer = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [part["part"] for part in answer["parts"]] == ["vae", "rtx"]
+    assert answer["parts"][1]["machine"]["gpu"] == GPU.name
 
 
 def test_without_a_gpu_nothing_is_measured(tmp_path: Path) -> None:
