@@ -1,48 +1,53 @@
 """The facade: open a bundle, render pictures from it."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from sakuga.engine.backend.base import Array, Decoded, Device, Latent
-from sakuga.engine.backend.cpu import CpuDevice
-from sakuga.engine.backend.network import Networks
-from sakuga.engine.backend.onnx_networks import OnnxNetworks
+from sakuga.engine.backend.base import Array, Decoded, Device, Latent, Pixels
+from sakuga.engine.backend.choose import choose_device
 from sakuga.engine.bundle import Bundle, check_same, open_bundle
-from sakuga.engine.errors import BundleError, RenderError, SakugaError, UsageError
+from sakuga.engine.errors import EngineFault, RenderError, SakugaError, UsageError
 from sakuga.engine.image.infotext import Infotext, write_infotext
-from sakuga.engine.runtime.defaults import bundle_defaults
+from sakuga.engine.runtime import rescue
+from sakuga.engine.runtime.defaults import bundle_defaults, bundle_preset
 from sakuga.engine.runtime.lookahead import in_order_of_completion
 from sakuga.engine.runtime.notes import notes_of
+from sakuga.engine.runtime.parameters import infotext_of
 from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.prompts import PromptEncoder
+from sakuga.engine.runtime.remake import Remake, remake
 from sakuga.engine.runtime.request import Request, Settings, resolve
 from sakuga.engine.runtime.slot import Slot, row_sources
 from sakuga.engine.runtime.worker import Job, Worker
-from sakuga.engine.sampling.samplers import SAMPLERS
-from sakuga.engine.version import VERSION
 
 OnStep = Callable[[int, int, int], None]
-OpenDevice = Callable[[Bundle], Device]
+OpenDevice = Callable[[], Device]
 
 
 class Engine:
     """A bundle, loaded on a device. Close it, or use it as a context manager.
 
     Threads may share it: a thread of its own has the device and takes pictures from all of them.
+    `preset`: what it takes its defaults from, None if from none.
     """
 
-    def __init__(self, bundle: Bundle, open_device: OpenDevice) -> None:
+    def __init__(self, bundle: Bundle, open_device: OpenDevice, preset: str | None = None) -> None:
         """`open_device` is called once, on the thread that will own the device."""
-        _check_objective(bundle)
         self.bundle = bundle
-        self._defaults = bundle_defaults(bundle)
-        self._worker = Worker(lambda: open_device(bundle))
+        self.preset = bundle_preset(bundle, preset)
+        self._defaults = bundle_defaults(bundle, self.preset)
+        self._rescue = rescue.Rescue(bundle)
+        self._worker = Worker(open_device)
         try:
+            self._defaults = replace(
+                self._defaults, sizes=self._worker.device.sizes or self._defaults.sizes
+            )
             self._prompts = PromptEncoder(bundle, lambda name: self._worker.device.network(name))
             check_same(bundle)
         except SakugaError:
@@ -50,19 +55,50 @@ class Engine:
             raise
 
     @classmethod
-    def open(cls, path: str | Path, *, threads: int | None = None) -> "Engine":
-        """Open and verify the bundle at `path`. `threads`: of the networks, default all cores.
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        backend: str | None = None,
+        preset: str | None = None,
+        threads: int | None = None,
+        vram_bytes: int | None = None,
+    ) -> "Engine":
+        """Open and verify the bundle at `path`.
 
-        Raises BundleFormatError, BundleDamagedError, BundleError for a model this version cannot
-        sample, and UsageError for a number of threads the machine does not have.
+        `backend`: `onnx` for the processor, `onnx-cuda`, `rtx` or `tensorrt`; None for the best
+        that bundle and machine have. `preset`: the name of one to use instead of the bundle's own,
+        "none" for none at all. `threads`: of networks on the processor, default all cores.
+        `vram_bytes`: GPU memory that networks and pictures may take, default what is free.
+
+        Raises BundleFormatError, BundleDamagedError, BundleError where it is replaced meanwhile,
+        PlanMismatchError where the bundle's plans are not for this machine,
+        DeviceMemoryError where it has too little memory, MissingDependencyError, and UsageError.
         """
         _check_threads(threads)
-        return cls(open_bundle(Path(path)), lambda bundle: open_cpu(bundle, threads))
+        bundle = open_bundle(Path(path))
+        return cls(bundle, choose_device(bundle, backend, threads, vram_bytes), preset)
+
+    @property
+    def backend(self) -> str:
+        """What computes pictures, as their metadata names it."""
+        return self._worker.device.name
+
+    @property
+    def fault(self) -> EngineFault | None:
+        """Why this process must be replaced, for whoever supervises it; None while all is well."""
+        return self._worker.fault
 
     def resolve(self, request: Request) -> Settings:
         """The request with every default filled in. Raises UsageError and SizeError."""
-        prediction = self.bundle.manifest.prediction
-        settings = resolve(request, self.bundle.family, self._defaults, prediction)
+        manifest = self.bundle.manifest
+        settings = resolve(
+            request,
+            self.bundle.family,
+            self._defaults,
+            manifest.prediction,
+            manifest.zero_terminal_snr,
+        )
         self._prompts.check(settings)
         return settings
 
@@ -83,6 +119,15 @@ class Engine:
         jobs = (self._job(index, one, on_step) for index, one in enumerate(settings))
         ahead = 2 * self._worker.device.slots  # one batch at work, the next one at the door
         return in_order_of_completion(jobs, self._worker, ahead)
+
+    def remake(self, settings: Infotext, *, ignore: Collection[str] = ()) -> Remake:
+        """The request that makes a picture again from the settings in it (`read_infotext`).
+
+        On the bundle and backend that made it, pixels come out equal to the byte. `ignore`: what
+        to leave out where the picture asks for more than this bundle gives, such as "model" or
+        "hires". Raises MetadataError that lists what is in the way.
+        """
+        return remake(settings, self.bundle, self.backend, ignore)
 
     def denoise(self, request: Request) -> Array:
         """The final latent of a request, float32 [4, height / 8, width / 8], not decoded."""
@@ -129,36 +174,26 @@ class Engine:
         return Slot(index, settings, row_sources(settings, *self._prompts.encode(settings)))
 
     def _finish(self, slot: Slot, decoded: Decoded) -> Picture:
-        settings = slot.settings
+        settings, notes = slot.settings, notes_of(slot)
+        pixels, info = decoded.pixels, self._infotext(settings)
         if not decoded.whole:
-            self._check_finite(decoded.latent, "unet")
-            raise self._not_finite("vae_decoder")
-        return Picture(
-            decoded.pixels, self._parameters(settings), slot.ticket, settings.seed, notes_of(slot)
-        )
+            pixels = self._rescued(decoded, settings)
+            info = replace(info, extra={rescue.KEY: rescue.EXACT})
+            notes = (*notes, rescue.NOTE)
+        return Picture(pixels, write_infotext(info), slot.ticket, settings.seed, notes)
 
-    def _parameters(self, settings: Settings) -> str:
-        checkpoint = self.bundle.manifest.checkpoint
-        return write_infotext(
-            Infotext(
-                prompt=settings.prompt,
-                negative_prompt=settings.negative_prompt,
-                steps=settings.steps,
-                sampler=SAMPLERS[settings.sampler].label,
-                schedule="Automatic",
-                guidance=settings.guidance,
-                seed=settings.seed,
-                width=settings.size.width,
-                height=settings.size.height,
-                model_hash=checkpoint.model_hash,
-                model=checkpoint.name,
-                clip_skip=settings.clip_skip,
-                rng="NV",
-                compat=settings.compat.name,
-                negative_zeroed=self._prompts.zeroes(settings),
-                version=VERSION,
-            )
-        )
+    def _rescued(self, decoded: Decoded, settings: Settings) -> Pixels:
+        self._check_finite(decoded.latent, "unet")
+        pixels = None
+        if self._rescue.possible:
+            pixels = self._rescue.decode(decoded.latent, settings.compat.rounding)
+        if pixels is None:
+            raise self._not_finite("vae_decoder")
+        return pixels
+
+    def _infotext(self, settings: Settings) -> Infotext:
+        zeroed = self._prompts.zeroes(settings)
+        return infotext_of(settings, self.bundle.manifest, self.backend, zeroed)
 
     def _check_finite(self, output: Array, network: str) -> None:
         if not np.isfinite(output).all():
@@ -172,21 +207,6 @@ class Engine:
             hint="Build the bundle with --precision fp32."
             if precision != "float32"
             else "The checkpoint does not work with these settings; try others, or another file.",
-        )
-
-
-def open_cpu(bundle: Bundle, threads: int | None = None) -> CpuDevice:
-    """The processor, with the networks on ONNX Runtime."""
-    return CpuDevice(Networks.of(bundle), OnnxNetworks(bundle, threads))
-
-
-def _check_objective(bundle: Bundle) -> None:
-    if bundle.manifest.zero_terminal_snr:
-        raise BundleError(
-            "This version does not render models of zero terminal SNR.",
-            note=f"{bundle.manifest.checkpoint.name} was trained with that noise schedule; the "
-            "ordinary one would give another picture than other tools.",
-            hint="Use a model without it, or a later version of Sakuga.",
         )
 
 

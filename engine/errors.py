@@ -15,6 +15,7 @@
     │   ├── BundleFormatError    no bundle, or one written by a newer Sakuga
     │   ├── BundleDamagedError   a file of the bundle is missing or has changed
     │   └── PlanMismatchError    plans for another GPU or TensorRT than the one here
+    ├── MetadataError            a picture whose settings cannot be read, or not be made again
     ├── StoppedError             interrupted; what is finished is kept, the same command goes on
     ├── MissingDependencyError   an optional package is needed and not installed
     ├── RenderError              a picture that could not be made
@@ -101,6 +102,10 @@ class BundleDamagedError(BundleError):
 
 class PlanMismatchError(BundleError):
     """Plans for another GPU or TensorRT than the one here."""
+
+
+class MetadataError(SakugaError):
+    """A picture whose settings cannot be read, or cannot be made again as it says."""
 
 
 class StoppedError(SakugaError):

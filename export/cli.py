@@ -13,6 +13,7 @@ import click
 from sakuga.export.counted import counted
 
 if TYPE_CHECKING:
+    from sakuga.engine.bundle import Bundle
     from sakuga.export.assemble import Progress
 
 SHOWN = 5  # unknown tensors named
@@ -39,6 +40,7 @@ SHOWN = 5  # unknown tensors named
 )
 @click.option("--max-batch", type=int, help="Pictures at once that plans allow; 4 by default.")
 @click.option("--refit", is_flag=True, help="Plans that take another checkpoint's weights later.")
+@click.option("--preset", help="Preset to use; the one that knows the file's hash if left out.")
 @click.option("--verify", is_flag=True, help="Compare every network with diffusers afterwards.")
 def build(
     model: str,
@@ -49,6 +51,7 @@ def build(
     shapes: str | None,
     max_batch: int | None,
     refit: bool,
+    preset: str | None,
     verify: bool,
 ) -> None:
     """Build a bundle from MODEL: a .safetensors file, a diffusers folder, or `demo`.
@@ -59,13 +62,12 @@ def build(
     from sakuga.export.build import build as build_bundle
     from sakuga.export.plans.report import read_report
 
-    options = BuildOptions(backend, precision, verify, gpu, shapes, max_batch, refit)
+    options = BuildOptions(backend, precision, verify, gpu, shapes, max_batch, refit, preset)
     with _progress() as progress:
         bundle = build_bundle(model, out, options, progress, say=_say)
     if report := read_report(bundle.path):
         click.echo(report.table(), err=True)
-    preset = bundle.manifest.preset
-    click.echo(f"Preset: {preset or 'none, this file is not one of a known card'}", err=True)
+    _say_preset(bundle)
     if unknown := bundle.manifest.checkpoint.unknown:
         shown = ", ".join(unknown[:SHOWN]) + (", …" if len(unknown) > SHOWN else "")
         unread = counted(len(unknown), "tensor")
@@ -95,6 +97,17 @@ def inspect(file: Path, as_json: bool) -> None:
         click.echo(f"{key:14} {value}")
     if report is not None:
         click.echo(f"\n{report.table()}")
+
+
+def _say_preset(bundle: "Bundle") -> None:
+    from sakuga.engine.runtime.defaults import bundle_preset
+
+    preset = bundle_preset(bundle)
+    if preset is None:
+        click.echo("Preset: none; --preset NAME chooses one of `sakuga presets`", err=True)
+    else:
+        click.echo(f"Preset: {preset.name}", err=True)
+        click.echo(f"Licence: {preset.licence.name}. {preset.licence.meaning}", err=True)
 
 
 def _say(words: str) -> None:

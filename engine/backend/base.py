@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sakuga.kernels.launch import Records, Seat
 from sakuga.kernels.to_rgb8 import Rounding
+from sakuga.profiles.buckets import Sizes
 
 GROUP = 64  # more rows than any call has; and keeps the first of each group aligned
 
@@ -112,7 +113,12 @@ class Device(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call it in metadata and reports."""
+        """What computes pictures, as their metadata names it: library, version, machine."""
+        ...
+
+    @property
+    def sizes(self) -> Sizes | None:
+        """Which sizes it renders of those the bundle has; None for all."""
         ...
 
     @property

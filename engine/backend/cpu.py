@@ -8,6 +8,7 @@ import numpy as np
 
 from sakuga.engine.backend.base import GROUP, Array, Block, Decoded, Latent, Session, Start
 from sakuga.engine.backend.network import Networks, dtype_of, latent_shape, row_shape
+from sakuga.engine.backend.onnxruntime import onnxruntime_library
 from sakuga.kernels.denoise_step import SCRATCH, denoise_step
 from sakuga.kernels.init_noise import init_noise
 from sakuga.kernels.launch import GIVEN, HISTORIES, Records, Seat, coefficients_of
@@ -37,13 +38,18 @@ class CpuDevice:
     Pictures are worked on one after the other, for a processor gains nothing from larger calls.
     """
 
-    name = "cpu"
+    sizes = None
 
     def __init__(self, networks: Networks, sessions: Sessions, slots: int = 1) -> None:
         self.slots, self.rows = slots, networks.max_rows
         self._networks, self._sessions = networks, sessions
         self._lanes: dict[tuple[int, int], CpuLane] = {}
         self._noise_thread = ThreadPoolExecutor(1, "sakuga-noise")
+
+    @property
+    def name(self) -> str:
+        """What computes: the library, for the kernels' twins give the same bits everywhere."""
+        return f"onnxruntime {onnxruntime_library().__version__} cpu"
 
     def network(self, name: str) -> Session:
         """A network, once it is loaded."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sakuga.engine.sampling.samplers import SamplerTable
+from sakuga.engine.sampling.table import SamplerTable
 from sakuga.kernels.launch import STEP_ROW, Records
 
 

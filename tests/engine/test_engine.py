@@ -1,10 +1,13 @@
 """The engine: a picture depends on its request and on nothing else."""
 
 import io
+import json
+import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,7 +84,7 @@ class Replaced:
 @contextmanager
 def engine_with(bundle: Bundle) -> Iterator[tuple[Engine, Replaced]]:
     networks = Replaced(bundle)
-    with Engine(bundle, lambda opened: CpuDevice(Networks.of(opened), networks)) as engine:
+    with Engine(bundle, lambda: CpuDevice(Networks.of(bundle), networks)) as engine:
         yield engine, networks
 
 
@@ -105,6 +108,7 @@ def denoised(
     shape = (4, *size.latent())
     assert request.seed is not None
     x = normals(request.seed, 0, int(np.prod(shape))).reshape(shape) * table.init_scale
+    histories = np.zeros((table.histories, *shape))
     for step in range(table.evaluations):
         eps = np.zeros(shape)
         for source in sources:
@@ -118,7 +122,11 @@ def denoised(
             }
             eps += source.weight * unet.run(inputs)["noise_pred"][0].astype(np.float64)
         noise = normals(request.seed, int(table.draw[step]), int(np.prod(shape))).reshape(shape)
+        kept = table.e[step] * x + table.f[step] * eps
         x = table.a[step] * x + table.b[step] * eps + table.c[step] * noise
+        x += np.tensordot(table.d[step], histories, 1)
+        if kept.any():
+            histories[table.write[step]] = kept
     return np.asarray(x, np.float64)
 
 
@@ -170,9 +178,13 @@ def test_guided_steps_are_one_call_of_two_rows(recorded: tuple[Engine, Recorder]
     assert unet.shapes == [(2, 77)] * 3
 
 
-def test_a_latent_is_what_the_formulas_say(sdxl_bundle: Bundle, sdxl_engine: Engine) -> None:
-    expected = denoised(sdxl_bundle, sdxl_engine, SMALL, [7.0, -6.0])
-    assert_near(sdxl_engine.denoise(SMALL), expected, 1e-4)
+@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2M", "DPM2 a", "LMS", "UniPC"])
+def test_a_latent_is_what_the_formulas_say(
+    sdxl_bundle: Bundle, sdxl_engine: Engine, sampler: str
+) -> None:
+    request = replace(SMALL, sampler=sampler, steps=5)
+    expected = denoised(sdxl_bundle, sdxl_engine, request, [7.0, -6.0])
+    assert_near(sdxl_engine.denoise(request), expected, 1e-4)
 
 
 def test_a_long_prompt_beside_a_short_one(
@@ -237,6 +249,20 @@ def test_sd15_renders_odd_latents(sd15_bundle: Bundle) -> None:
     with Engine.open(sd15_bundle.path, threads=1) as engine:
         picture = engine.render(Request("1girl", width=136, height=184, steps=2))
     assert picture.pixels.shape == (184, 136, 3) and picture.pixels.std() > 5
+
+
+def test_a_model_of_zero_terminal_snr_starts_from_pure_noise(
+    sdxl_bundle: Bundle, alone: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    path = shutil.copytree(sdxl_bundle.path, tmp_path / "ztsnr.sakuga")
+    said = {"prediction": "v_prediction", "zero_terminal_snr": True}
+    manifest = path / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | said))
+    with Engine.open(path, threads=1) as engine:
+        assert engine.resolve(SMALL).table.init_scale == pytest.approx(4518.76, rel=1e-5)
+        picture = engine.render(SMALL)
+    assert picture.pixels.std() > 5
+    assert not np.array_equal(picture.pixels, alone)
 
 
 def test_float16_is_near_float32(sdxl_fp16_bundle: Bundle, alone: NDArray[np.uint8]) -> None:

@@ -100,6 +100,6 @@ def test_sd15_and_its_odd_latents(
     sd15: Reference, sd15_bundle: Bundle, width: int, height: int
 ) -> None:
     request = asked("anything-1girl", steps=6, width=width, height=height)
-    with Engine(sd15_bundle, threads=1) as engine:
+    with Engine.open(sd15_bundle.path, threads=1) as engine:
         assert relative_error(engine.denoise(request), sd15.latents(request)) <= LATENT_BAR
         assert psnr(engine.render(request).pixels, sd15.pixels(request)) >= PSNR_BAR

@@ -31,40 +31,46 @@ class _Call:
 
 
 class Calls:
-    """The runs of a network on one stream. `graphs` "off" launches every run anew."""
+    """The runs of a network on its stream; `load` loads it when it is first run, and again after
+    `unload`. Without `graphs` every run is launched anew."""
 
     def __init__(
-        self,
-        driver: Driver,
-        stream: Stream,
-        arena: Arena,
-        session: DeviceSession,
-        graphs: bool = True,
+        self, driver: Driver, arena: Arena, load: Callable[[Stream], DeviceSession], graphs: bool
     ) -> None:
-        self._driver, self._stream, self._arena = driver, stream, arena
-        self._session = session
-        self._captures = graphs and session.captures
+        self._driver, self.stream, self._arena = driver, arena.stream, arena
+        self._load, self._graphs = load, graphs
+        self._session: DeviceSession | None = None
         self._calls: OrderedDict[Hashable, _Call] = OrderedDict()
 
     def launch(self, key: Hashable, tensors: MakeTensors) -> None:
         """Put one run on the stream; `tensors` says, for a new key, what it works on."""
         call = self._call(key, tensors)
         call.runs += 1
-        if call.runs == 2 and self._captures:
-            call.graph = self._driver.capture(
-                self._stream, lambda: call.binding.launch(self._stream)
-            )
+        if call.runs == 2 and self._graphs and self._loaded().captures:
+            call.graph = self._driver.capture(self.stream, lambda: call.binding.launch(self.stream))
         if call.graph is not None:
-            call.graph.launch(self._stream)
+            call.graph.launch(self.stream)
         else:
-            call.binding.launch(self._stream)
+            call.binding.launch(self.stream)
 
     def forget(self) -> None:
         """Let go of all runs."""
-        self._stream.sync()
+        self.stream.sync()
         for call in self._calls.values():
             call.close()
         self._calls.clear()
+
+    def unload(self) -> None:
+        """Let go of the network too."""
+        if self._session is not None:
+            self.forget()
+            self._session.close()
+            self._session = None
+
+    def _loaded(self) -> DeviceSession:
+        if self._session is None:
+            self._session = self._load(self.stream)
+        return self._session
 
     def _call(self, key: Hashable, tensors: MakeTensors) -> _Call:
         call = self._calls.get(key)
@@ -75,12 +81,12 @@ class Calls:
             self._drop(key)
         while len(self._calls) >= MAX_CALLS:
             self._drop(next(iter(self._calls)))
-        binding = self._session.bind(tensors(), self._arena)
+        binding = self._loaded().bind(tensors(), self._arena)
         self._calls[key] = call = _Call(binding, self._arena.generation)
         return call
 
     def _drop(self, key: Hashable) -> None:
-        self._stream.sync()  # it may be at work
+        self.stream.sync()  # it may be at work
         self._calls.pop(key).close()
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from sakuga.engine.backend.base import Decoded
 from sakuga.engine.backend.cuda.calls import Calls
-from sakuga.engine.backend.cuda.driver import Buffer, Driver, Event, PinnedBuffer, Stream
+from sakuga.engine.backend.cuda.driver import Buffer, Driver, Event, PinnedBuffer
 from sakuga.engine.backend.cuda.lane import WIDTH
 from sakuga.engine.backend.cuda.pool import Pool, allocate_all
 from sakuga.engine.backend.cuda.session import Tensor
@@ -53,17 +53,16 @@ class Decoder:
     """`rows`: pictures of one call of the VAE."""
 
     def __init__(
-        self, driver: Driver, stream: Stream, networks: Networks, vae: Calls, rows: int
+        self, driver: Driver, staging: Staging, networks: Networks, vae: Calls, rows: int
     ) -> None:
-        self._driver, self._stream, self._vae, self._rows = driver, stream, vae, rows
+        self._driver, self._stream, self._vae, self._rows = driver, vae.stream, vae, rows
         self._networks, self._entry = networks, networks.entries["vae_decoder"]
         self.latents = Pool(driver.allocate)
         self._pinned = Pool(driver.allocate_pinned)
-        self._staging = Staging(driver, stream)
         self._scale = driver.allocate(STEP_ROW.itemsize)
         row = np.zeros((), STEP_ROW)
         row["c_in"] = networks.decode_scale
-        self._staging.upload(self._scale.address, row[None])
+        staging.upload(self._scale.address, row[None])
         self._buffers: dict[tuple[int, int], tuple[Buffer, Buffer, Buffer]] = {}
         self._deliveries: SimpleQueue[_Delivery | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._deliver, name="sakuga-pictures", daemon=True)
@@ -92,7 +91,6 @@ class Decoder:
         self._thread.join()
         self.forget()
         self._scale.close()
-        self._staging.close()
         self._pinned.close()
 
     def _some(self, pictures: Sequence[Finished]) -> None:

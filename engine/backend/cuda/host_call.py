@@ -6,7 +6,7 @@ import numpy as np
 
 from sakuga.engine.backend.base import Array
 from sakuga.engine.backend.cuda.calls import Calls
-from sakuga.engine.backend.cuda.driver import Buffer, Driver, Stream
+from sakuga.engine.backend.cuda.driver import Buffer, Driver
 from sakuga.engine.backend.cuda.pool import allocate_all
 from sakuga.engine.backend.cuda.session import Tensor
 from sakuga.engine.backend.cuda.staging import Staging
@@ -20,7 +20,7 @@ _Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 class HostCall:
-    """A `Session`: uploads, runs, waits and downloads, on a stream that nothing else holds up.
+    """A `Session`: uploads, runs, waits and downloads, on the network's own stream.
 
     Where memory is short, `make_room` is asked once to free what others can make again.
     """
@@ -28,13 +28,12 @@ class HostCall:
     def __init__(
         self,
         driver: Driver,
-        stream: Stream,
         staging: Staging,
         calls: Calls,
         entry: NetworkEntry,
         make_room: Callable[[], None],
     ) -> None:
-        self._driver, self._stream, self._staging = driver, stream, staging
+        self._driver, self._stream, self._staging = driver, calls.stream, staging
         self._calls, self._entry, self._make_room = calls, entry, make_room
         self._tensors = (*entry.inputs, *entry.outputs)
         self._buffers: dict[_Shapes, dict[str, Buffer]] = {}

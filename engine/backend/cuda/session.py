@@ -27,7 +27,7 @@ class Arena:
     """
 
     def __init__(self, driver: Driver, stream: Stream) -> None:
-        self._driver, self._stream = driver, stream
+        self._driver, self.stream = driver, stream
         self._buffer: Buffer | None = None
         self.generation = 0
 
@@ -48,7 +48,7 @@ class Arena:
     def release(self) -> None:
         """Give it back, once nothing on the stream uses it."""
         if self._buffer is not None:
-            self._stream.sync()
+            self.stream.sync()
             self._buffer.close()
             self._buffer = None
             self.generation += 1
