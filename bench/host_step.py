@@ -19,7 +19,7 @@ from typing import Any
 
 from common import Figure, median, report
 from gpu.slots import guided_slot
-from no_op import NoOpDriver, NoOpSession
+from no_op import NoOpDriver, NoOpLoader
 
 from sakuga.engine.backend.base import Decoded, Device
 from sakuga.engine.backend.cuda.device import CudaDevice, CudaOptions
@@ -50,7 +50,7 @@ def sdxl_networks() -> Networks:
 
 def device_for(networks: Networks, rows: int) -> CudaDevice:
     """The CUDA device with nothing below it."""
-    return CudaDevice(NoOpDriver(), networks, lambda name: NoOpSession(), CudaOptions(rows))
+    return CudaDevice(NoOpDriver(), networks, NoOpLoader(), CudaOptions(rows))
 
 
 def step_seconds(device: Device, runner: Runner, pictures: Sequence[Slot]) -> list[float]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sakuga.engine.backend.cuda.driver import Buffer, Event, Graph, Launch, PinnedBuffer, Stream
-from sakuga.engine.backend.cuda.session import Arena, Binding, Tensor
+from sakuga.engine.backend.cuda.session import Arena, Binding, DeviceSession, Tensor
 from sakuga.kernels.launcher import Argument
 
 _ALIGNMENT = 256
@@ -55,6 +55,19 @@ class NoOpDriver:
     def free_bytes(self) -> int:
         """Enough."""
         return 1 << 40
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class NoOpLoader:
+    """A `Loader` of networks that answer nothing."""
+
+    name = "nothing"
+
+    def __call__(self, name: str, stream: Stream) -> DeviceSession:
+        """The same for every name."""
+        return NoOpSession()
 
     def close(self) -> None:
         """Nothing."""

@@ -40,7 +40,7 @@ def bound(
 
         tensors = {t.name: tensor_of(t) for t in (*entry.inputs, *entry.outputs)}
         arena = Arena(driver, stream)
-        calls = Calls(driver, stream, arena, session)
+        calls = Calls(driver, arena, lambda stream: session, graphs=True)
         try:
             yield lambda: calls.launch((size, rows), lambda: tensors)
         finally:

@@ -1,7 +1,7 @@
 """A driver that counts: every launch, copy and wait of the host passes through it.
 
     driver = CountingDriver(CoreDriver(gpu))
-    device = CudaDevice(driver, networks, counting(load, driver.counts), options)
+    device = CudaDevice(driver, networks, CountingLoader(load, driver.counts), options)
 
 What is captured in a graph is put on no stream and is not counted; the graph's launches are.
 """
@@ -9,7 +9,7 @@ What is captured in a graph is put on no stream and is not counted; the graph's 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from sakuga.engine.backend.cuda.device import Load
+from sakuga.engine.backend.cuda.device import Loader
 from sakuga.engine.backend.cuda.driver import Buffer, Driver, Event, Graph, Launch, PinnedBuffer
 from sakuga.engine.backend.cuda.driver import Stream as AnyStream
 from sakuga.engine.backend.cuda.session import Arena, Binding, DeviceSession, Tensor
@@ -128,9 +128,19 @@ class _CountedGraph:
         self._graph.close()
 
 
-def counting(load: Load, counts: Counts) -> Load:
-    """Sessions whose launches outside graphs are counted."""
-    return lambda name: _CountedSession(load(name), counts)
+class CountingLoader:
+    """A `Loader` around another: launches outside graphs are counted too."""
+
+    def __init__(self, load: Loader, counts: Counts) -> None:
+        self.name, self._load, self._counts = load.name, load, counts
+
+    def __call__(self, name: str, stream: AnyStream) -> DeviceSession:
+        """A session whose launches are counted."""
+        return _CountedSession(self._load(name, _inner(stream)), self._counts)
+
+    def close(self) -> None:
+        """As below."""
+        self._load.close()
 
 
 class _CountedSession:

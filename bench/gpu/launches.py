@@ -2,11 +2,11 @@
 
 from common import Figure
 
-from gpu.counting import CountingDriver, counting
+from gpu.counting import CountingDriver, CountingLoader
 from gpu.networks import choose
 from gpu.site import Found, Site
 from gpu.slots import guided_slot
-from sakuga.engine.backend.cuda.device import CudaDevice, CudaOptions
+from sakuga.engine.backend.cuda.device import CudaDevice
 from sakuga.engine.backend.network import Networks
 from sakuga.engine.runtime.batcher import InOrder
 from sakuga.engine.runtime.runner import Runner
@@ -16,9 +16,9 @@ _SETTLED = 2  # the first run of a call binds, the second captures
 
 def measure(site: Site) -> Found:
     """Counted at the driver, over the settled steps of two pictures that share their calls."""
-    chosen, driver = choose(site, "eager"), CountingDriver(site.make_driver())
-    load = counting(chosen.load, driver.counts)
-    device = CudaDevice(driver, Networks.of(chosen.bundle), load, CudaOptions(rows=4))
+    chosen, driver = choose(site), CountingDriver(site.make_driver())
+    load = CountingLoader(chosen.make_loader(), driver.counts)
+    device = CudaDevice(driver, Networks.of(chosen.bundle), load, chosen.options(rows=4))
     runner, batcher = Runner(device), InOrder(device.slots, device.rows)
     for index in range(2):
         batcher.add(guided_slot(site.family, site.slot_size, site.scale.steps, index))

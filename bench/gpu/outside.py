@@ -11,7 +11,6 @@ from gpu.slots import guided_slot
 from gpu.timing import timed
 from sakuga.engine.backend.base import Block, Start
 from sakuga.engine.backend.cuda.calls import Calls
-from sakuga.engine.backend.cuda.device import CudaOptions
 from sakuga.engine.backend.cuda.lane import CudaLane
 from sakuga.engine.backend.cuda.session import Arena
 from sakuga.engine.backend.cuda.staging import Staging
@@ -28,7 +27,7 @@ def measure(site: Site) -> Found:
     """Of one picture's steps: two rows, where the network is shortest."""
     network, step = _gpu_seconds(site)
     host = _host_seconds(site)
-    chosen = choose(site, "eager")
+    chosen = choose(site)
     alone, whole = median(network), median(step)
     figures = [
         Figure("step outside the network", 100 * (whole - alone) / whole, "%", BAR_PERCENT,
@@ -42,10 +41,11 @@ def measure(site: Site) -> Found:
 
 def _gpu_seconds(site: Site) -> tuple[list[float], list[float]]:
     """The network alone, and network and kernel, on one lane."""
-    chosen, driver = choose(site, "eager"), site.make_driver()
+    chosen, driver = choose(site), site.make_driver()
     stream = driver.create_stream()
     arena, staging = Arena(driver, stream), Staging(driver, stream)
-    calls = Calls(driver, stream, arena, chosen.load("unet"))
+    load = chosen.make_loader()
+    calls = Calls(driver, arena, lambda stream: load("unet", stream), graphs=True)
     networks, latent = Networks.of(chosen.bundle), site.slot_size.latent()
     lane = CudaLane(driver, stream, staging, networks, calls, latent, slots=1, call_rows=2)
     slot = guided_slot(site.family, site.slot_size, site.scale.steps)
@@ -64,7 +64,8 @@ def _gpu_seconds(site: Site) -> tuple[list[float], list[float]]:
     for _ in range(2):
         network += timed(driver, stream, lambda: lane.evaluate(block), site.scale)
         whole += timed(driver, stream, step, site.scale)
-    calls.forget()
+    calls.unload()
+    load.close()
     lane.close()
     staging.close()
     arena.release()
@@ -74,7 +75,8 @@ def _gpu_seconds(site: Site) -> tuple[list[float], list[float]]:
 
 def _host_seconds(site: Site) -> list[float]:
     """Of each settled step of the whole device; the host does not wait for the GPU."""
-    device = choose(site, "eager").device(site.make_driver(), CudaOptions(rows=2))
+    chosen = choose(site)
+    device = chosen.device(site.make_driver(), chosen.options(rows=2))
     runner, batcher = Runner(device), InOrder(device.slots, device.rows)
     batcher.add(guided_slot(site.family, site.slot_size, site.scale.steps))
     seconds = []

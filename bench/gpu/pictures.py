@@ -14,11 +14,10 @@ from typing import Literal
 from common import Figure
 
 from gpu.ceilings import peak_tflops
-from gpu.networks import Chosen, Kind, choose
+from gpu.networks import Chosen, Kind, choose, models_of
 from gpu.rival import Render, rival
 from gpu.site import Found, Site
 from gpu.work import picture_tflop
-from sakuga.engine.backend.cuda.device import CudaOptions
 from sakuga.engine.engine import Engine
 from sakuga.engine.runtime.request import Request
 from sakuga.profiles.buckets import Size
@@ -62,7 +61,7 @@ def setting_of(site: Site, name: str) -> Setting:
 def measure(site: Site, kind: Kind, name: str) -> Found:
     """One setting; both with torch's own kernels, or both through torch.compile."""
     chosen, setting, scale = choose(site, kind), setting_of(site, name), site.scale
-    theirs = rival(chosen.models, kind == "compiled" and site.compiles)
+    theirs = rival(models_of(site), kind == "compiled" and site.compiles)
     driver = site.make_driver()
     peak = peak_tflops(site, driver, driver.create_stream())
     driver.close()
@@ -81,7 +80,7 @@ def _latencies(
 ) -> dict[str, list[float]]:
     """Seconds of one picture at a time."""
     found: dict[str, list[float]] = {"sakuga": [], "diffusers": []}
-    with chosen.engine(site, CudaOptions(rows=2)) as engine:
+    with chosen.engine(site, chosen.options(rows=2)) as engine:
         for number in range(_WARM + site.scale.latencies):
             ours = timed(lambda: engine.render(setting.requests(1)[0]))
             other = timed(lambda: theirs(setting.requests(1)))
@@ -93,7 +92,7 @@ def _latencies(
 
 def _rate(site: Site, chosen: Chosen, setting: Setting, rows: int) -> float:
     """Pictures a second where many wait, after as many as fill one call."""
-    with chosen.engine(site, CudaOptions(rows=rows)) as engine:
+    with chosen.engine(site, chosen.options(rows)) as engine:
         render(engine, setting.requests(rows // 2))
         number = max(site.scale.pictures, rows)
         return number / timed(lambda: render(engine, setting.requests(number)))

@@ -41,6 +41,7 @@ def stand_in_bundle(family: Family, folder: Path) -> Bundle:
         tokenizer=TOKENIZER,
         token_embeddings=tables,
         networks={g.network.name: g.entry() for g in network_graphs(family, "tensorrt", "fp16")},
+        exact_decoder=None,
         plans={},
         verification={},
         files={},

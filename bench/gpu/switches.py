@@ -6,7 +6,7 @@ Fusion has no switch: the step is one kernel, and no other form of it exists.
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -16,26 +16,34 @@ from gpu.networks import choose
 from gpu.pictures import Setting, render, timed
 from gpu.site import Found, Site
 from sakuga.engine.backend.cuda import lane
-from sakuga.engine.backend.cuda.device import CudaOptions
 from sakuga.engine.runtime.request import Request
 
 _ROWS = 16
 _SPREAD = 8
 
 
+@dataclass(frozen=True)
+class Switches:
+    """What is on."""
+
+    graphs: bool = True
+    overlap: bool = True
+    padding: bool = True
+
+
 def measure(site: Site) -> Found:
     """Pictures a second with everything on, before and after; and with one thing off."""
     runs = {
-        "all on": (CudaOptions(_ROWS), False),
-        "no CUDA graphs": (CudaOptions(_ROWS, graphs=False), False),
-        "no decoding beside the steps": (CudaOptions(_ROWS, overlap=False), False),
-        "no padding of calls": (CudaOptions(_ROWS), True),
-        "all on, again": (CudaOptions(_ROWS), False),
+        "all on": Switches(),
+        "no CUDA graphs": Switches(graphs=False),
+        "no decoding beside the steps": Switches(overlap=False),
+        "no padding of calls": Switches(padding=False),
+        "all on, again": Switches(),
     }
     rates: dict[str, dict[str, float]] = {}
-    for name, (options, unpadded) in runs.items():
-        with unpadded_calls() if unpadded else nullcontext():
-            rates[name] = _rates(site, options)
+    for name, switches in runs.items():
+        with nullcontext() if switches.padding else unpadded_calls():
+            rates[name] = _rates(site, switches)
         print(name, rates[name], flush=True)
     figures = [
         Figure(f"{name}, {what}", value, unit, beside=_against(value, rates["all on"][what]))
@@ -46,7 +54,7 @@ def measure(site: Site) -> Found:
         )
     ]
     details: dict[str, Any] = {"rates": rates}
-    return Found(figures, choose(site, "eager").said | details)
+    return Found(figures, choose(site).said | details)
 
 
 @contextmanager
@@ -56,9 +64,10 @@ def unpadded_calls() -> Iterator[None]:
         yield
 
 
-def _rates(site: Site, options: CudaOptions) -> dict[str, float]:
+def _rates(site: Site, switches: Switches) -> dict[str, float]:
     """Of many pictures, and of one at a time; each after the same once to warm up."""
-    chosen = choose(site, "eager", options.graphs)
+    chosen = choose(site, graphs=switches.graphs)
+    options = chosen.options(_ROWS, switches.graphs, switches.overlap)
     with chosen.engine(site, options) as engine:
         render(engine, _requests(site, site.scale.pictures))
         many = timed(lambda: render(engine, _requests(site, site.scale.pictures)))

@@ -8,7 +8,7 @@ from common import Figure
 
 from gpu.bound import bound
 from gpu.ceilings import peak_tflops
-from gpu.networks import Kind, choose
+from gpu.networks import Chosen, Kind, choose, stand_in
 from gpu.site import Found, Site
 from gpu.timing import timed
 from gpu.work import unet_tflop
@@ -19,17 +19,21 @@ _GUIDED = 2  # rows of one picture
 
 
 def measure(site: Site, kind: Kind) -> Found:
-    """Every bucket and every number of rows; of a compiled network few, for each is compiled."""
-    if kind == "eager":
-        return _step_times(site, kind, site.sizes, site.scale.rows)
-    rows = [count for count in site.scale.rows if count in _COMPILED_ROWS]
-    return _step_times(site, kind, (site.square, site.slot_size), rows)
+    """Every bucket and every number of rows the networks take; of compiled stand-ins few."""
+    if kind == "compiled":
+        rows = [count for count in site.scale.rows if count in _COMPILED_ROWS]
+        chosen = stand_in(site, kind, instead_of={"plans": "torch.compile is what is measured"})
+        return _step_times(site, chosen, (site.square, site.slot_size), rows)
+    chosen = choose(site)
+    sizes = [size for size in site.sizes if chosen.sizes is None or chosen.sizes.allows(size)]
+    rows = [count for count in site.scale.rows if count <= chosen.rows]
+    return _step_times(site, chosen, sizes, rows)
 
 
-def _step_times(site: Site, kind: Kind, sizes: Sequence[Size], rows: Sequence[int]) -> Found:
-    chosen, driver = choose(site, kind), site.make_driver()
-    stream, session = driver.create_stream(), chosen.load("unet")
-    peak = peak_tflops(site, driver, stream)
+def _step_times(site: Site, chosen: Chosen, sizes: Sequence[Size], rows: Sequence[int]) -> Found:
+    driver = site.make_driver()
+    stream, load = driver.create_stream(), chosen.make_loader()
+    session, peak = load("unet", stream), peak_tflops(site, driver, stream)
     samples: dict[str, dict[int, list[float]]] = {}
     for size in sizes:
         samples[str(size)] = {}
@@ -43,6 +47,8 @@ def _step_times(site: Site, kind: Kind, sizes: Sequence[Size], rows: Sequence[in
         for size in sizes
         for count in (_GUIDED, max(rows))
     ]
+    session.close()
+    load.close()
     driver.close()
     details: dict[str, Any] = {"seconds": samples, "product_tflops": peak}
     return Found(figures, chosen.said | details)

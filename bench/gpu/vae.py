@@ -16,8 +16,9 @@ BAR_MS = 25.0
 
 def measure(site: Site) -> Found:
     """Milliseconds of a picture."""
-    chosen, driver = choose(site, "eager"), site.make_driver()
-    stream, session = driver.create_stream(), chosen.load("vae_decoder")
+    chosen, driver = choose(site), site.make_driver()
+    stream, load = driver.create_stream(), chosen.make_loader()
+    session = load("vae_decoder", stream)
     peak = peak_tflops(site, driver, stream)
     figures: list[Figure] = []
     samples: dict[str, list[float]] = {}
@@ -29,5 +30,7 @@ def measure(site: Site) -> Found:
                 seconds = samples[f"{size}, {rows}"] = timed(driver, stream, run, site.scale)
             what = f"VAE, {size}, {rows} in a call, each"
             figures.append(Figure(what, 1e3 * median(seconds) / rows, "ms", BAR_MS, beside=floor))
+    session.close()
+    load.close()
     driver.close()
     return Found(figures, chosen.said | {"seconds": samples, "product_tflops": peak})

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from common import Figure
-from gpu import kernel_cases
+from gpu import kernel_cases, networks
 from gpu.bound import bound
 from gpu.counting import CountingDriver
 from gpu.kernel_cases import CASES
@@ -31,13 +31,12 @@ from gpu.work import picture_tflop, unet_tflop, vae_tflop
 from sakuga.engine.backend.base import Block, Start
 from sakuga.engine.backend.cuda import decoder, lane
 from sakuga.engine.backend.cuda.calls import Calls
-from sakuga.engine.backend.cuda.device import CudaOptions
 from sakuga.engine.backend.cuda.host_driver import HostDriver
 from sakuga.engine.backend.cuda.session import Arena
 from sakuga.engine.backend.cuda.staging import Staging
 from sakuga.engine.backend.network import Networks
 from sakuga.engine.backend.onnxruntime import OnnxSession
-from sakuga.engine.bundle import open_bundle
+from sakuga.engine.bundle import Bundle, open_bundle
 from sakuga.engine.gpu import Gpu, find_gpu
 from sakuga.engine.runtime.step_table import step_table
 from sakuga.export.build import build
@@ -87,7 +86,7 @@ def test_a_part_measures_what_it_says(site: Site, name: str) -> None:
     assert answer["part"] == name
     if name not in ("ceilings", "kernels"):
         assert "stand-in" in answer["networks"]
-        assert answer["instead_of"].keys() == {"tensorrt", "onnxruntime"}
+        assert answer["instead_of"]["plans"]
 
 
 def test_rtx_is_a_finding_either_way(site: Site) -> None:
@@ -129,8 +128,8 @@ def test_kernels_are_launched_as_the_engine_launches_them(site: Site) -> None:
             return super().kernel(name, blocks, arguments)
 
     watched = replace(site, make_driver=Watched)
-    chosen = choose(site, "eager")
-    with chosen.engine(watched, CudaOptions(rows=2)) as engine:
+    chosen = choose(site)
+    with chosen.engine(watched, chosen.options(rows=2)) as engine:
         engine.render(setting_of(site, "portrait").requests(1)[0])
     height, width = SMALL.latent()
     driver = HostDriver()
@@ -147,7 +146,8 @@ def test_the_stand_in_is_the_network_a_bundle_has(site: Site, tmp_path: Path) ->
     write_synthetic(SDXL_TINY, "single", "fp32", 0, tmp_path / "model.safetensors")
     build(tmp_path / "model.safetensors", tmp_path / "model.sakuga")
     bundle = open_bundle(tmp_path / "model.sakuga")
-    device = choose(site, "eager").device(HostDriver(), CudaOptions(rows=2))
+    chosen = choose(site)
+    device = chosen.device(HostDriver(), chosen.options(rows=2))
     table = np.load(bundle.token_embedding("text_encoder_2"))
     inputs = {
         "unet": unet_inputs(SDXL_TINY, SMALL),
@@ -163,9 +163,25 @@ def test_the_stand_in_is_the_network_a_bundle_has(site: Site, tmp_path: Path) ->
     device.close()
 
 
+def test_the_networks_of_a_bundle_come_first_and_why_not_is_said(
+    site: Site, sdxl_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(networks, "has_cuda_provider", lambda: False)
+    given = replace(site, bundle=sdxl_bundle.path)
+    assert choose(site).instead_of["plans"] == "no bundle was given"
+    assert "built without plans" in choose(given).instead_of["plans"]
+    assert "not installed" in choose(given).instead_of["onnxruntime-gpu"]
+    monkeypatch.setattr(networks, "has_cuda_provider", lambda: True)
+    chosen = choose(given)
+    assert chosen.said["networks"].startswith("onnxruntime-gpu")
+    assert chosen.bundle.path == sdxl_bundle.path and chosen.instead_of.keys() == {"plans"}
+    assert "no bundle" in choose(site).instead_of["onnxruntime-gpu"]
+
+
 def test_a_bound_network_runs_on_random_inputs(site: Site) -> None:
-    driver, chosen = HostDriver(), choose(site, "eager")
-    stream, session = driver.create_stream(), chosen.load("unet")
+    driver, chosen = HostDriver(), choose(site)
+    stream = driver.create_stream()
+    session = chosen.make_loader()("unet", stream)
     before = driver.free_bytes()
     with bound(driver, stream, chosen, session, "unet", SMALL, 2) as run:
         assert len(timed(driver, stream, run, TINY)) == TINY.repeats
@@ -182,11 +198,12 @@ def test_a_replay_runs_the_work_as_often_as_it_says() -> None:
 
 
 def test_padding_can_be_switched_off(site: Site) -> None:
-    driver, chosen = HostDriver(), choose(site, "eager")
-    stream, networks = driver.create_stream(), Networks.of(chosen.bundle)
-    calls = Calls(driver, stream, Arena(driver, stream), chosen.load("unet"))
+    driver, chosen = HostDriver(), choose(site)
+    stream, borders = driver.create_stream(), Networks.of(chosen.bundle)
+    load = chosen.make_loader()
+    calls = Calls(driver, Arena(driver, stream), lambda stream: load("unet", stream), True)
     one = lane.CudaLane(
-        driver, stream, Staging(driver, stream), networks, calls, SMALL.latent(), 16, 16
+        driver, stream, Staging(driver, stream), borders, calls, SMALL.latent(), 16, 16
     )
     slot = guided_slot(SDXL_TINY, SMALL, 2)
     one.start([Start(0, step_table(slot.settings.table, (7, -6)), (1, 1))])
