@@ -125,7 +125,11 @@ def _manifest(assembly: Assembly, files: dict[str, FileEntry]) -> Manifest:
         zero_absent_negative=checkpoint.sampling.zero_absent_negative,
         timestep_spacing=checkpoint.sampling.timestep_spacing,
         checkpoint=CheckpointEntry(
-            checkpoint.path.stem, checkpoint.layout, digest, checkpoint.unknown
+            name=checkpoint.path.stem,
+            layout=checkpoint.layout,
+            sha256=digest,
+            unknown=checkpoint.unknown,
+            overrides=checkpoint.overrides.spoken(),
         ),
         loras=(),
         preset=preset.name if preset else None,

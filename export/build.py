@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -28,6 +28,7 @@ from sakuga.engine.platform import exclusive, fsync_file, fsync_folder, replace_
 from sakuga.export.assemble import Assembly, Progress, assemble, unchanged
 from sakuga.export.bind import Adapt
 from sakuga.export.checkpoint.layouts import Checkpoint, open_checkpoint
+from sakuga.export.checkpoint.overrides import Overrides
 from sakuga.export.demo import DEMO_CHECKPOINT
 from sakuga.export.network_graph import Backend, network_graphs
 from sakuga.export.plans.build_plans import Say, Site, build_plans
@@ -62,6 +63,7 @@ class BuildOptions:
     or capabilities such as `sm89,sm120`. `shapes`: `range` (the default), `buckets`, or sizes such
     as `832x1216,1024x1024`. `max_batch`: pictures at once, 4 by default. `refit`: plans on
     the GPU at hand that take another checkpoint's weights in seconds, perhaps at a loss of speed.
+    `overrides`: what is to hold of the checkpoint where its files say nothing or are wrong.
     """
 
     backend: Backend | None = None
@@ -71,6 +73,7 @@ class BuildOptions:
     shapes: str | None = None
     max_batch: int | None = None
     refit: bool = False
+    overrides: Overrides = field(default_factory=Overrides)
 
 
 def build(
@@ -87,7 +90,8 @@ def build(
     Replaces a bundle that is there. `adapt` is the one place where tensors may be changed on their
     way: it is given each as `component/name` with its values as the checkpoint has them, and
     returns values of the same shape (with `verify` a second time, for the reference). `say` is
-    told, before plans are built, what they will take.
+    told what was repaired or read otherwise than the checkpoint states and, before plans are
+    built, what they will take.
 
     Raises CheckpointError and its kinds for what is wrong with the model or not supported yet,
     UsageError where `out` is something else than a bundle, holds files no build wrote or lies
@@ -110,7 +114,9 @@ def build(
         check_place(target)
         path = DEMO_CHECKPOINT if str(model) == DEMO else Path(model)
         # The model comes first: what is wrong with it leaves no trace at all.
-        with _model(path) as checkpoint, _workshop(target) as folder:
+        with _model(path, options.overrides) as checkpoint, _workshop(target) as folder:
+            for note in checkpoint.notes:
+                say(f"Note: {note}")
             _replace(checkpoint, folder / "bundle", target, work)
     return open_bundle(target)
 
@@ -245,8 +251,8 @@ def _disk_failures(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _model(path: Path) -> Iterator[Checkpoint]:
-    with open_checkpoint(path) as checkpoint:
+def _model(path: Path, overrides: Overrides) -> Iterator[Checkpoint]:
+    with open_checkpoint(path, overrides) as checkpoint:
         if checkpoint.zero_terminal_snr:
             raise CheckpointError(
                 "Models of zero terminal SNR are not supported yet.",

@@ -11,7 +11,7 @@ from sakuga.engine.errors import FileFormatError, UsageError
 from sakuga.engine.manifest import MANIFEST, Manifest
 from sakuga.engine.runtime.defaults import bundle_defaults
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
-from sakuga.export.checkpoint.layouts import open_checkpoint
+from sakuga.export.checkpoint.layouts import Checkpoint, open_checkpoint
 from sakuga.export.counted import counted
 
 _PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
@@ -61,7 +61,8 @@ def _bundle(bundle: Bundle) -> Findings:
         summary={
             "bundle": str(bundle.path),
             "model": f"{manifest.checkpoint.name} ({manifest.checkpoint.model_hash})",
-            "family": f"{manifest.family}, predicts {manifest.prediction}",
+            "family": f"{manifest.family}, {_objective(manifest)}",
+            "built with": " ".join(manifest.checkpoint.overrides) or "what the checkpoint says",
             "preset": manifest.preset or "none",
             "licence": manifest.licence or "not known",
             "sizes": f"multiples of {rule.step} from {rule.minimum} to {rule.maximum} a side",
@@ -73,6 +74,11 @@ def _bundle(bundle: Bundle) -> Findings:
             "verified": ", ".join(verified) or "no: build with --verify",
         },
     )
+
+
+def _objective(model: Manifest | Checkpoint) -> str:
+    zero = ", zero terminal SNR" if model.zero_terminal_snr else ""
+    return f"predicts {model.prediction}{zero}"
 
 
 def _plans(manifest: Manifest) -> dict[str, str]:
@@ -109,15 +115,18 @@ def _checkpoint(path: Path) -> Findings:
             "tensors": tensors,
             "ignored": list(checkpoint.ignored),
             "unknown": list(checkpoint.unknown),
+            "notes": list(checkpoint.notes),
         }
     summary = {
         "checkpoint": f"{path} ({digest[:10]}), {facts['layout']} layout",
-        "family": f"{facts['family']}, predicts {facts['prediction']}",
+        "family": f"{facts['family']}, {_objective(checkpoint)}",
     }
     for name, counts in tensors.items():
         summary[name] = ", ".join(f"{count} x {dtype}" for dtype, count in counts.items())
     summary["ignored"] = f"{counted(len(checkpoint.ignored), 'tensor')} known to do no harm"
     summary["unknown"] = ", ".join(checkpoint.unknown) or "none"
+    if checkpoint.notes:
+        summary["notes"] = " ".join(checkpoint.notes)
     return Findings(facts, summary)
 
 

@@ -48,7 +48,7 @@ def test_figures_of_a_verification_survive(text: str) -> None:
 
 
 def test_the_model_hash_is_ten_digits() -> None:
-    entry = CheckpointEntry("m", "single", "e3c47aedb0" + "0" * 54, ())
+    entry = CheckpointEntry("m", "single", "e3c47aedb0" + "0" * 54, (), ())
     assert entry.model_hash == "e3c47aedb0"
 
 
