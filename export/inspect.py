@@ -51,6 +51,7 @@ def _bundle(bundle: Bundle) -> Findings:
     size_bytes = sum(entry.size_bytes for entry in manifest.files.values())
     verified = [f"{name} {error:.1e}" for name, error in manifest.verification.items()]
     sampler = SAMPLERS[sampler_name(usual.sampler)].label
+    overrides = manifest.checkpoint.overrides
     return Findings(
         facts={
             "kind": "bundle",
@@ -62,7 +63,7 @@ def _bundle(bundle: Bundle) -> Findings:
             "bundle": str(bundle.path),
             "model": f"{manifest.checkpoint.name} ({manifest.checkpoint.model_hash})",
             "family": f"{manifest.family}, {_objective(manifest)}",
-            "built with": " ".join(manifest.checkpoint.overrides) or "what the checkpoint says",
+            **({"built with": " ".join(overrides)} if overrides else {}),
             "preset": manifest.preset or "none",
             "licence": manifest.licence or "not known",
             "sizes": f"multiples of {rule.step} from {rule.minimum} to {rule.maximum} a side",

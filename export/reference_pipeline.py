@@ -33,7 +33,7 @@ from sakuga.kernels.philox import normals
 from sakuga.profiles.families import CHUNK, LATENT_CHANNELS, VAE_FACTOR
 
 # Sampler to what makes diffusers' scheduler of it from a folder's scheduler_config.json.
-SCHEDULERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+SCHEDULERS: Mapping[str, Callable[[Any], Any]] = {
     "euler_a": EulerAncestralDiscreteScheduler.from_config,
     "euler": EulerDiscreteScheduler.from_config,
 }
@@ -97,6 +97,8 @@ def reference(folder: Path) -> Reference:
         make = StableDiffusionPipeline
         parts |= {"safety_checker": None, "feature_extractor": None}
         parts |= {"requires_safety_checker": False}
+        # For clip skip, diffusers looks for the final norm where older transformers had it.
+        vars(parts["text_encoder"])["text_model"] = parts["text_encoder"]
     pipeline = make(**parts)
     pipeline.set_progress_bar_config(disable=True)
     return Reference(pipeline.to(torch.float32))

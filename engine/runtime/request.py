@@ -102,8 +102,7 @@ def resolve(
         clip_skip = defaults.clip_skip
     layers = min(encoder.layers for encoder in family.text_encoders)
     layer = choose_layer(family.kind, tool, clip_skip, layers)
-    # diffusers skips layers for SDXL's positive prompt alone.
-    both = family.kind == "sd15" or tool != "diffusers"
+    both = tool != "diffusers"  # which skips layers for the positive prompt alone
     schedule = defaults.timestep_spacing if tool == "diffusers" else None
     return Settings(
         prompt=request.prompt,
