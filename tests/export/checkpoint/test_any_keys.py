@@ -20,7 +20,7 @@ from sakuga.export.checkpoint.ldm_unet import ema_unet_table
 from sakuga.export.checkpoint.overrides import Overrides
 from sakuga.export.checkpoint.single_file import single_file_tables
 from sakuga.export.checkpoint.sources import Shape, stored_shape
-from sakuga.profiles.families import SD15_TINY, SDXL_TINY, Family
+from sakuga.profiles.families import SD15, SD15_TINY, SDXL, SDXL_TINY, Family
 from sakuga.profiles.weights import weights
 
 FAMILIES = (SDXL_TINY, SD15_TINY)
@@ -198,3 +198,16 @@ def test_a_whole_missing_network_is_named(kind: str, component: str, tmp_path: P
     gone = {source.key for source, *_ in single_file_tables(family)[component].values()}
     with pytest.raises(TensorError, match=f"has no {NAMED[kind, component]} ?"):
         opened(write(tmp_path / "m.safetensors", without(required(family), gone)))
+
+
+@pytest.mark.parametrize("family", [SDXL, SD15], ids=lambda family: family.name)
+def test_the_full_families_are_known_by_their_headers(family: Family, tmp_path: Path) -> None:
+    assert opened(write(tmp_path / "m.safetensors", required(family))).family == family
+
+
+def test_distilled_sdxl_is_named(tmp_path: Path) -> None:
+    """SSD-1B has four transformer layers where SDXL has ten."""
+    gone = {key for key in required(SDXL) if ".transformer_blocks.9." in key}
+    path = write(tmp_path / "m.safetensors", without(required(SDXL), gone))
+    with pytest.raises(UnknownFamilyError, match="a distilled SDXL model"):
+        opened(path)
