@@ -30,10 +30,10 @@ from sakuga.export.demo.scene import Scene, random_scene
 from sakuga.export.demo.training.vae import to_network
 from sakuga.export.reference_pipeline import reference
 from sakuga.profiles.buckets import QUARTER_BUCKETS, Size
-from sakuga.profiles.presets import load_preset
+from sakuga.profiles.presets import all_presets
 
 HELD_OUT = 91_000  # neither training nor the judge has seen anything of this seed
-NEGATIVE = load_preset("animagine-xl-3.1").negative_prompt
+NEGATIVE = all_presets()["animagine-xl-3.1"].negative_prompt
 BEST = ", " + ", ".join(BEST_TAGS)
 BARS = {"hair": 90.0, "night": 90.0, "cloth": None, "eyes": None}
 NAMES = {
@@ -54,7 +54,15 @@ def request(scene: Scene, index: int) -> Request:
     """The bar's settings; sizes take turns."""
     size = QUARTER_BUCKETS[index % len(QUARTER_BUCKETS)]
     return Request(
-        prompt(scene), NEGATIVE, size.width, size.height, 28, 5.0, "euler_a", seed=1000 + index
+        prompt(scene),
+        NEGATIVE,
+        size.width,
+        size.height,
+        28,
+        5.0,
+        "euler_a",
+        seed=1000 + index,
+        prefix="none",
     )
 
 

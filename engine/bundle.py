@@ -81,12 +81,23 @@ def read_manifest(path: Path) -> Manifest:
     return parse_manifest(text)
 
 
+def check_same(bundle: Bundle) -> None:
+    """Raises BundleError where another bundle has taken this one's place since it was opened."""
+    if read_manifest(bundle.path) != bundle.manifest:
+        raise BundleError(
+            f"The bundle {bundle.path} was replaced while it was being opened.",
+            note="Its files may come from two different builds.",
+            hint="Run the command again.",
+        )
+
+
 def _check_complete(path: Path, manifest: Manifest, family: Family) -> None:
     encoders = {config.name for config in family.text_encoders}
     absent = (networks(family).keys() - manifest.networks.keys()) | (
         encoders - manifest.token_embeddings.keys()
     )
     graphs = [entry.graph for entry in manifest.networks.values()]
+    graphs += [manifest.exact_decoder] if manifest.exact_decoder else []
     plans = [plan.file for made in manifest.plans.values() for plan in made.plans.values()]
     used = {manifest.tokenizer, *manifest.token_embeddings.values(), *graphs, *plans}
     unlisted = used - manifest.files.keys()

@@ -1,41 +1,84 @@
 """The verbs that need a bundle or nothing: render, presets, doctor."""
 
 import json
-from dataclasses import asdict
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from sakuga.engine.errors import UsageError
 from sakuga.engine.manifest import is_bundle
+from sakuga.engine.plans import BACKENDS
 
 if TYPE_CHECKING:
+    from sakuga.engine.engine import Engine
+    from sakuga.engine.image.formats import FileFormat
     from sakuga.engine.jobs.jobfile import Job
 
+FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of the open bundle
 
-@click.command(short_help="Render a prompt, or a file of jobs, with a bundle.")
+
+class _Bytes(click.ParamType[int]):
+    """A number of bytes, `8G`, `7.5GB` or `6144M`; a G is 2³⁰, as GPUs are sold."""
+
+    name = "bytes"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MG])I?B?", str(value).strip().upper())
+        if match is None:
+            self.fail(f"{value!r} is no amount of memory such as 8G or 6144M.", param, ctx)
+        return int(float(match[1]) * (1 << (30 if match[2] == "G" else 20)))
+
+
+BYTES = _Bytes()
+
+
+@click.command(short_help="Render a prompt, a file of jobs, or a picture again, with a bundle.")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("prompt", required=False)
 @click.option("--jobs", type=click.Path(path_type=Path), help="Job file, one JSON object a line.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
+@click.option("--from", "picture", type=click.Path(path_type=Path), help="Picture to make again.")
+@click.option("--ignore", help="Settings of that picture to leave out, such as model,hires.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder, or one picture's file."
+)
+@click.option(
+    "--format",
+    type=click.Choice(["png", "webp", "jpeg"], case_sensitive=False),
+    help="[default: what --out says, else png]; webp keeps every pixel unless --quality is given.",
+)
+@click.option("--quality", type=int, help="Of webp and jpeg, 1 to 100 [default of jpeg: 95].")
 @click.option("--negative", help="Negative prompt.")
 @click.option("--width", type=int, help="Pixels [default: the preset's, else the family's].")
 @click.option("--height", type=int, help="Pixels [default: the preset's, else the family's].")
 @click.option("--steps", type=int, help="[default: the preset's, else 28]")
 @click.option("--guidance", type=float, help="CFG scale, 1: off [default: the preset's, else 7].")
-@click.option("--sampler", help='"Euler a" or "Euler" [default: the preset\'s, else Euler a].')
-@click.option("--seed", type=int, default=-1, show_default=True, help="-1: a random one.")
+@click.option("--sampler", help='Such as "DPM++ 2M" [default: the preset\'s, else Euler a].')
+@click.option("--schedule", help='Such as "Karras" [default: the sampler\'s own].')
+@click.option("--eta", type=float, help="Noise put back at each step [default: the sampler's own].")
+@click.option("--s-noise", type=float, help="Scale of the noise drawn [default: 1].")
+@click.option("--seed", type=int, help="-1: a random one, which is also the default.")
 @click.option(
     "--compat",
     type=click.Choice(["a1111", "comfy", "diffusers"], case_sensitive=False),
-    default="a1111",
-    show_default=True,
-    help="The tool whose rules to follow.",
+    help="The tool whose rules to follow [default: a1111].",
 )
 @click.option("--clip-skip", type=int, help="Counted as the compat tool counts.")
+@click.option("--preset", help="Preset to use instead of the bundle's own; none: without one.")
+@click.option("--no-prefix", is_flag=True, help="Leave the preset's tags out of the prompt.")
 @click.option("--threads", type=int, help="Threads of the networks [default: all cores].")
+@click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    help="Where to render [default: the bundle's plans, else the best there is].",
+)
+@click.option("--vram", type=BYTES, help="GPU memory to use, such as 8G [default: what is free].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a picture.")
 @click.pass_context
 def render(
@@ -43,92 +86,203 @@ def render(
     bundle: Path,
     prompt: str | None,
     jobs: Path | None,
+    picture: Path | None,
+    ignore: str | None,
     out: Path,
+    format: str | None,
+    quality: int | None,
     negative: str | None,
     width: int | None,
     height: int | None,
     steps: int | None,
     guidance: float | None,
     sampler: str | None,
-    seed: int,
-    compat: str,
+    schedule: str | None,
+    eta: float | None,
+    s_noise: float | None,
+    seed: int | None,
+    compat: str | None,
     clip_skip: int | None,
+    preset: str | None,
+    no_prefix: bool,
     threads: int | None,
+    backend: str | None,
+    vram: int | None,
     as_json: bool,
 ) -> None:
-    """Render a PROMPT, or every job of a job file, with BUNDLE.
+    """Render a PROMPT, every job of a job file, or a picture again, with BUNDLE.
 
     Prints the path of each picture as it lands on the disk. A prompt gives NUMBER-SEED.png with
-    the next free number; a job gives ID.png and replaces a file of that name.
+    the next free number; a job gives ID.png and replaces a file of that name. The preset adds its
+    tags to the prompt and gives the negative prompt where there is none; not with compat diffusers.
+    With --from, other options change what the picture says.
     """
-    from sakuga.engine.jobs.jobfile import Job, read_jobs
-    from sakuga.engine.runtime.request import RANDOM_SEED, Request, random_seed
+    from sakuga.engine.jobs.jobfile import read_jobs
+    from sakuga.engine.runtime.request import RANDOM_SEED, random_seed
 
-    _check_out(out)
+    options = {
+        "prompt": prompt,
+        "negative_prompt": negative,
+        "width": width,
+        "height": height,
+        "steps": steps,
+        "guidance": guidance,
+        "sampler": sampler,
+        "schedule": schedule,
+        "eta": eta,
+        "s_noise": s_noise,
+        "seed": random_seed() if seed == RANDOM_SEED else seed,
+        "compat": compat,
+        "clip_skip": clip_skip,
+        "prefix": "none" if no_prefix else None,
+    }
+    given: dict[str, Any] = {name: each for name, each in options.items() if each is not None}
+    target = _target(out, format, quality)
+    place = _Place(backend, preset, threads, vram)
+    if ignore is not None and picture is None:
+        raise UsageError(
+            "--ignore says what to leave out of a picture.", hint="Add --from PICTURE."
+        )
     if jobs is not None:
-        _check_alone(context)
-        _render(bundle, read_jobs(jobs), out, threads, as_json)
-        return
-    if prompt is None:
+        _check_alone(context, target)
+        find = _known(read_jobs(jobs))
+    elif picture is not None:
+        find = _made_again(picture, given, ignore or "", target)
+    elif prompt is not None:
+        find = _prompted({"seed": random_seed(), **given}, target)
+    else:
         raise UsageError(
             "There is nothing to render.",
-            hint='Give a prompt: sakuga render BUNDLE "1girl, smile" --out DIR, or --jobs FILE.',
+            hint='Give a prompt: sakuga render BUNDLE "1girl, smile" --out DIR, or --jobs FILE, '
+            "or --from PICTURE.",
         )
-    chosen = random_seed() if seed == RANDOM_SEED else seed
-    request = Request(
-        prompt=prompt,
-        negative_prompt=negative,
-        width=width,
-        height=height,
-        steps=steps,
-        guidance=guidance,
-        sampler=sampler,
-        seed=chosen,
-        compat=compat,
-        clip_skip=clip_skip,
-    )
-    _render(bundle, [Job(_free_id(out, chosen), request)], out, threads, as_json)
+    _render(bundle, find, target, place, as_json)
 
 
-def _render(bundle: Path, jobs: list["Job"], out: Path, threads: int | None, as_json: bool) -> None:
+@dataclass(frozen=True)
+class _Place:
+    """Where to render, and with whose defaults."""
+
+    backend: str | None
+    preset: str | None
+    threads: int | None
+    vram_bytes: int | None
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where pictures go: a folder, the name of the one picture if it was given, the format."""
+
+    folder: Path
+    name: str | None
+    format: "FileFormat"
+
+    def id(self, seed: int | None) -> str:
+        """The name, else the folder's next running number and the seed, as other tools do."""
+        if self.name is not None:
+            return self.name
+        taken = [int(path.name[:5]) for path in self.folder.glob("[0-9]" * 5 + "-*.*")]
+        return f"{max(taken, default=-1) + 1:05d}-{seed}"
+
+
+def _target(out: Path, format: str | None, quality: int | None) -> _Target:
+    from sakuga.engine.image.formats import SUFFIXES, format_called, format_of_name
+
+    _check_out(out)
+    if out.suffix.lower() not in SUFFIXES or out.is_dir():
+        return _Target(out, None, format_called(format or "png", quality))
+    if format not in (None, SUFFIXES[out.suffix.lower()]):
+        raise UsageError(
+            f"--out {out} and --format {format} say two formats.", hint="Leave --format out."
+        )
+    return _Target(out.parent, out.stem, format_of_name(out, quality))
+
+
+def _known(jobs: list["Job"]) -> FindJobs:
+    return lambda _: jobs
+
+
+def _prompted(settings: dict[str, Any], target: _Target) -> FindJobs:
+    from sakuga.engine.jobs.jobfile import Job
+    from sakuga.engine.runtime.request import Request
+
+    return _known([Job(target.id(settings["seed"]), Request(**settings))])
+
+
+def _made_again(picture: Path, given: dict[str, Any], ignore: str, target: _Target) -> FindJobs:
+    from sakuga.engine.image.metadata import read_infotext
+    from sakuga.engine.jobs.jobfile import Job
+    from sakuga.engine.runtime.remake import with_options
+
+    settings = with_options(read_infotext(picture), given)
+
+    def find(engine: "Engine") -> list[Job]:
+        made = engine.remake(settings, ignore=ignore.split(","))
+        return [Job(target.id(settings.seed), made.request, notes=made.notes)]
+
+    return find
+
+
+def _render(
+    bundle: Path,
+    find_jobs: FindJobs,
+    target: _Target,
+    place: _Place,
+    as_json: bool,
+) -> None:
     from sakuga.engine.engine import Engine
     from sakuga.engine.jobs.run import SHEET_FILE, render_jobs
     from sakuga.engine.progress import render_progress
 
-    with Engine.open(bundle, threads=threads) as engine, render_progress(len(jobs)) as report:
-        for done in render_jobs(engine, jobs, out, report.step):
-            report.picture(done)
-            line = json.dumps(asdict(done) | {"path": str(done.path)}) if as_json else done.path
-            click.echo(line)
+    with Engine.open(
+        bundle,
+        backend=place.backend,
+        preset=place.preset,
+        threads=place.threads,
+        vram_bytes=place.vram_bytes,
+    ) as engine:
+        jobs = find_jobs(engine)
+        with render_progress(len(jobs)) as report:
+            for done in render_jobs(engine, jobs, target.folder, report.step, target.format):
+                report.picture(done)
+                line = json.dumps(asdict(done) | {"path": str(done.path)}) if as_json else done.path
+                click.echo(line)
     if len(jobs) > 1:
-        click.echo(f"Contact sheet: {out / SHEET_FILE}", err=True)
+        click.echo(f"Contact sheet: {target.folder / SHEET_FILE}", err=True)
 
 
-def _check_alone(context: click.Context) -> None:
+def _check_alone(context: click.Context, target: _Target) -> None:
     """A job says all of its settings itself; an option beside --jobs would be ignored."""
+    if target.name is not None:
+        raise UsageError(
+            "--out names one picture, and --jobs renders many.",
+            hint=f"Give a folder: --out {target.folder / target.name}",
+        )
+    beside = {
+        *_Place.__annotations__,
+        "bundle",
+        "jobs",
+        "out",
+        "format",
+        "quality",
+        "vram",
+        "as_json",
+    }
     given = [
-        name
-        for name in context.params
-        if name not in ("bundle", "jobs", "out", "threads", "as_json")
-        and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        "a prompt" if each.name == "prompt" else each.opts[0]
+        for each in context.command.params
+        if each.name not in beside
+        and context.get_parameter_source(each.name or "") is ParameterSource.COMMANDLINE
     ]
     if given:
-        options = ", ".join(
-            "a prompt" if name == "prompt" else f"--{name.replace('_', '-')}" for name in given
-        )
         raise UsageError(
-            f"--jobs cannot be combined with {options}.",
+            f"--jobs cannot be combined with {', '.join(given)}.",
             note="A job file says the prompt and the settings of each picture.",
             hint="Write the settings into the job lines, or give a prompt without --jobs.",
         )
 
 
 def _check_out(out: Path) -> None:
-    if out.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp") and not out.is_dir():
-        raise UsageError(
-            f"--out is a folder, and {out} looks like a picture.",
-            hint=f"Give a folder: --out {out.with_suffix('')}",
-        )
     for folder in (out.absolute(), *out.absolute().parents):
         if is_bundle(folder):
             raise UsageError(
@@ -142,27 +296,19 @@ def _check_out(out: Path) -> None:
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def presets(name: str | None, as_json: bool) -> None:
-    """List the presets, or show one: what a model's card recommends."""
-    from sakuga.profiles.presets import all_presets, load_preset
+    """List the presets, or show one: what a model's card recommends.
 
-    try:
-        chosen = [load_preset(name)] if name else list(all_presets().values())
-    except ValueError as error:
-        raise UsageError(
-            f"There is no preset called {name!r}.",
-            note=f"There are {', '.join(all_presets())}.",
-            hint="sakuga presets lists them with their sizes.",
-        ) from error
+    Your own are TOML files in $SAKUGA_PRESETS, else in ~/.config/sakuga/presets, on Windows in
+    %APPDATA%\\sakuga\\presets; one called like a shipped preset takes its place.
+    """
+    from sakuga.engine.preset_text import describe_preset, preset_table
+    from sakuga.engine.presets import find_preset, known_presets
+
+    chosen = list(known_presets().values()) if name is None else [find_preset(name)]
     if as_json:
         click.echo(json.dumps([asdict(preset) for preset in chosen], indent=1))
-    elif name is None:
-        for preset in chosen:
-            size = f"{preset.width}x{preset.height}"
-            click.echo(f"{preset.name:18} {preset.family:6} {size:10} {preset.title}")
     else:
-        for key, value in asdict(chosen[0]).items():
-            shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
-            click.echo(f"{key:16} {'-' if shown in (None, '') else shown}")
+        click.echo(preset_table(chosen) if name is None else describe_preset(chosen[0]))
 
 
 @click.command(short_help="Say what this machine has and what is used of it.")
@@ -178,9 +324,3 @@ def doctor(bundles: tuple[Path, ...], as_json: bool) -> None:
     else:
         for key, value in findings.items():
             click.echo(f"{key:16} {value}")
-
-
-def _free_id(out: Path, seed: int) -> str:
-    """The next running number in the folder and the seed, as other tools name pictures."""
-    taken = [int(path.name[:5]) for path in out.glob("[0-9]" * 5 + "-*.png")]
-    return f"{max(taken, default=-1) + 1:05d}-{seed}"

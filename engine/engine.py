@@ -1,84 +1,104 @@
 """The facade: open a bundle, render pictures from it."""
 
 import os
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from sakuga.engine.backend.base import Array, Device, Session
-from sakuga.engine.backend.cpu import CpuDevice
-from sakuga.engine.backend.onnxruntime import OnnxSession
-from sakuga.engine.bundle import Bundle, open_bundle, read_manifest
-from sakuga.engine.errors import (
-    BundleError,
-    RenderError,
-    SakugaError,
-    UsageError,
-)
+from sakuga.engine.backend.base import Array, Decoded, Device, Latent, Pixels
+from sakuga.engine.backend.choose import choose_device
+from sakuga.engine.bundle import Bundle, check_same, open_bundle
+from sakuga.engine.errors import EngineFault, RenderError, SakugaError, UsageError
 from sakuga.engine.image.infotext import Infotext, write_infotext
-from sakuga.engine.runtime.batcher import Batcher, OneAtATime
-from sakuga.engine.runtime.defaults import bundle_defaults
-from sakuga.engine.runtime.loop import Loop
+from sakuga.engine.runtime import rescue
+from sakuga.engine.runtime.defaults import bundle_defaults, bundle_preset
+from sakuga.engine.runtime.lookahead import in_order_of_completion
 from sakuga.engine.runtime.notes import notes_of
+from sakuga.engine.runtime.parameters import infotext_of
 from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.prompts import PromptEncoder
+from sakuga.engine.runtime.remake import Remake, remake
 from sakuga.engine.runtime.request import Request, Settings, resolve
-from sakuga.engine.runtime.runner import Runner
 from sakuga.engine.runtime.slot import Slot, row_sources
-from sakuga.engine.sampling.samplers import SAMPLERS
-from sakuga.engine.version import VERSION
+from sakuga.engine.runtime.worker import Job, Worker
 
 OnStep = Callable[[int, int, int], None]
-
-_NETWORKS = ("text_encoder", "text_encoder_2", "unet", "vae_decoder")
+OpenDevice = Callable[[], Device]
 
 
 class Engine:
     """A bundle, loaded on a device. Close it, or use it as a context manager.
 
-    Threads may share it: one at a time has the device, for one evaluation.
+    Threads may share it: a thread of its own has the device and takes pictures from all of them.
+    `preset`: what it takes its defaults from, None if from none.
     """
 
-    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
-        _check_objective(bundle)
-        _check_threads(threads)
+    def __init__(self, bundle: Bundle, open_device: OpenDevice, preset: str | None = None) -> None:
+        """`open_device` is called once, on the thread that will own the device."""
         self.bundle = bundle
-        self._closed = False
-        self._device: Device = CpuDevice()
-        self._defaults = bundle_defaults(bundle)
-        self._lock = threading.Lock()
-        self._loader = ThreadPoolExecutor(1, "sakuga-load")
-        # Loaded in the order a picture needs them, each while the one before it is at work.
-        self._sessions: dict[str, Future[Session]] = {
-            name: self._loader.submit(_load, bundle, name, threads)
-            for name in _NETWORKS
-            if name in bundle.manifest.networks
-        }
+        self.preset = bundle_preset(bundle, preset)
+        self._defaults = bundle_defaults(bundle, self.preset)
+        self._rescue = rescue.Rescue(bundle)
+        self._worker = Worker(open_device)
         try:
-            self._prompts = PromptEncoder(bundle, self._session)
-            _check_same(bundle)
+            self._defaults = replace(
+                self._defaults, sizes=self._worker.device.sizes or self._defaults.sizes
+            )
+            self._prompts = PromptEncoder(bundle, lambda name: self._worker.device.network(name))
+            check_same(bundle)
         except SakugaError:
             self.close()
             raise
 
     @classmethod
-    def open(cls, path: str | Path, *, threads: int | None = None) -> "Engine":
-        """Open and verify the bundle at `path`. `threads`: of the networks, default all cores.
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        backend: str | None = None,
+        preset: str | None = None,
+        threads: int | None = None,
+        vram_bytes: int | None = None,
+    ) -> "Engine":
+        """Open and verify the bundle at `path`.
 
-        Raises BundleFormatError, BundleDamagedError, BundleError for a model this version cannot
-        sample, and UsageError for a number of threads the machine does not have.
+        `backend`: `onnx` for the processor, `onnx-cuda`, `rtx` or `tensorrt`; None for the best
+        that bundle and machine have. `preset`: the name of one to use instead of the bundle's own,
+        "none" for none at all. `threads`: of networks on the processor, default all cores.
+        `vram_bytes`: GPU memory that networks and pictures may take, default what is free.
+
+        Raises BundleFormatError, BundleDamagedError, BundleError where it is replaced meanwhile,
+        PlanMismatchError where the bundle's plans are not for this machine,
+        DeviceMemoryError where it has too little memory, MissingDependencyError, and UsageError.
         """
-        return cls(open_bundle(Path(path)), threads)
+        _check_threads(threads)
+        bundle = open_bundle(Path(path))
+        return cls(bundle, choose_device(bundle, backend, threads, vram_bytes), preset)
+
+    @property
+    def backend(self) -> str:
+        """What computes pictures, as their metadata names it."""
+        return self._worker.device.name
+
+    @property
+    def fault(self) -> EngineFault | None:
+        """Why this process must be replaced, for whoever supervises it; None while all is well."""
+        return self._worker.fault
 
     def resolve(self, request: Request) -> Settings:
         """The request with every default filled in. Raises UsageError and SizeError."""
-        prediction = self.bundle.manifest.prediction
-        settings = resolve(request, self.bundle.family, self._defaults, prediction)
+        manifest = self.bundle.manifest
+        settings = resolve(
+            request,
+            self.bundle.family,
+            self._defaults,
+            manifest.prediction,
+            manifest.zero_terminal_snr,
+        )
         self._prompts.check(settings)
         return settings
 
@@ -96,12 +116,24 @@ class Engine:
         before the first is rendered.
         """
         settings = [self.resolve(request) for request in requests]
-        return self._render(settings, on_step)
+        jobs = (self._job(index, one, on_step) for index, one in enumerate(settings))
+        ahead = 2 * self._worker.device.slots  # one batch at work, the next one at the door
+        return in_order_of_completion(jobs, self._worker, ahead)
+
+    def remake(self, settings: Infotext, *, ignore: Collection[str] = ()) -> Remake:
+        """The request that makes a picture again from the settings in it (`read_infotext`).
+
+        On the bundle and backend that made it, pixels come out equal to the byte. `ignore`: what
+        to leave out where the picture asks for more than this bundle gives, such as "model" or
+        "hires". Raises MetadataError that lists what is in the way.
+        """
+        return remake(settings, self.bundle, self.backend, ignore)
 
     def denoise(self, request: Request) -> Array:
         """The final latent of a request, float32 [4, height / 8, width / 8], not decoded."""
-        ((_, latent),) = self._denoise([self.resolve(request)], None)
-        return latent
+        settings = self.resolve(request)
+        job = Job(lambda: self._slot(0, settings), _latent)
+        return self._worker.submit(job).result()
 
     def decode(self, latent: Array) -> Array:
         """Decode a latent as the UNet leaves it, float32 [4, h, w], to [1, 3, 8h, 8w] in [-1, 1].
@@ -109,20 +141,16 @@ class Engine:
         Raises RenderError where the latent or what the decoder makes of it is not finite.
         """
         self._check_finite(latent, "unet")
-        scaled = (latent / self.bundle.family.vae.scaling_factor)[None].astype(np.float32)
-        with self._device_mine():
-            image = self._session("vae_decoder").run({"latent": scaled})["image"]
+        scaled = latent[None] * np.float32(1 / self.bundle.family.vae.scaling_factor)
+        inputs = {"latent": scaled.astype(np.float32)}
+        run = self._worker.call(lambda device: device.network("vae_decoder").run(inputs))
+        image = run.result()["image"]
         self._check_finite(image, "vae_decoder")
         return image
 
     def close(self) -> None:
-        """Let go of the networks and the device."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._loader.shutdown(cancel_futures=True)
-                self._sessions.clear()
-                self._device.close()
+        """Let go of the networks and the device; pictures still waiting are not made."""
+        self._worker.close()
 
     def __enter__(self) -> "Engine":
         return self
@@ -135,106 +163,50 @@ class Engine:
     ) -> None:
         self.close()
 
-    def _render(self, settings: list[Settings], on_step: OnStep | None) -> Iterator[Picture]:
-        for slot, latent in self._denoise(settings, on_step):
-            yield self._finish(slot, latent)
+    def _job(self, index: int, settings: Settings, on_step: OnStep | None) -> Job[Picture]:
+        def finish(device: Device, slot: Slot) -> Future[Picture]:
+            decoded = device.decode(slot.latent, slot.place, settings.compat.rounding)
+            return _then(decoded, lambda found: self._finish(slot, found))
 
-    def _denoise(
-        self, settings: list[Settings], on_step: OnStep | None
-    ) -> Iterator[tuple[Slot, Array]]:
-        batcher = OneAtATime(self.bundle.manifest.networks["unet"].axes["rows"].maximum)
-        loop: Loop | None = None
-        for index, wanted in enumerate(settings):
-            with self._device_mine():
-                sources = row_sources(wanted, *self._prompts.encode(wanted))
-                batcher.add(Slot(index, wanted, sources))
-                loop = loop or self._loop(batcher, on_step)
-            while batcher.waiting:
-                with self._device_mine():
-                    finished = loop.tick()
-                yield from finished
+        return Job(lambda: self._slot(index, settings), finish, _reporter(on_step))
 
-    def _loop(self, batcher: Batcher, on_step: OnStep | None) -> Loop:
-        entry = self.bundle.manifest.networks["unet"]
-        runner = Runner(self._device, self._session("unet"), entry, slots=1)
-        return Loop(batcher, runner, _reporter(on_step))
+    def _slot(self, index: int, settings: Settings) -> Slot:
+        return Slot(index, settings, row_sources(settings, *self._prompts.encode(settings)))
 
-    @contextmanager
-    def _device_mine(self) -> Iterator[None]:
-        with self._lock:
-            if self._closed:
-                raise SakugaError("The engine is closed.", hint="Open the bundle again.")
-            yield
+    def _finish(self, slot: Slot, decoded: Decoded) -> Picture:
+        settings, notes = slot.settings, notes_of(slot)
+        pixels, info = decoded.pixels, self._infotext(settings)
+        if not decoded.whole:
+            pixels = self._rescued(decoded, settings)
+            info = replace(info, extra={rescue.KEY: rescue.EXACT})
+            notes = (*notes, rescue.NOTE)
+        return Picture(pixels, write_infotext(info), slot.ticket, settings.seed, notes)
 
-    def _finish(self, slot: Slot, latent: Array) -> Picture:
-        settings = slot.settings
-        image = self.decode(latent)
-        (pixels,) = self._device.to_rgb8(image, settings.compat.rounding)
-        return Picture(
-            pixels, self._parameters(settings), slot.ticket, settings.seed, notes_of(slot)
-        )
+    def _rescued(self, decoded: Decoded, settings: Settings) -> Pixels:
+        self._check_finite(decoded.latent, "unet")
+        pixels = None
+        if self._rescue.possible:
+            pixels = self._rescue.decode(decoded.latent, settings.compat.rounding)
+        if pixels is None:
+            raise self._not_finite("vae_decoder")
+        return pixels
 
-    def _parameters(self, settings: Settings) -> str:
-        checkpoint = self.bundle.manifest.checkpoint
-        return write_infotext(
-            Infotext(
-                prompt=settings.prompt,
-                negative_prompt=settings.negative_prompt,
-                steps=settings.steps,
-                sampler=SAMPLERS[settings.sampler].label,
-                schedule="Automatic",
-                guidance=settings.guidance,
-                seed=settings.seed,
-                width=settings.size.width,
-                height=settings.size.height,
-                model_hash=checkpoint.model_hash,
-                model=checkpoint.name,
-                clip_skip=settings.clip_skip,
-                rng="NV",
-                compat=settings.compat.name,
-                negative_zeroed=self._prompts.zeroes(settings),
-                version=VERSION,
-            )
-        )
+    def _infotext(self, settings: Settings) -> Infotext:
+        zeroed = self._prompts.zeroes(settings)
+        return infotext_of(settings, self.bundle.manifest, self.backend, zeroed)
 
     def _check_finite(self, output: Array, network: str) -> None:
-        if np.isfinite(output).all():
-            return
+        if not np.isfinite(output).all():
+            raise self._not_finite(network)
+
+    def _not_finite(self, network: str) -> RenderError:
         precision = self.bundle.manifest.networks[network].precision
-        raise RenderError(
+        return RenderError(
             f"The network {network} gave NaN or infinity.",
             note=f"It computes in {precision}.",
             hint="Build the bundle with --precision fp32."
             if precision != "float32"
             else "The checkpoint does not work with these settings; try others, or another file.",
-        )
-
-    def _session(self, name: str) -> Session:
-        return self._sessions[name].result()
-
-
-def _load(bundle: Bundle, network: str, threads: int | None) -> Session:
-    session = OnnxSession(bundle.graph(network), threads)
-    _check_same(bundle)
-    return session
-
-
-def _check_same(bundle: Bundle) -> None:
-    if read_manifest(bundle.path) != bundle.manifest:
-        raise BundleError(
-            f"The bundle {bundle.path} was replaced while it was being opened.",
-            note="Its files may come from two different builds.",
-            hint="Run the command again.",
-        )
-
-
-def _check_objective(bundle: Bundle) -> None:
-    if bundle.manifest.zero_terminal_snr:
-        raise BundleError(
-            "This version does not render models of zero terminal SNR.",
-            note=f"{bundle.manifest.checkpoint.name} was trained with that noise schedule; the "
-            "ordinary one would give another picture than other tools.",
-            hint="Use a model without it, or a later version of Sakuga.",
         )
 
 
@@ -252,3 +224,23 @@ def _reporter(on_step: OnStep | None) -> Callable[[Slot], None] | None:
     if on_step is None:
         return None
     return lambda slot: on_step(slot.ticket, slot.step, slot.settings.table.evaluations)
+
+
+def _latent(device: Device, slot: Slot) -> "Future[Latent]":
+    found: Future[Latent] = Future()
+    found.set_result(device.lane(slot.latent).latent(slot.place))
+    return found
+
+
+def _then(first: "Future[Decoded]", work: Callable[[Decoded], Picture]) -> "Future[Picture]":
+    """The future of `work` on what `first` will give."""
+    after: Future[Picture] = Future()
+
+    def go_on(done: "Future[Decoded]") -> None:
+        try:
+            after.set_result(work(done.result()))
+        except BaseException as error:  # for whoever waits
+            after.set_exception(error)
+
+    first.add_done_callback(go_on)
+    return after

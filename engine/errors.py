@@ -15,9 +15,12 @@
     │   ├── BundleFormatError    no bundle, or one written by a newer Sakuga
     │   ├── BundleDamagedError   a file of the bundle is missing or has changed
     │   └── PlanMismatchError    plans for another GPU or TensorRT than the one here
+    ├── MetadataError            a picture whose settings cannot be read, or not be made again
     ├── StoppedError             interrupted; what is finished is kept, the same command goes on
     ├── MissingDependencyError   an optional package is needed and not installed
-    └── RenderError              a picture that could not be made
+    ├── RenderError              a picture that could not be made
+    │   └── DeviceMemoryError    the GPU has too little memory free
+    └── EngineFault              the GPU no longer answers this process, which must be replaced
 
 A message has three parts: what happened, the facts (`note`), and what to do next (`hint`).
 """
@@ -101,6 +104,10 @@ class PlanMismatchError(BundleError):
     """Plans for another GPU or TensorRT than the one here."""
 
 
+class MetadataError(SakugaError):
+    """A picture whose settings cannot be read, or cannot be made again as it says."""
+
+
 class StoppedError(SakugaError):
     """Interrupted; what is finished is kept, and the same command goes on behind it."""
 
@@ -113,3 +120,11 @@ class MissingDependencyError(SakugaError):
 
 class RenderError(SakugaError):
     """A picture that could not be made."""
+
+
+class DeviceMemoryError(RenderError):
+    """The GPU has too little memory free for what was asked."""
+
+
+class EngineFault(SakugaError):
+    """The GPU no longer answers this process: no engine in it can go on, another process can."""

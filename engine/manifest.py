@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from pathlib import Path
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from sakuga.engine.errors import BundleFormatError
 
-SCHEMA = 3
+SCHEMA = 4
 MANIFEST = "manifest.json"
 
 TimestepSpacing = Literal["leading", "trailing", "linspace"]
@@ -80,11 +81,14 @@ Shape = tuple[int, ...]
 class PlanEntry:
     """One plan: its file, the digest of all it depends on, and its optimisation profiles.
 
-    A profile gives the smallest, usual and largest shape of each input.
+    A profile gives the smallest, usual and largest shape of each input. `activation_bytes`: working
+    memory of the largest.
     """
 
     file: str
     key: str
+    weights_bytes: int
+    activation_bytes: int
     profiles: tuple[Mapping[str, tuple[Shape, ...]], ...]
 
 
@@ -110,6 +114,7 @@ class PlanSetEntry:
 class Manifest:
     """Everything a bundle says about itself; `verification` is empty without `--verify`, `plans`
     without a backend that has plans. Plan sets go by the names of their folders below `plans/`.
+    `exact_decoder`: the graph of the VAE's decoder in float32, where `networks` has it in less.
 
     What the checkpoint asks diffusers to do: `zero_absent_negative`, take zeros for a negative
     prompt that is not given (SDXL only); `timestep_spacing`, where the steps lie.
@@ -130,9 +135,26 @@ class Manifest:
     tokenizer: str
     token_embeddings: Mapping[str, str]
     networks: Mapping[str, NetworkEntry]
+    exact_decoder: str | None
     plans: Mapping[str, PlanSetEntry]
     verification: Mapping[str, float]
     files: Mapping[str, FileEntry]
+
+    @property
+    def bundle_hash(self) -> str:
+        """Ten hex digits of all that decides over pixels: networks, tokenizer, objective.
+
+        Plans, reports and where the bundle lies are no part of it.
+        """
+        folders = {PurePosixPath(entry.graph).parent for entry in self.networks.values()}
+        used = {self.tokenizer, *self.token_embeddings.values()}
+        digests = {
+            name: entry.sha256
+            for name, entry in self.files.items()
+            if name in used or PurePosixPath(name).parent in folders
+        }
+        objective = (self.prediction, self.zero_absent_negative, self.timestep_spacing)
+        return sha256(json.dumps([objective, digests], sort_keys=True).encode()).hexdigest()[:10]
 
     def to_json(self) -> str:
         """The manifest as text, the same for the same bundle."""

@@ -4,11 +4,15 @@ import shlex
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Literal, get_args
 
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.errors import PlanMismatchError
 from sakuga.engine.gpu import Gpu, find_gpu
 from sakuga.engine.manifest import PlanSetEntry
+
+BackendName = Literal["onnx", "onnx-cuda", "rtx", "tensorrt"]
+BACKENDS: tuple[BackendName, ...] = get_args(BackendName)  # what a bundle can be rendered with
 
 # The distributions that bring each library, the one to install first.
 PACKAGES = {

@@ -165,6 +165,21 @@ def cache_folder() -> Path:
     return folder
 
 
+def config_folder() -> Path | None:
+    """The user's folder of settings for Sakuga, which need not exist; None for a user without one.
+
+    $XDG_CONFIG_HOME/sakuga, else ~/.config/sakuga; on Windows %APPDATA%\\sakuga.
+    """
+    try:
+        if sys.platform == "win32":
+            base = Path(os.environ.get("APPDATA") or _home() / "AppData" / "Roaming")
+        else:
+            base = Path(os.environ.get("XDG_CONFIG_HOME") or _home() / ".config")
+    except OSError:
+        return None
+    return base / "sakuga"
+
+
 def _check_private(folder: Path) -> None:
     status, above = folder.stat(), folder.parent.stat()
     if above.st_mode & 0o002 or status.st_uid != os.geteuid():

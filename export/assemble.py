@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,15 @@ from numpy.lib import format as npy
 
 from sakuga.engine.digests import file_sha256
 from sakuga.engine.manifest import SCHEMA, CheckpointEntry, FileEntry, Manifest
+from sakuga.engine.presets import choose_preset, recognise
 from sakuga.engine.text.tokenizer import write_tokenizer
 from sakuga.engine.version import VERSION
 from sakuga.export.bind import Adapt, Array, bind, cast
 from sakuga.export.checkpoint.layouts import Checkpoint
 from sakuga.export.graph_files import graph_versions
-from sakuga.export.network_graph import NetworkGraph
+from sakuga.export.network_graph import NetworkGraph, exact_decoder
 from sakuga.export.precision import NUMPY_TYPES, Precision
-from sakuga.profiles.presets import preset_for_hash
+from sakuga.profiles.preset import Preset
 
 # (what is being written, bytes done, bytes in all)
 Progress = Callable[[str, int, int], None]
@@ -27,11 +29,27 @@ TOKEN_EMBEDDING = "text_model.embeddings.token_embedding.weight"
 
 @dataclass(frozen=True, eq=False)
 class Assembly:
-    """What goes into one bundle, and where."""
+    """What goes into one bundle, and where. `preset`: the name of the one that was chosen."""
 
     checkpoint: Checkpoint
     graphs: list[NetworkGraph]
     folder: Path
+    preset: str | None = None
+
+    @cached_property
+    def exact_decoder(self) -> NetworkGraph | None:
+        """A second decoder of the VAE, in float32, where the first is not."""
+        return exact_decoder(self.checkpoint.family, self.graphs)
+
+    @property
+    def all_graphs(self) -> list[NetworkGraph]:
+        """Everything to bind."""
+        return [*self.graphs, *([self.exact_decoder] if self.exact_decoder else [])]
+
+    @cached_property
+    def sha256(self) -> str:
+        """The checkpoint's, in hex; it is read in full once."""
+        return self.checkpoint.sha256()
 
     @property
     def size_bytes(self) -> int:
@@ -41,7 +59,7 @@ class Assembly:
             * NUMPY_TYPES[precision].itemsize
             for name, precision in self.encoders.items()
         )
-        return embeddings + sum(graph.size_bytes for graph in self.graphs) + (1 << 24)
+        return embeddings + sum(graph.size_bytes for graph in self.all_graphs) + (1 << 24)
 
     @property
     def encoders(self) -> dict[str, Precision]:
@@ -63,6 +81,7 @@ def assemble(assembly: Assembly, progress: Progress, adapt: Adapt = unchanged) -
 
     `adapt` sees each tensor once, as `component/name`, and may change its values.
     """
+    preset = _preset(assembly)  # what is wrong with it is told before anything is written
     files: dict[str, FileEntry] = {}
     (assembly.folder / "text").mkdir(parents=True)
     write_tokenizer(assembly.folder / TOKENIZER)
@@ -71,9 +90,15 @@ def assemble(assembly: Assembly, progress: Progress, adapt: Adapt = unchanged) -
     for file in (TOKENIZER, *_embeddings(assembly).values()):
         path = assembly.folder / file
         files[file] = FileEntry(path.stat().st_size, file_sha256(path))
-    for graph in assembly.graphs:
+    for graph in assembly.all_graphs:
         files |= _write_network(assembly, graph, progress, adapt)
-    return _manifest(assembly, files)
+    return _manifest(assembly, preset, files)
+
+
+def _preset(assembly: Assembly) -> Preset | None:
+    """The preset asked for, else the one that knows the checkpoint's hash."""
+    name = recognise(assembly.sha256[:10]) if assembly.preset is None else assembly.preset
+    return None if name is None else choose_preset(name, assembly.checkpoint.family.name)
 
 
 def _write_embedding(assembly: Assembly, encoder: str, precision: Precision, adapt: Adapt) -> None:
@@ -112,10 +137,8 @@ def _write_network(
     }
 
 
-def _manifest(assembly: Assembly, files: dict[str, FileEntry]) -> Manifest:
+def _manifest(assembly: Assembly, preset: Preset | None, files: dict[str, FileEntry]) -> Manifest:
     checkpoint = assembly.checkpoint
-    digest = checkpoint.sha256()
-    preset = preset_for_hash(digest[:10])
     return Manifest(
         schema=SCHEMA,
         sakuga=VERSION,
@@ -127,17 +150,18 @@ def _manifest(assembly: Assembly, files: dict[str, FileEntry]) -> Manifest:
         checkpoint=CheckpointEntry(
             name=checkpoint.path.stem,
             layout=checkpoint.layout,
-            sha256=digest,
+            sha256=assembly.sha256,
             unknown=checkpoint.unknown,
             overrides=checkpoint.overrides.spoken(),
         ),
         loras=(),
         preset=preset.name if preset else None,
-        licence=preset.licence if preset else None,
+        licence=preset.licence.name if preset else None,
         exporter=graph_versions(),
         tokenizer=TOKENIZER,
         token_embeddings=_embeddings(assembly),
         networks={graph.network.name: graph.entry() for graph in assembly.graphs},
+        exact_decoder=assembly.exact_decoder.entry().graph if assembly.exact_decoder else None,
         plans={},
         verification={},
         files=files,

@@ -17,7 +17,6 @@ from sakuga.engine.bundle import Bundle, open_bundle
 from sakuga.engine.digests import DigestMemory, file_sha256
 from sakuga.engine.errors import (
     BuildError,
-    CheckpointError,
     MissingDependencyError,
     SakugaError,
     StoppedError,
@@ -63,6 +62,8 @@ class BuildOptions:
     or capabilities such as `sm89,sm120`. `shapes`: `range` (the default), `buckets`, or sizes such
     as `832x1216,1024x1024`. `max_batch`: pictures at once, 4 by default. `refit`: plans on
     the GPU at hand that take another checkpoint's weights in seconds, perhaps at a loss of speed.
+    `preset`: the name of one, `none` for none, and where None the one that knows the checkpoint's
+    hash.
     `overrides`: what is to hold of the checkpoint where its files say nothing or are wrong.
     """
 
@@ -73,6 +74,7 @@ class BuildOptions:
     shapes: str | None = None
     max_batch: int | None = None
     refit: bool = False
+    preset: str | None = None
     overrides: Overrides = field(default_factory=Overrides)
 
 
@@ -95,11 +97,12 @@ def build(
 
     Raises CheckpointError and its kinds for what is wrong with the model or not supported yet,
     UsageError where `out` is something else than a bundle, holds files no build wrote or lies
-    inside a bundle, and for options that contradict the model or the machine (TargetError,
-    SizeError), MissingDependencyError without a library the options need, BusyError while another
-    process writes the bundle, BuildError where disk or memory are too small or fail, a value
-    overflows float16, TensorRT fails (PlanBuildError), or a network does not pass `verify`;
-    StoppedError where a build with plans is interrupted, KeyboardInterrupt for one without.
+    inside a bundle, for a preset that is unknown, broken or for another family, and for options
+    that contradict the model or the machine (TargetError, SizeError), MissingDependencyError
+    without a library the options need, BusyError while another process writes the bundle,
+    BuildError where disk or memory are too small or fail, a value overflows float16, TensorRT fails
+    (PlanBuildError), or a network does not pass `verify`; StoppedError where a build with plans is
+    interrupted, KeyboardInterrupt for one without.
     """
     options = options or BuildOptions()
     backend = _backend(options)
@@ -114,7 +117,10 @@ def build(
         check_place(target)
         path = DEMO_CHECKPOINT if str(model) == DEMO else Path(model)
         # The model comes first: what is wrong with it leaves no trace at all.
-        with _model(path, options.overrides) as checkpoint, _workshop(target) as folder:
+        with (
+            open_checkpoint(path, options.overrides) as checkpoint,
+            _workshop(target) as folder,
+        ):
             for note in checkpoint.notes:
                 say(f"Note: {note}")
             _replace(checkpoint, folder / "bundle", target, work)
@@ -162,7 +168,7 @@ def _write(checkpoint: Checkpoint, folder: Path, work: _Work) -> Manifest:
     job, options = _plan_job(checkpoint, work), work.options
     precision = options.precision or ("fp32" if work.backend == "onnx" else "fp16")
     graphs = network_graphs(checkpoint.family, work.backend, precision)
-    assembly = Assembly(checkpoint, graphs, folder)
+    assembly = Assembly(checkpoint, graphs, folder, options.preset)
     _check_disk(assembly.size_bytes, folder.parent)
     manifest = assemble(assembly, work.progress, work.adapt)
     made = None
@@ -248,19 +254,6 @@ def _disk_failures(target: Path) -> Iterator[None]:
             note=f"It happened at {error.filename or target.parent}; {target.name} is as it was.",
             hint="Check space and permissions there, or choose another --out, and build again.",
         ) from error
-
-
-@contextmanager
-def _model(path: Path, overrides: Overrides) -> Iterator[Checkpoint]:
-    with open_checkpoint(path, overrides) as checkpoint:
-        if checkpoint.zero_terminal_snr:
-            raise CheckpointError(
-                "Models of zero terminal SNR are not supported yet.",
-                note=f"{path} was trained with that noise schedule; the ordinary one would give "
-                "another picture than other tools.",
-                hint="Use a model without it, or a later version of Sakuga.",
-            )
-        yield checkpoint
 
 
 def _check_reference() -> None:

@@ -13,6 +13,7 @@ import click
 from sakuga.export.counted import counted
 
 if TYPE_CHECKING:
+    from sakuga.engine.bundle import Bundle
     from sakuga.export.assemble import Progress
     from sakuga.export.checkpoint.prediction import PredictionType
 
@@ -40,6 +41,7 @@ SHOWN = 5  # unknown tensors named
 )
 @click.option("--max-batch", type=int, help="Pictures at once that plans allow; 4 by default.")
 @click.option("--refit", is_flag=True, help="Plans that take another checkpoint's weights later.")
+@click.option("--preset", help="Preset to use; the one that knows the file's hash if left out.")
 @click.option(
     "--prediction",
     type=click.Choice(["epsilon", "v"]),
@@ -57,6 +59,7 @@ def build(
     shapes: str | None,
     max_batch: int | None,
     refit: bool,
+    preset: str | None,
     prediction: Literal["epsilon", "v"] | None,
     zero_terminal_snr: bool,
     ema: bool,
@@ -73,13 +76,14 @@ def build(
 
     predicts: PredictionType | None = "v_prediction" if prediction == "v" else prediction
     overrides = Overrides(predicts, zero_terminal_snr, ema)
-    options = BuildOptions(backend, precision, verify, gpu, shapes, max_batch, refit, overrides)
+    options = BuildOptions(
+        backend, precision, verify, gpu, shapes, max_batch, refit, preset, overrides
+    )
     with _progress() as progress:
         bundle = build_bundle(model, out, options, progress, say=_say)
     if report := read_report(bundle.path):
         click.echo(report.table(), err=True)
-    preset = bundle.manifest.preset
-    click.echo(f"Preset: {preset or 'none, this file is not one of a known card'}", err=True)
+    _say_preset(bundle)
     if unknown := bundle.manifest.checkpoint.unknown:
         shown = ", ".join(unknown[:SHOWN]) + (", …" if len(unknown) > SHOWN else "")
         unread = counted(len(unknown), "tensor")
@@ -109,6 +113,17 @@ def inspect(file: Path, as_json: bool) -> None:
         click.echo(f"{key:14} {value}")
     if report is not None:
         click.echo(f"\n{report.table()}")
+
+
+def _say_preset(bundle: "Bundle") -> None:
+    from sakuga.engine.runtime.defaults import bundle_preset
+
+    preset = bundle_preset(bundle)
+    if preset is None:
+        click.echo("Preset: none; --preset NAME chooses one of `sakuga presets`", err=True)
+    else:
+        click.echo(f"Preset: {preset.name}", err=True)
+        click.echo(f"Licence: {preset.licence.name}. {preset.licence.meaning}", err=True)
 
 
 def _say(words: str) -> None:

@@ -4,17 +4,19 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
-
 from sakuga.engine.bundle import Bundle, open_bundle
-from sakuga.engine.errors import FileFormatError, UsageError
+from sakuga.engine.errors import UsageError
+from sakuga.engine.image.formats import SUFFIXES
+from sakuga.engine.image.infotext_parser import split_parameters
+from sakuga.engine.image.metadata import read_metadata
 from sakuga.engine.manifest import MANIFEST, Manifest
-from sakuga.engine.runtime.defaults import bundle_defaults
+from sakuga.engine.presets import find_preset, recognise
+from sakuga.engine.runtime.defaults import bundle_defaults, bundle_preset
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 from sakuga.export.checkpoint.layouts import Checkpoint, open_checkpoint
 from sakuga.export.counted import counted
+from sakuga.profiles.preset import Preset
 
-_PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
 _CHECKPOINTS = {".safetensors", ".ckpt", ".pt", ".pth", ".bin"}  # opened, or refused with a reason
 
 
@@ -34,23 +36,25 @@ def inspect(path: Path) -> Findings:
     suffix = path.suffix.lower()
     if (path / MANIFEST).is_file():
         return _bundle(open_bundle(path))
-    if suffix in _PICTURES:
+    if suffix in SUFFIXES:
         return _picture(path)
     if path.is_file() and suffix not in _CHECKPOINTS:
         raise UsageError(
             f"{path} is no bundle, no checkpoint and no picture.",
-            note=f"Files that can be read end in .safetensors, {', '.join(sorted(_PICTURES))}.",
+            note=f"Files that can be read end in .safetensors, {', '.join(SUFFIXES)}.",
             hint="Give one of those, a bundle, or a diffusers folder.",
         )
     return _checkpoint(path)
 
 
 def _bundle(bundle: Bundle) -> Findings:
-    manifest, rule, usual = bundle.manifest, bundle.family.sizes, bundle_defaults(bundle)
+    manifest, rule = bundle.manifest, bundle.family.sizes
+    preset, terms = _bundle_preset(bundle)
+    usual = bundle_defaults(bundle, preset)
     precision = Counter(entry.precision for entry in manifest.networks.values())
     size_bytes = sum(entry.size_bytes for entry in manifest.files.values())
     verified = [f"{name} {error:.1e}" for name, error in manifest.verification.items()]
-    sampler = SAMPLERS[sampler_name(usual.sampler)].label
+    sampler = preset.sampler if preset else SAMPLERS[sampler_name(usual.sampler)].label
     overrides = manifest.checkpoint.overrides
     return Findings(
         facts={
@@ -58,14 +62,14 @@ def _bundle(bundle: Bundle) -> Findings:
             "model_hash": manifest.checkpoint.model_hash,
             "size_bytes": size_bytes,
             **asdict(manifest),
+            "licence_meaning": preset.licence.meaning if preset else None,
         },
         summary={
             "bundle": str(bundle.path),
             "model": f"{manifest.checkpoint.name} ({manifest.checkpoint.model_hash})",
             "family": f"{manifest.family}, {_objective(manifest)}",
             **({"built with": " ".join(overrides)} if overrides else {}),
-            "preset": manifest.preset or "none",
-            "licence": manifest.licence or "not known",
+            **terms,
             "sizes": f"multiples of {rule.step} from {rule.minimum} to {rule.maximum} a side",
             "default": f"{usual.size}, {usual.steps} steps, guidance {usual.guidance:g}, {sampler}",
             "precision": ", ".join(f"{count} x {name}" for name, count in precision.items()),
@@ -80,6 +84,27 @@ def _bundle(bundle: Bundle) -> Findings:
 def _objective(model: Manifest | Checkpoint) -> str:
     zero = ", zero terminal SNR" if model.zero_terminal_snr else ""
     return f"predicts {model.prediction}{zero}"
+
+
+def _bundle_preset(bundle: Bundle) -> tuple[Preset | None, dict[str, str]]:
+    """The bundle's preset, and it and its licence in words; where it is not here, that."""
+    try:
+        preset = bundle_preset(bundle)
+    except UsageError as error:
+        words = f"{bundle.manifest.preset} cannot be used. {error.what}"
+        return None, {"preset": words, "licence": bundle.manifest.licence or "not known"}
+    return preset, _terms(preset)
+
+
+def _terms(preset: Preset | None) -> dict[str, str]:
+    """Preset and licence, and what it means."""
+    if preset is None:
+        return {"preset": "none", "licence": "not known"}
+    licence = preset.licence
+    return {
+        "preset": f"{preset.name} ({preset.title})",
+        "licence": f"{licence.name}. {licence.meaning}",
+    }
 
 
 def _plans(manifest: Manifest) -> dict[str, str]:
@@ -100,6 +125,8 @@ def _plans(manifest: Manifest) -> dict[str, str]:
 def _checkpoint(path: Path) -> Findings:
     with open_checkpoint(path) as checkpoint:
         digest = checkpoint.sha256()
+        known = recognise(digest[:10])
+        preset = find_preset(known) if known else None
         tensors = {
             name: dict(Counter(part.dtype(tensor) for tensor in part.names()))
             for name, part in checkpoint.components.items()
@@ -113,6 +140,9 @@ def _checkpoint(path: Path) -> Findings:
             "prediction": checkpoint.prediction,
             "zero_terminal_snr": checkpoint.zero_terminal_snr,
             **asdict(checkpoint.sampling),
+            "preset": known,
+            "licence": preset.licence.name if preset else None,
+            "licence_meaning": preset.licence.meaning if preset else None,
             "tensors": tensors,
             "ignored": list(checkpoint.ignored),
             "unknown": list(checkpoint.unknown),
@@ -121,6 +151,7 @@ def _checkpoint(path: Path) -> Findings:
     summary = {
         "checkpoint": f"{path} ({digest[:10]}), {facts['layout']} layout",
         "family": f"{facts['family']}, {_objective(checkpoint)}",
+        **_terms(preset),
     }
     for name, counts in tensors.items():
         summary[name] = ", ".join(f"{count} x {dtype}" for dtype, count in counts.items())
@@ -132,20 +163,24 @@ def _checkpoint(path: Path) -> Findings:
 
 
 def _picture(path: Path) -> Findings:
-    try:
-        with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as image:
-            size, parameters = image.size, image.info.get("parameters")
-    except (UnidentifiedImageError, OSError) as error:
-        raise FileFormatError(
-            f"{path} is no picture that can be read.",
-            note=f"{error}.",
-            hint="PNG, JPEG and WebP pictures can be read.",
-        ) from error
-    facts: dict[str, object] = {
-        "kind": "picture",
-        "width": size[0],
-        "height": size[1],
-        "parameters": parameters,
-    }
-    shown = {"picture": f"{path}, {size[0]}x{size[1]}", "parameters": parameters or "none in it"}
-    return Findings(facts, shown)
+    found = read_metadata(path)
+    facts: dict[str, object] = {"kind": "picture", **asdict(found)}
+    summary = {"picture": f"{path}, {found.format}, {found.width}x{found.height}"}
+    settings = split_parameters(found.parameters or "")
+    if settings is not None:
+        facts |= asdict(settings)
+        summary["prompt"] = settings.prompt
+        summary["negative"] = settings.negative_prompt
+        summary |= settings.values
+    elif found.parameters is not None:
+        summary["text"] = found.parameters
+    else:
+        summary["settings"] = "none in it"
+        if found.workflow:
+            summary["settings"] = "none: made by ComfyUI, whose workflow is in it"
+    return Findings(facts, {name: _printable(text) for name, text in summary.items()})
+
+
+def _printable(text: str) -> str:
+    """The text without what a terminal would obey; whoever made the picture wrote it."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from diffusers import (
     AutoencoderKL,
+    DPMSolverMultistepScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
     StableDiffusionPipeline,
@@ -36,6 +37,7 @@ from sakuga.profiles.families import CHUNK, LATENT_CHANNELS, VAE_FACTOR
 SCHEDULERS: Mapping[str, Callable[[Any], Any]] = {
     "euler_a": EulerAncestralDiscreteScheduler.from_config,
     "euler": EulerDiscreteScheduler.from_config,
+    "dpmpp_2m": DPMSolverMultistepScheduler.from_config,
 }
 
 

@@ -10,13 +10,14 @@ zero is left out, not multiplied, so what it would have read may be anything.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sakuga.kernels.model_inputs import Row, model_inputs
+
 Latent = NDArray[np.float32]
-Row = NDArray[np.floating[Any]]
 
 SCRATCH = 3  # latents of working memory a step needs
 
@@ -46,14 +47,14 @@ def denoise_step(
     weights: Sequence[float],
     coefficients: Coefficients,
     noise: Latent | None,
-    model_inputs: Iterable[Row],
+    next_inputs: Iterable[Row],
     scratch: NDArray[np.float32],
 ) -> None:
     """Advance one slot by one evaluation, in place.
 
     latent: x, float32 [4, height, width]; becomes x'. histories: as many buffers of that shape as
     `coefficients.d` has entries. outputs: the network's rows of this slot, float16 or float32,
-    with one weight each. noise: float32, needed where `c` is not zero. model_inputs: the rows of
+    with one weight each. noise: float32, needed where `c` is not zero. next_inputs: the rows of
     the next call that belong to this slot; there may be none, or more or fewer than outputs.
     scratch: float32 [SCRATCH, 4, height, width], overwritten.
     """
@@ -73,18 +74,7 @@ def denoise_step(
         _add_product(latent, weight, history, term)
     if keeps:
         histories[write][...] = kept
-    write_model_inputs(latent, c_in, model_inputs)
-
-
-def write_model_inputs(latent: Latent, c_in: float, model_inputs: Iterable[Row]) -> None:
-    """Write c_in · x, computed in float32 and rounded once, into every row given."""
-    first: Row | None = None
-    for row in model_inputs:
-        if first is None:
-            np.multiply(latent, np.float32(c_in), out=row, dtype=np.float32, casting="same_kind")
-            first = row
-        else:
-            row[...] = first
+    model_inputs(latent, c_in, next_inputs)
 
 
 def _weighted_sum(

@@ -1,7 +1,8 @@
 """What a kernel launch works on, as NumPy records with the layout of kernels/cuda/slots.cuh.
 
-A slot's table of evaluations lies on the device before the loop; a launch names, for each slot,
-the row of its table and the places of its rows in the network's output and next input.
+A slot's table lies on the device before the loop: row 0 begins the slot, row k is what follows its
+evaluation k. A launch names, for each slot, the row of its table and the rows of the network that
+are the slot's.
 """
 
 from collections.abc import Sequence
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 from sakuga.kernels.denoise_step import Coefficients
 
 ROWS = 8  # of a slot in one call
-HISTORIES = 3
+HISTORIES = 3  # what the most demanding sampler keeps
 ENTRIES = 32  # slots of one launch
+SEEDS = 2  # of a slot: of its first latent, of the noise its steps add
+GIVEN = 0xFFFFFFFF  # as a draw's number: the noise lies in a buffer
 
 STEP_ROW = np.dtype(
     [
@@ -33,49 +36,46 @@ STEP_ROW = np.dtype(
     align=True,
 )
 ENTRY = np.dtype(
-    [
-        ("slot", np.int32),
-        ("step", np.int32),
-        ("outputs", np.int16),
-        ("inputs", np.int16),
-        ("output_rows", np.int16, ROWS),
-        ("input_rows", np.int16, ROWS),
-    ],
+    [("slot", np.int32), ("step", np.int32), ("count", np.int32), ("rows", np.int16, ROWS)],
     align=True,
 )
 LAUNCH = np.dtype([("entries", ENTRY, ENTRIES)], align=True)
 
+Records = NDArray[np.void]
 
-class Part(NamedTuple):
-    """A slot's part of one launch: the row of its table, its rows in this call and the next."""
+
+class Seat(NamedTuple):
+    """Where a slot sits: its place, and its rows in the network's inputs and outputs."""
 
     slot: int
-    step: int
-    output_rows: Sequence[int]
-    input_rows: Sequence[int]
+    rows: tuple[int, ...]
 
 
-def step_row(
-    coefficients: Coefficients, weights: Sequence[float], timestep: float, draw: int
-) -> NDArray[np.void]:
-    """One row of a slot's table, a STEP_ROW scalar; `timestep` is the next evaluation's."""
-    assert len(weights) <= ROWS and len(coefficients.d) <= HISTORIES
-    row = np.zeros((), STEP_ROW)
-    for name in ("a", "b", "c", "e", "f", "c_in", "write"):
-        row[name] = getattr(coefficients, name)
-    row["d"][: len(coefficients.d)] = coefficients.d
-    row["weights"][: len(weights)] = weights
-    row["timestep"], row["draw"] = timestep, draw
-    return row
+def coefficients_of(row: np.void) -> Coefficients:
+    """What a STEP_ROW says of the latent."""
+    return Coefficients(
+        a=float(row["a"]),
+        b=float(row["b"]),
+        c=float(row["c"]),
+        d=tuple(row["d"].tolist()),
+        e=float(row["e"]),
+        f=float(row["f"]),
+        write=int(row["write"]),
+        c_in=float(row["c_in"]),
+    )
 
 
-def launch(parts: Sequence[Part]) -> NDArray[np.void]:
-    """The argument of one launch, a LAUNCH scalar of about 1.5 KB, passed by value."""
-    assert 0 < len(parts) <= ENTRIES
-    record = np.zeros((), LAUNCH)
-    for entry, part in zip(record["entries"], parts, strict=False):
-        entry["slot"], entry["step"] = part.slot, part.step
-        entry["outputs"], entry["inputs"] = len(part.output_rows), len(part.input_rows)
-        entry["output_rows"][: len(part.output_rows)] = part.output_rows
-        entry["input_rows"][: len(part.input_rows)] = part.input_rows
-    return record
+def fill_launch(record: Records, seats: Sequence[Seat]) -> None:
+    """Write the seats into a LAUNCH scalar, about 1 KB that a launch passes by value.
+
+    The entries' `step` is left for the caller, for it alone changes from launch to launch.
+    """
+    assert 0 < len(seats) <= ENTRIES
+    for entry, seat in zip(record["entries"], seats, strict=False):
+        entry["slot"], entry["count"] = seat.slot, len(seat.rows)
+        entry["rows"][: len(seat.rows)] = seat.rows
+
+
+def new_launch() -> Records:
+    """A LAUNCH scalar to fill."""
+    return np.zeros((), LAUNCH)

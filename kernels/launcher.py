@@ -19,39 +19,63 @@ THREADS = 256
 Argument = NDArray[Any] | np.generic
 
 
-class Launcher:
-    """The kernels of one source file, loaded into the current context."""
+class Arguments:
+    """Arguments of one launch, kept where they are, so that a record among them may be changed
+    between two launches. `addresses`: of each, as the driver wants them."""
 
-    def __init__(self, source: str, architecture: str, folder: Path) -> None:
-        """Compile `source`.cu for `architecture`, or take it from `folder`, and load it."""
-        self._driver = driver = cuda_package("bindings.driver")
-        self._module = _checked(driver.cuModuleLoadData, cubin(source, architecture, folder))
+    def __init__(self, values: Sequence[Argument]) -> None:
+        self._values = [
+            value if isinstance(value, np.ndarray) else np.array(value) for value in values
+        ]
+        self.addresses = np.array([value.ctypes.data for value in self._values], np.uint64)
+
+
+class Kernels:
+    """All kernels, compiled for an architecture such as `sm_89` when first needed, or taken from
+    `folder`; loaded into the current context."""
+
+    def __init__(self, architecture: str, folder: Path) -> None:
+        self._architecture, self._folder = architecture, folder
+        self._driver = cuda_package("bindings.driver")
+        self._modules: dict[str, Any] = {}
         self._functions: dict[str, Any] = {}
 
-    def launch(
-        self, name: str, blocks: tuple[int, int], stream: int, arguments: Sequence[Argument]
-    ) -> None:
-        """Put one launch on a stream (its handle; 0, the default one); returns at once.
+    def prepare(
+        self, name: str, blocks: tuple[int, int], arguments: Sequence[Argument]
+    ) -> Callable[[int], None]:
+        """A launch to be put on streams, given by handle, as often as wanted; it returns at once.
 
-        The arguments are copied before this returns. Raises RuntimeError with CUDA's own name of
-        what went wrong.
+        Raises RuntimeError with CUDA's own name of what went wrong.
         """
-        if name not in self._functions:
-            get = self._driver.cuModuleGetFunction
-            self._functions[name] = _checked(get, self._module, name.encode())
-        values = [np.ascontiguousarray(argument) for argument in arguments]
-        addresses = np.array([value.ctypes.data for value in values], np.uint64)
-        _checked(
-            self._driver.cuLaunchKernel, self._functions[name], *blocks, 1, THREADS, 1, 1, 0,
-            stream, addresses.ctypes.data, 0,
-        )  # fmt: skip
+        function, kept = self._function(name), Arguments(arguments)
+        address = kept.addresses.ctypes.data
+        launch = self._driver.cuLaunchKernel
+
+        def put(stream: int, kept: Arguments = kept) -> None:
+            checked(launch, function, *blocks, 1, THREADS, 1, 1, 0, stream, address, 0)
+
+        return put
 
     def close(self) -> None:
         """Unload the kernels."""
-        _checked(self._driver.cuModuleUnload, self._module)
+        for module in self._modules.values():
+            checked(self._driver.cuModuleUnload, module)
+        self._modules.clear()
+        self._functions.clear()
+
+    def _function(self, name: str) -> Any:  # noqa: ANN401
+        if name not in self._functions:
+            source = name.removesuffix("_float").removesuffix("_half")
+            if source not in self._modules:
+                code = cubin(source, self._architecture, self._folder)
+                self._modules[source] = checked(self._driver.cuModuleLoadData, code)
+            get = self._driver.cuModuleGetFunction
+            self._functions[name] = checked(get, self._modules[source], name.encode())
+        return self._functions[name]
 
 
-def _checked(call: Callable[..., tuple[Any, ...]], *arguments: Any) -> Any:  # noqa: ANN401
+def checked(call: Callable[..., tuple[Any, ...]], *arguments: Any) -> Any:  # noqa: ANN401
+    """The result of a driver call. Raises RuntimeError that names call and status."""
     status, *results = call(*arguments)
     if int(status):
         raise RuntimeError(f"{call.__name__}: {status.name}")

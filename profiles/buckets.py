@@ -1,6 +1,10 @@
 """Picture sizes: the nine Animagine buckets and the rule a family's sizes obey."""
 
+import re
 from dataclasses import dataclass
+from typing import Protocol
+
+_WRITTEN = re.compile(r"(\d{1,5})x(\d{1,5})")
 
 
 @dataclass(frozen=True, order=True)
@@ -12,6 +16,14 @@ class Size:
 
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Size":
+        """Reads what `str` writes. Raises ValueError."""
+        match = _WRITTEN.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is no size such as 832x1216")
+        return cls(int(match[1]), int(match[2]))
 
     def latent(self, factor: int = 8) -> tuple[int, int]:
         """Latent (height, width): pixels divided by the VAE's factor."""
@@ -45,6 +57,34 @@ QUARTER_BUCKETS = (
 )
 
 
+class Sizes(Protocol):
+    """Which sizes can be rendered; `str` says so in a sentence."""
+
+    def allows(self, size: Size) -> bool:
+        """Whether this one can be."""
+        ...
+
+    def nearest(self, size: Size) -> tuple[Size, ...]:
+        """Those closest to it, nearest first."""
+        ...
+
+
+@dataclass(frozen=True)
+class SizeList:
+    """These sizes and no others."""
+
+    sizes: tuple[Size, ...]
+
+    def __str__(self) -> str:
+        return f"Sizes are {', '.join(map(str, self.sizes))}."
+
+    def allows(self, size: Size) -> bool:
+        return size in self.sizes
+
+    def nearest(self, size: Size) -> tuple[Size, ...]:
+        return tuple(sorted(self.sizes, key=lambda near: (_distance(near, size), near)))[:3]
+
+
 @dataclass(frozen=True)
 class SizeRule:
     """Which sizes a family renders: each side a multiple of `step` within [minimum, maximum]."""
@@ -52,6 +92,9 @@ class SizeRule:
     minimum: int
     maximum: int
     step: int
+
+    def __str__(self) -> str:
+        return f"Sides are multiples of {self.step} from {self.minimum} to {self.maximum}."
 
     def allows(self, size: Size) -> bool:
         return all(

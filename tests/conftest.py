@@ -22,10 +22,14 @@ Made = Callable[[str, Make], Path]
 
 @pytest.fixture(scope="session", autouse=True)
 def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Tests and the processes they start remember digests here, never in the user's home."""
+    """Tests and the processes they start remember digests and look for presets of the user's own
+    here, never in the user's home."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         use_cache(patch, folder)
+        patch.setenv("XDG_CONFIG_HOME", str(folder / "settings"))
+        patch.setenv("APPDATA", str(folder / "settings"))
+        patch.delenv("SAKUGA_PRESETS", raising=False)
         yield folder
 
 

@@ -19,6 +19,7 @@ from safetensors.numpy import load_file, save_file
 from sakuga.__main__ import main
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.manifest import SCHEMA
+from sakuga.export.demo import DEMO_CHECKPOINT
 
 
 class Outcome(NamedTuple):
@@ -65,6 +66,18 @@ def test_a_prompt(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
     again = run(*command, "--seed", 8)
     assert again.out == f"{out / '00001-8.png'}\n"
     assert sorted(path.name for path in out.iterdir()) == ["00000-7.png", "00001-8.png"]
+
+
+def test_a_sampler_with_schedule_and_noise(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
+    command = ["render", sdxl_bundle.path, "1girl", "--steps", 2, "--seed", 7, "--json"]
+    options = ["--sampler", "DPM++ 2M SDE", "--schedule", "karras", "--eta", 0.5, "--s-noise", 1.1]
+    done = run(*command, *options, "--out", tmp_path)
+    picture = json.loads(done.out)
+    assert "Sampler: DPM++ 2M SDE, Schedule type: Karras, " in picture["parameters"]
+    assert "Eta: 0.5, Sigma noise: 1.1, " in picture["parameters"]
+    assert "not from a Brownian tree as in a1111" in picture["notes"][0]
+    plain = run(*command, "--sampler", "DPM++ 2M Karras", "--out", tmp_path)
+    assert json.loads(plain.out)["notes"] == []
 
 
 def test_a_random_seed_is_written_down(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
@@ -131,10 +144,109 @@ def test_a_job_file_takes_no_settings_beside_it(
     assert done.code == 2 and "--steps, --compat" in done.err
 
 
-def test_out_is_a_folder(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
-    done = run("render", sdxl_bundle.path, "1girl", "--out", tmp_path / "out.png")
+def test_out_may_name_the_one_picture(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
+    command = ["render", sdxl_bundle.path, "1girl", "--steps", 1, "--width", 128, "--out"]
+    for name, format in (("a.png", "PNG"), ("b.v2.jpeg", "JPEG"), ("new/c.WEBP", "WEBP")):
+        assert run(*command, tmp_path / name).out == f"{tmp_path / name}\n"
+        with Image.open(tmp_path / name) as image:
+            assert image.format == format
+    (tmp_path / "folder.png").mkdir()
+    assert run(*command, tmp_path / "folder.png", "--seed", 5, "--format", "webp").out == (
+        f"{tmp_path / 'folder.png' / '00000-5.webp'}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--out", "a.png", "--format", "webp"], "two formats"),
+        (["--out", "a.png", "--quality", 90], "PNG has no quality"),
+        (["--out", "a", "--format", "jpeg", "--quality", 101], "101"),
+        (["--out", "a", "--ignore", "model"], "--from"),
+    ],
+    ids=str,
+)
+def test_formats_that_cannot_be_written(
+    run: Run, sdxl_bundle: Bundle, tmp_path: Path, options: list[object], words: str
+) -> None:
+    options[1] = tmp_path / str(options[1])
+    done = run("render", sdxl_bundle.path, "1girl", *options)
     parts(done)
-    assert done.code == 2 and list(tmp_path.iterdir()) == []
+    assert done.code == 2 and words in done.err and list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_is_made_again(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
+    command = ["render", sdxl_bundle.path, "--threads", 1, "--out"]
+    settings = ["--width", 160, "--height", 128, "--steps", 2, "--guidance", 5.5, "--seed", 7]
+    first, photo, again = (tmp_path / name for name in ("a.png", "a.jpg", "b.png"))
+    prompts = ["1girl,\nsmile", "--negative", "Negative prompt: x", "--sampler", "Euler"]
+    run(*command, first, *prompts, *settings)
+    run(*command, photo, "--from", first)
+    done = run(*command, again, "--from", photo)
+    assert done.out == f"{again}\n" and done.err.count("\n") == 1
+    assert again.read_bytes() == first.read_bytes()
+
+
+def test_options_change_what_a_picture_says(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
+    made = ["render", sdxl_bundle.path, "--out", tmp_path, "--json"]
+    first = json.loads(run(*made, "1girl", "--steps", 2, "--seed", 7).out)
+    again = [*made, "--from", first["path"]]
+    changed = json.loads(run(*again, "--steps", 1, "--seed", -1, "--compat", "comfy").out)
+    assert changed["id"] == f"00001-{changed['seed']}" and changed["seed"] != 7
+    lines = changed["parameters"].splitlines()
+    assert lines[0] == "1girl" and lines[1].startswith("Steps: 1, ") and "Compat: comfy" in lines[1]
+    other = json.loads(run(*again, "2girls", "--negative", "hat", "--height", 160).out)
+    assert other["parameters"].startswith("2girls\nNegative prompt: hat\nSteps: 2, ")
+    assert other["seed"] == 7 and "x160," in other["parameters"]
+
+
+def test_pictures_that_cannot_be_made_again(
+    run: Run, sdxl_bundle: Bundle, sd15_bundle: Bundle, tmp_path: Path
+) -> None:
+    path = run("render", sdxl_bundle.path, "1girl", "--steps", 1, "--out", tmp_path).out.strip()
+    command = ["render", sd15_bundle.path, "--from", path, "--out", tmp_path / "out"]
+    done = run(*command)
+    parts(done)
+    assert done.code == 1 and "Model hash" in done.err and "--ignore model" in done.err
+    assert not (tmp_path / "out").exists()
+    done = run(*command, "--ignore", "model", "--width", 128, "--height", 128)
+    assert done.code == 0 and "Left out as asked: Model hash" in done.err
+    done = run("render", sdxl_bundle.path, "--jobs", "x", "--from", path, "--out", tmp_path / "out")
+    parts(done)
+    assert done.code == 2 and "--jobs cannot be combined with --from" in done.err
+    (tmp_path / "none.png").write_bytes(b"not a picture")
+    done = run("render", sdxl_bundle.path, "--from", tmp_path / "none.png", "--out", tmp_path)
+    parts(done)
+    assert done.code == 1 and "no picture" in done.err
+
+
+def test_inspect_shows_the_settings_of_a_picture(
+    run: Run, sdxl_bundle: Bundle, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.webp"
+    prompt = "1girl,\n\x1b[31mred"
+    run("render", sdxl_bundle.path, prompt, "--steps", 1, "--seed", 7, "--out", path)
+    facts = json.loads(run("inspect", path, "--json").out)
+    assert (facts["kind"], facts["format"], facts["prompt"]) == ("picture", "WebP", prompt)
+    assert facts["values"]["Seed"] == "7" and facts["parameters"].startswith(prompt)
+    shown = run("inspect", path).out
+    assert "\x1b" not in shown and re.search("^Sampler +Euler a$", shown, re.M)
+    assert re.search(r"^prompt +1girl,  \[31mred$", shown, re.M)
+    Image.new("RGB", (8, 8)).save(tmp_path / "plain.png")
+    assert "none in it" in run("inspect", tmp_path / "plain.png").out
+    (tmp_path / "cut.png").write_bytes(path.read_bytes()[:20])
+    parts(run("inspect", tmp_path / "cut.png"))
+
+
+def test_jobs_need_a_folder(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
+    jobs = tmp_path / "jobs.jsonl"
+    jobs.write_text('{"prompt": "1girl", "steps": 1, "id": "x"}')
+    command = ["render", sdxl_bundle.path, "--jobs", jobs, "--out"]
+    done = run(*command, tmp_path / "out.png")
+    parts(done)
+    assert done.code == 2 and "renders many" in done.err
+    done = run(*command, tmp_path / "out", "--format", "jpeg", "--quality", 80)
+    assert done.out == f"{tmp_path / 'out' / 'x.jpg'}\n"
 
 
 def test_pictures_stay_out_of_bundles(run: Run, sdxl_bundle: Bundle) -> None:
@@ -166,11 +278,87 @@ def test_build_inspect_and_presets(run: Run, sd15_folder: Path, tmp_path: Path) 
     checkpoint = json.loads(run("inspect", sd15_folder, "--json").out)
     assert checkpoint["kind"] == "checkpoint"
     assert checkpoint["sha256"] == facts["checkpoint"]["sha256"]
-    assert "Animagine XL 3.1" in run("presets").out
+    assert "animagine-xl-3.1  sdxl " in run("presets").out
     shown = run("inspect", bundle).out
     assert "512" in shown and "28 steps" in shown and len(shown.splitlines()) < 15
     assert json.loads(run("presets", "baxl-v3", "--json").out)[0]["steps"] == 25
     assert "onnxruntime" in json.loads(run("doctor", "--json").out)
+
+
+OWN = """
+title = "Tiny"
+source = "S"
+licence = { name = "L", meaning = "No resale." }
+family = "sd15-tiny"
+size = "128x128"
+steps = 1
+steps_range = [1, 2]
+guidance = 5
+sampler = "Euler"
+prefix = "masterpiece"
+negative_prompt = "lowres"
+"""
+
+
+def test_presets_of_one_s_own(
+    run: Run, sd15_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, bundle, out = tmp_path / "presets", tmp_path / "b.sakuga", tmp_path / "out"
+    own.mkdir()
+    (own / "tiny.toml").write_text(OWN)
+    monkeypatch.setenv("SAKUGA_PRESETS", str(own))
+    done = run("build", sd15_folder, "--out", bundle, "--preset", "tiny")
+    assert done.code == 0 and "Preset: tiny\nLicence: L. No resale.\n" in done.err
+    assert "No resale." in run("inspect", bundle).out
+    facts = json.loads(run("inspect", bundle, "--json").out)
+    assert (facts["preset"], facts["licence_meaning"]) == ("tiny", "No resale.")
+    rendered = json.loads(run("render", bundle, "1girl", "--out", out, "--json").out)
+    assert rendered["parameters"].startswith(
+        "masterpiece, 1girl\nNegative prompt: lowres\nSteps: 1, Sampler: Euler, "
+    )
+    command = ["render", bundle, "1girl", "--out", out, "--json", "--steps", 3]
+    noted = run(*command, "--no-prefix")
+    assert json.loads(noted.out)["parameters"].startswith("1girl\nNegative prompt: lowres\n")
+    assert "The card of Tiny recommends 1 to 2 steps." in noted.err
+    plain = json.loads(run(*command, "--preset", "none").out)
+    assert plain["parameters"].startswith("1girl\nSteps: 3, Sampler: Euler a, ")
+    assert plain["notes"] == []
+    for options in (["--preset", "tinny"], ["--preset", "sdxl"]):
+        wrong = run(*command, *options)
+        parts(wrong)
+        assert wrong.code == 2 and ("Did you mean 'tiny'" in wrong.err or "family" in wrong.err)
+    (own / "tiny.toml").write_text(OWN.replace("steps =", "stesp ="))
+    for broken in (["presets"], ["presets", "tiny"], command):
+        wrong = run(*broken)
+        parts(wrong)
+        assert wrong.code == 2 and "tiny.toml, key 'stesp', is unknown; did you mean" in wrong.err
+    assert "tiny cannot be used. The preset file" in run("inspect", bundle).out
+    jobs = tmp_path / "jobs.jsonl"
+    jobs.write_text('{"prompt": "a", "prefix": "none"}')
+    done = run("render", bundle, "--jobs", jobs, "--out", out, "--preset", "none", "--json")
+    assert json.loads(done.out)["parameters"].startswith("a\nSteps: 28, ")
+
+
+def test_a_build_with_a_wrong_preset_writes_nothing(
+    run: Run, sd15_folder: Path, tmp_path: Path
+) -> None:
+    for preset, words in (
+        ("animagine-xl-3.1", "family sd15-tiny"),
+        ("sd16", "Did you mean 'sd15'"),
+    ):
+        done = run("build", sd15_folder, "--out", tmp_path / "b", "--preset", preset)
+        parts(done)
+        assert done.code == 2 and words in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_s_preset_and_licence_are_shown(run: Run) -> None:
+    shown = run("inspect", DEMO_CHECKPOINT).out
+    assert "demo (Sakuga's demo model)" in shown and "Apache License 2.0. Free for any" in shown
+    assert json.loads(run("inspect", DEMO_CHECKPOINT, "--json").out)["preset"] == "demo"
+    everything = run("presets", "animagine-xl-3.1").out
+    assert "rating: general" in everything and "faipl-1.0-sd" in everything
+    parts(run("presets", "animagine"))
 
 
 def test_a_build_says_what_the_checkpoint_does_not(
@@ -348,6 +536,9 @@ def test_damaged_bundles(
         (["--guidance", "nan"], "nan"),
         (["--guidance", "-1"], "-1"),
         (["--sampler", "Eulr a"], "Did you mean 'Euler a'"),
+        (["--schedule", "karas"], "Did you mean 'Karras'"),
+        (["--sampler", "Euler", "--eta", "0.5"], "eta means nothing to Euler"),
+        (["--s-noise", "nan"], "s_noise cannot be nan"),
         (["--compat", "invoke"], "'a1111', 'comfy', 'diffusers'"),
         (["--seed", "-5"], "-5"),
         (["--clip-skip", 40], "40"),

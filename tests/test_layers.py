@@ -47,14 +47,14 @@ MORE_PACKAGES = {
 FLOORS = (
     {"errors", "version"},
     {"gpu", "platform"},
-    {"digests", "manifest"},
+    {"digests", "manifest", "presets"},
     {"bundle"},
     {"plans"},
     {"backend", "image", "sampling", "text"},
     {"runtime"},
     {"engine"},
     {"jobs"},
-    {"doctor", "progress"},
+    {"doctor", "preset_text", "progress"},
     {"cli"},
 )
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}

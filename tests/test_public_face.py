@@ -18,12 +18,17 @@ PUBLIC = [
     "BundleFormatError",
     "BusyError",
     "CheckpointError",
+    "DeviceMemoryError",
     "Engine",
+    "EngineFault",
     "FileFormatError",
+    "Infotext",
+    "MetadataError",
     "MissingDependencyError",
     "Picture",
     "PlanBuildError",
     "PlanMismatchError",
+    "Remake",
     "RenderError",
     "Request",
     "SakugaError",
@@ -35,6 +40,7 @@ PUBLIC = [
     "UsageError",
     "__version__",
     "open_bundle",
+    "read_infotext",
 ]
 EXPORTER_ONLY = {"torch", "diffusers", "transformers", "onnx", "onnxscript", "onnx_ir"}
 NEVER_IN_A_BUILD = EXPORTER_ONLY - {"onnx"}

@@ -1,23 +1,27 @@
 """The two seams of a backend: a `Device` holds latents and moves them, a `Session` runs a network.
 
 The latents of all pictures of one size lie in a `Lane`. A slot is a picture's place in a lane; a
-row is one sample of a network call. Slot s owns the rows `ROWS_PER_SLOT·s + 0, 1, …`.
+row is one sample of a network call. Rows of prompts with k chunks of 77 tokens have the numbers
+`GROUP·(k − 1)` and on, so that rows of one call lie side by side and a slot may have rows in two.
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sakuga.kernels.denoise_step import Coefficients
+from sakuga.kernels.launch import Records, Seat
 from sakuga.kernels.to_rgb8 import Rounding
+from sakuga.profiles.buckets import Sizes
 
-ROWS_PER_SLOT = 2  # with guidance: the prompt's row and the negative prompt's
-MAX_HISTORIES = 3  # what the most demanding sampler keeps
+GROUP = 64  # more rows than any call has; and keeps the first of each group aligned
 
 Array = NDArray[Any]
+Latent = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
 
 
 class Session(Protocol):
@@ -28,58 +32,78 @@ class Session(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Start:
-    """Begin a slot: its first latent is `scale` times draw 0 of `seed`."""
+    """Begin a slot. `table`: STEP_ROW [evaluations + 1], `seeds`: of its first latent and of the
+    noise its steps add. `noise`: where row 0 says that it is given."""
 
     slot: int
-    rows: tuple[int, ...]
-    seed: int
-    scale: float
-    c_in: float
+    table: Records
+    seeds: tuple[int, int]
+    noise: Latent | None = None
 
 
 @dataclass(frozen=True)
-class Step:
-    """Advance a slot by one evaluation of the network."""
+class Block:
+    """The rows of one network call: `count` of them from row `first` on, with `chunks` each."""
 
-    slot: int
-    rows: tuple[int, ...]
-    weights: tuple[float, ...]
-    coefficients: Coefficients
-    seed: int
-    draw: int  # 0: the step adds no noise
+    chunks: int
+    first: int
+    count: int
+
+    def parts(self, most: int) -> list["Block"]:
+        """The same rows in calls of at most `most`."""
+        return [
+            Block(self.chunks, self.first + at, min(most, self.count - at))
+            for at in range(0, self.count, most)
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A finished picture, uint8 [height, width, 3], and the latent it was decoded from, float32
+    [4, height / 8, width / 8]. `whole`: every value the VAE gave was finite."""
+
+    pixels: Pixels
+    latent: Latent
+    whole: bool
 
 
 class Lane(Protocol):
-    """Buffers of all slots of one latent size on one device."""
+    """Buffers of all slots of one latent size on one device.
 
-    @property
-    def slots(self) -> int:
-        """How many pictures fit."""
-        ...
+    `seats` with `steps` say of each slot how many evaluations it has behind it.
+    """
 
     def start(self, starts: Sequence[Start]) -> None:
-        """First latents and first model inputs."""
+        """First latents; the tables of all evaluations."""
         ...
 
-    def model_inputs(self, rows: Sequence[int]) -> Array:
-        """The next model input of these rows, [len(rows), 4, height, width], not to be kept."""
+    def condition(self, chunks: int, row: int, inputs: Mapping[str, Array]) -> None:
+        """What the network is told in this row besides latent and timestep, by input name."""
         ...
 
-    def set_outputs(self, rows: Sequence[int], outputs: Array) -> None:
-        """Give the network's output of these rows."""
+    def seat(self, seats: Sequence[Seat], steps: Sequence[int]) -> None:
+        """Write next model inputs and timesteps of slots that are new or whose rows are."""
         ...
 
-    def draw_ahead(self, steps: Sequence[Step]) -> None:
-        """A hint, before the network runs, of the steps that follow it."""
+    def expect(self, seats: Sequence[Seat], steps: Sequence[int]) -> None:
+        """A hint, before the network runs, of the step that will follow."""
         ...
 
-    def step(self, steps: Sequence[Step]) -> None:
+    def evaluate(self, block: Block) -> None:
+        """Run the network on these rows, in several calls where they are too many for one."""
+        ...
+
+    def give(self, slot: int, noise: Latent) -> None:
+        """The noise of the slot's next step, where its table says that it is given."""
+        ...
+
+    def step(self, seats: Sequence[Seat], steps: Sequence[int]) -> None:
         """One launch for all slots given: guidance, update, noise, next model inputs."""
         ...
 
-    def latent(self, slot: int) -> NDArray[np.float32]:
+    def latent(self, slot: int) -> Latent:
         """A slot's latent, float32 [4, height, width], on the host."""
         ...
 
@@ -89,15 +113,50 @@ class Device(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call it in metadata and reports."""
+        """What computes pictures, as their metadata names it: library, version, machine."""
         ...
 
-    def lane(self, latent: tuple[int, int], slots: int, dtype: np.dtype[Any]) -> Lane:
-        """Buffers for `slots` pictures with latents of (height, width); model input in `dtype`."""
+    @property
+    def sizes(self) -> Sizes | None:
+        """Which sizes it renders of those the bundle has; None for all."""
         ...
 
-    def to_rgb8(self, image: Array, rounding: Rounding) -> NDArray[np.uint8]:
-        """[rows, 3, height, width] in [-1, 1] to bytes [rows, height, width, 3]."""
+    @property
+    def slots(self) -> int:
+        """How many pictures of one size are worked on at once."""
+        ...
+
+    @property
+    def rows(self) -> int:
+        """Rows with the same number of chunks that one step can use to the full."""
+        ...
+
+    def network(self, name: str) -> Session:
+        """A network of the bundle, to be run on arrays of the host."""
+        ...
+
+    def lane(self, latent: tuple[int, int]) -> Lane:
+        """The lane of latents of (height, width)."""
+        ...
+
+    def leave(self, latent: tuple[int, int], slot: int) -> None:
+        """Nobody needs what lies in this place any more; where no place is needed, no lane is."""
+        ...
+
+    def decode(self, latent: tuple[int, int], slot: int, rounding: Rounding) -> "Future[Decoded]":
+        """The picture of a slot, which may leave at once; begun by `flush` at the latest."""
+        ...
+
+    def flush(self) -> None:
+        """Begin to decode whatever waits for company."""
+        ...
+
+    def pace(self) -> None:
+        """Somebody watches: be no further ahead of the device than they can tell."""
+        ...
+
+    def shrink(self) -> int:
+        """After memory ran out: make room or take fewer rows; the rows to try, 0 if none."""
         ...
 
     def close(self) -> None:

@@ -1,42 +1,98 @@
 """The CPU device: NumPy arrays, the kernels' NumPy twins, noise drawn ahead on a thread."""
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sakuga.engine.backend.base import MAX_HISTORIES, ROWS_PER_SLOT, Array, Start, Step
-from sakuga.kernels.denoise_step import SCRATCH, Latent, denoise_step
+from sakuga.engine.backend.base import GROUP, Array, Block, Decoded, Latent, Session, Start
+from sakuga.engine.backend.network import Networks, dtype_of, latent_shape, row_shape
+from sakuga.engine.backend.onnxruntime import onnxruntime_library
+from sakuga.kernels.denoise_step import SCRATCH, denoise_step
 from sakuga.kernels.init_noise import init_noise
+from sakuga.kernels.launch import GIVEN, HISTORIES, Records, Seat, coefficients_of
+from sakuga.kernels.model_inputs import model_inputs
 from sakuga.kernels.philox import normals
 from sakuga.kernels.to_rgb8 import Rounding, to_rgb8
-from sakuga.profiles.families import LATENT_CHANNELS
 
 _Draw = tuple[int, int]  # seed, number of the draw
+_Arrays = dict[str, Array]
+
+
+class Sessions(Protocol):
+    """The networks of a bundle."""
+
+    def __call__(self, name: str) -> Session:
+        """The loaded network of a name."""
+        ...
+
+    def close(self) -> None:
+        """Let go of all."""
+        ...
 
 
 class CpuDevice:
-    """Latents in ordinary memory."""
+    """Latents in ordinary memory; `sessions` gives the loaded network of a name.
 
-    name = "cpu"
+    Pictures are worked on one after the other, for a processor gains nothing from larger calls.
+    """
 
-    def __init__(self) -> None:
+    sizes = None
+
+    def __init__(self, networks: Networks, sessions: Sessions, slots: int = 1) -> None:
+        self.slots, self.rows = slots, networks.max_rows
+        self._networks, self._sessions = networks, sessions
+        self._lanes: dict[tuple[int, int], CpuLane] = {}
         self._noise_thread = ThreadPoolExecutor(1, "sakuga-noise")
 
-    def lane(self, latent: tuple[int, int], slots: int, dtype: np.dtype[Any]) -> "CpuLane":
-        """Buffers for `slots` pictures."""
-        return CpuLane((LATENT_CHANNELS, *latent), slots, dtype, self._noise_thread)
+    @property
+    def name(self) -> str:
+        """What computes: the library, for the kernels' twins give the same bits everywhere."""
+        return f"onnxruntime {onnxruntime_library().__version__} cpu"
 
-    def to_rgb8(self, image: Array, rounding: Rounding) -> NDArray[np.uint8]:
-        """Pictures to bytes."""
-        return to_rgb8(image, rounding)
+    def network(self, name: str) -> Session:
+        """A network, once it is loaded."""
+        return self._sessions(name)
+
+    def lane(self, latent: tuple[int, int]) -> "CpuLane":
+        """The lane of one latent size."""
+        if latent not in self._lanes:
+            self._lanes[latent] = CpuLane(
+                latent, self._networks, self.slots, self.network("unet"), self._noise_thread
+            )
+        return self._lanes[latent]
+
+    def decode(self, latent: tuple[int, int], slot: int, rounding: Rounding) -> Future[Decoded]:
+        """Decode at once, on the calling thread."""
+        found: Future[Decoded] = Future()
+        values = self.lane(latent).latent(slot)
+        scaled = np.empty((1, *values.shape), np.float32)
+        model_inputs(values, self._networks.decode_scale, scaled)
+        image = self.network("vae_decoder").run({"latent": scaled})["image"]
+        pixels = to_rgb8(image[0], rounding)
+        found.set_result(Decoded(pixels, values, bool(np.isfinite(image).all())))
+        return found
+
+    def leave(self, latent: tuple[int, int], slot: int) -> None:
+        """Drop the lane with its last picture."""
+        if self.lane(latent).leave(slot):
+            del self._lanes[latent]
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def pace(self) -> None:
+        """The processor is never behind."""
+
+    def shrink(self) -> int:
+        """Nothing to give back."""
+        return 0
 
     def close(self) -> None:
-        """Stop the noise thread."""
+        """Stop the noise thread, let go of the networks."""
         self._noise_thread.shutdown(cancel_futures=True)
+        self._sessions.close()
 
 
 class CpuLane:
@@ -44,73 +100,131 @@ class CpuLane:
 
     def __init__(
         self,
-        shape: tuple[int, int, int],
+        latent: tuple[int, int],
+        networks: Networks,
         slots: int,
-        dtype: np.dtype[Any],
+        unet: Session,
         noise_thread: ThreadPoolExecutor,
     ) -> None:
+        shape = latent_shape(latent)
+        self._latent, self._entry, self._unet = latent, networks.unet, unet
+        self._rows = networks.max_rows
+        self._count = int(np.prod(shape))
         self._latents = np.zeros((slots, *shape), np.float32)
-        self._histories = np.zeros((slots, MAX_HISTORIES, *shape), np.float32)
-        self._model_inputs = np.zeros((slots * ROWS_PER_SLOT, *shape), dtype)
-        self._outputs = np.zeros((slots * ROWS_PER_SLOT, *shape), dtype)
+        self._histories = np.zeros((slots, HISTORIES, *shape), np.float32)
+        self._given: dict[int, Latent] = {}
+        self._tables: dict[int, Records] = {}
+        self._seeds: dict[int, tuple[int, int]] = {}
+        self._inputs: dict[int, _Arrays] = {}  # by number of chunks
+        self._outputs: dict[int, Array] = {}
         self._scratch = np.empty((SCRATCH, *shape), np.float32)
         self._noise_thread = noise_thread
         self._ahead: dict[_Draw, Future[Latent]] = {}
 
-    @property
-    def slots(self) -> int:
-        """How many pictures fit."""
-        return len(self._latents)
-
     def start(self, starts: Sequence[Start]) -> None:
-        """First latents and first model inputs."""
+        """First latents; the tables of all evaluations."""
         for start in starts:
-            latent = self._latents[start.slot]
-            inputs = [self._model_inputs[row] for row in start.rows]
-            init_noise(self._draw((start.seed, 0)), start.scale, start.c_in, latent, inputs)
+            self._tables[start.slot], self._seeds[start.slot] = start.table, start.seeds
+            first = start.table[0]
+            noise = self._noise((start.seeds[0], 0)) if start.noise is None else start.noise
+            init_noise(noise, float(first["a"]), self._latents[start.slot])
 
-    def model_inputs(self, rows: Sequence[int]) -> Array:
-        """The next model input of these rows; a view where they lie together."""
-        return self._model_inputs[_index(rows)]
+    def condition(self, chunks: int, row: int, inputs: Mapping[str, Array]) -> None:
+        """Copy into the row."""
+        arrays = self._group(chunks)
+        for name, values in inputs.items():
+            arrays[name][row % GROUP] = values
 
-    def set_outputs(self, rows: Sequence[int], outputs: Array) -> None:
-        """Keep the network's output of these rows until the step."""
-        self._outputs[_index(rows)] = outputs
+    def seat(self, seats: Sequence[Seat], steps: Sequence[int]) -> None:
+        """Next model inputs from the latents."""
+        for seat, step in zip(seats, steps, strict=True):
+            row = self._tables[seat.slot][step]
+            model_inputs(self._latents[seat.slot], float(row["c_in"]), self._samples(seat))
+            self._set_timesteps(seat, float(row["timestep"]))
 
-    def draw_ahead(self, steps: Sequence[Step]) -> None:
+    def expect(self, seats: Sequence[Seat], steps: Sequence[int]) -> None:
         """Begin to draw the noise these steps will add, while the network runs."""
-        for key in {(step.seed, step.draw) for step in steps if step.draw}:
-            self._ahead[key] = self._noise_thread.submit(self._normals, key)
+        for seat, step in zip(seats, steps, strict=True):
+            key = self._draw_of(seat.slot, step + 1)
+            if key is not None and key not in self._ahead:
+                self._ahead[key] = self._noise_thread.submit(self._normals, key)
 
-    def step(self, steps: Sequence[Step]) -> None:
+    def evaluate(self, block: Block) -> None:
+        """Calls of the network on views of the rows."""
+        arrays = self._group(block.chunks)
+        for part in block.parts(self._rows):
+            first = part.first % GROUP
+            rows = slice(first, first + part.count)
+            outputs = self._unet.run({name: array[rows] for name, array in arrays.items()})
+            self._outputs[part.chunks][rows] = outputs["noise_pred"]
+
+    def give(self, slot: int, noise: Latent) -> None:
+        """Keep it until the step."""
+        self._given[slot] = noise
+
+    def step(self, seats: Sequence[Seat], steps: Sequence[int]) -> None:
         """Advance every slot given."""
-        noises = {key: self._draw(key) for key in {(s.seed, s.draw) for s in steps if s.draw}}
-        for step in steps:
+        for seat, step in zip(seats, steps, strict=True):
+            row = self._tables[seat.slot][step + 1]
             denoise_step(
-                self._latents[step.slot],
-                self._histories[step.slot, : len(step.coefficients.d)],
-                [self._outputs[row] for row in step.rows],
-                step.weights,
-                step.coefficients,
-                noises.get((step.seed, step.draw)),
-                [self._model_inputs[row] for row in step.rows],
+                self._latents[seat.slot],
+                self._histories[seat.slot],
+                [self._outputs[1 + at // GROUP][at % GROUP] for at in seat.rows],
+                row["weights"][: len(seat.rows)].tolist(),
+                coefficients_of(row),
+                self._step_noise(seat.slot, step + 1),
+                self._samples(seat),
                 self._scratch,
             )
+            self._set_timesteps(seat, float(row["timestep"]))
+        self._ahead.clear()  # what was expected and did not come
 
-    def latent(self, slot: int) -> NDArray[np.float32]:
+    def leave(self, slot: int) -> bool:
+        """Forget a slot; whether it was the last."""
+        self._tables.pop(slot, None)
+        self._given.pop(slot, None)
+        return not self._tables
+
+    def latent(self, slot: int) -> Latent:
         """A copy of a slot's latent."""
         latent: Latent = self._latents[slot].copy()
         return latent
 
-    def _draw(self, key: _Draw) -> Latent:
-        ahead = self._ahead.pop(key, None)
+    def _group(self, chunks: int) -> _Arrays:
+        """The network's inputs for prompts of `chunks`, made when first needed."""
+        if chunks not in self._inputs:
+            self._inputs[chunks] = {
+                tensor.name: np.zeros(
+                    (GROUP, *row_shape(tensor, self._latent, chunks)), dtype_of(tensor)
+                )
+                for tensor in self._entry.inputs
+            }
+            self._outputs[chunks] = np.zeros_like(self._inputs[chunks]["sample"])
+        return self._inputs[chunks]
+
+    def _samples(self, seat: Seat) -> list[Array]:
+        rows = (divmod(row, GROUP) for row in seat.rows)
+        return [self._group(1 + group)["sample"][at] for group, at in rows]
+
+    def _set_timesteps(self, seat: Seat, timestep: float) -> None:
+        for row in seat.rows:
+            group, at = divmod(row, GROUP)
+            self._group(1 + group)["timestep"][at] = timestep
+
+    def _draw_of(self, slot: int, step: int) -> _Draw | None:
+        """Which noise the step adds; None where none, or where it is given."""
+        row = self._tables[slot][step]
+        if row["c"] == 0 or row["draw"] == GIVEN:
+            return None
+        return self._seeds[slot][1], int(row["draw"])
+
+    def _step_noise(self, slot: int, step: int) -> Latent | None:
+        key = self._draw_of(slot, step)
+        return self._given.pop(slot, None) if key is None else self._noise(key)
+
+    def _noise(self, key: _Draw) -> Latent:
+        ahead = self._ahead.get(key)
         return self._normals(key) if ahead is None else ahead.result()
 
     def _normals(self, key: _Draw) -> Latent:
-        shape = self._latents.shape[1:]
-        return normals(*key, int(np.prod(shape))).reshape(shape)
-
-
-def _index(rows: Sequence[int]) -> slice | list[int]:
-    together = all(after == before + 1 for before, after in itertools.pairwise(rows))
-    return slice(rows[0], rows[-1] + 1) if together else list(rows)
+        return normals(*key, self._count).reshape(self._latents.shape[1:])

@@ -1,1 +1,1 @@
-"""Pixels to files: PNG, its metadata, contact sheets."""
+"""Pixels to files and back to settings: PNG, JPEG, WebP, their metadata, contact sheets."""

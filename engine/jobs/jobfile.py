@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from sakuga.engine.errors import UsageError
 from sakuga.engine.jobs.ids import id_fault, same_file_key
-from sakuga.engine.runtime.request import Request
+from sakuga.engine.runtime.request import Prefix, Request
 from sakuga.engine.sampling.compat import find_compat
-from sakuga.engine.sampling.samplers import sampler_name
+from sakuga.engine.sampling.samplers import find_sampler
+from sakuga.engine.sampling.schedules import schedule_name
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 MIN_DIGITS = 5  # of a default id, so that a growing file keeps its ids
@@ -23,12 +24,13 @@ MIN_DIGITS = 5  # of a default id, so that a growing file keeps its ids
 @dataclass(frozen=True)
 class Job:
     """One picture to render. `id`: a safe file name; `source`, `line`: where the job is written,
-    empty and 0 for one that no file holds."""
+    empty and 0 for one that no file holds. `notes`: what to say of the picture besides its own."""
 
     id: str
     request: Request
     source: str = ""
     line: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,14 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and not _SURROGATE.search(value)
 
 
-def _is_guidance(value: object) -> bool:
+def _is_scale(value: object) -> bool:
     if type(value) is int:
         return 0 <= value < 2**53
     return isinstance(value, float) and math.isfinite(value) and value >= 0
 
 
 _COUNT = _Field("a whole number from 1", _whole(1, 2**31))
+_SCALE = _Field("a number from 0", _is_scale)
 _TEXT = _Field("valid Unicode text", _is_text)
 FIELDS = {
     "prompt": _TEXT,
@@ -61,12 +64,16 @@ FIELDS = {
     "width": _COUNT,
     "height": _COUNT,
     "steps": _Field("a whole number from 1 to 1000", _whole(1, 1001)),
-    "guidance": _Field("a number from 0", _is_guidance),
+    "guidance": _SCALE,
     "sampler": _TEXT,
+    "schedule": _TEXT,
+    "eta": _SCALE,
+    "s_noise": _SCALE,
     "seed": _Field("a whole number from 0, below 2**64, or -1 for any", _whole(-1, 2**64)),
     "id": _TEXT,
     "compat": _TEXT,
     "clip_skip": _Field("a whole number from 0", _whole(0, 2**31)),
+    "prefix": _Field('"preset" or "none"', lambda value: value in get_args(Prefix)),
 }
 # What A1111 and diffusers call them.
 OTHER_TOOLS = {
@@ -74,13 +81,15 @@ OTHER_TOOLS = {
     "cfg_scale": "guidance",
     "guidance_scale": "guidance",
     "sampler_name": "sampler",
+    "scheduler": "schedule",
     "num_inference_steps": "steps",
     "negative": "negative_prompt",
 }
 
 # Cached: a file of a hundred thousand jobs names few samplers.
 _FINDERS: dict[str, Callable[[str], object]] = {
-    "sampler": lru_cache(sampler_name),
+    "sampler": lru_cache(find_sampler),
+    "schedule": lru_cache(schedule_name),
     "compat": find_compat,
 }
 

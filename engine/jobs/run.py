@@ -1,4 +1,4 @@
-"""Render jobs into a folder: one PNG each, and a contact sheet of all."""
+"""Render jobs into a folder: one file each, and a contact sheet of all."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ from time import perf_counter
 
 from sakuga.engine.engine import Engine
 from sakuga.engine.errors import RenderError, UsageError
+from sakuga.engine.image.formats import PNG, FileFormat, encode
 from sakuga.engine.image.sheet import MAX_THUMBNAILS, Thumbnail, contact_sheet, thumbnail
 from sakuga.engine.jobs.ids import CONTACT_SHEET
 from sakuga.engine.jobs.jobfile import Job
@@ -33,9 +34,11 @@ def render_jobs(
     jobs: Sequence[Job],
     out: Path,
     on_step: Callable[[int, int, int], None] | None = None,
+    format: FileFormat = PNG,
 ) -> Iterator[Rendered]:
-    """Render every job to `out/<id>.png`, yielding each as soon as it is durable on the disk.
+    """Render every job to `out/<id>.png`, or with another format's suffix.
 
+    Each is yielded as soon as it is durable on the disk.
     More than one job also gives `out/contact-sheet.png`. All jobs are checked before the first is
     rendered. Raises UsageError, SizeError, and RenderError where a file cannot be written.
     """
@@ -48,15 +51,14 @@ def render_jobs(
     before = perf_counter()
     for picture in pictures:
         job = jobs[picture.index]
-        path = out / f"{job.id}.png"
+        path = out / f"{job.id}{format.suffix}"
         with _writing(path):
-            picture.save(path)
+            write_file_atomic(path, encode(picture.pixels, picture.parameters, format.options))
         if len(thumbnails) < MAX_THUMBNAILS:  # all a sheet shows; ten thousand would take gigabytes
             thumbnails.append(thumbnail(picture.pixels, job.id))
         seconds, before = perf_counter() - before, perf_counter()
-        yield Rendered(
-            job.id, path, picture.seed, picture.parameters, picture.notes, round(seconds, 3)
-        )
+        notes = (*job.notes, *picture.notes)
+        yield Rendered(job.id, path, picture.seed, picture.parameters, notes, round(seconds, 3))
     if len(thumbnails) > 1:
         with _writing(out / SHEET_FILE):
             write_file_atomic(out / SHEET_FILE, contact_sheet(thumbnails))

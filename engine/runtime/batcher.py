@@ -3,66 +3,31 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from sakuga.engine.backend.base import ROWS_PER_SLOT
-from sakuga.engine.runtime.slot import RowSource, Slot
-from sakuga.profiles.networks import ROWS
-
-_Row = tuple[int, int, RowSource, Slot]  # chunks, place in the lane, what makes it, whose it is
+from sakuga.engine.runtime.seats import fits
+from sakuga.engine.runtime.slot import Slot
 
 
-@dataclass(frozen=True)
-class Call:
-    """Rows of one network call: their places in the lane and what makes each of them."""
-
-    chunks: int
-    rows: tuple[int, ...]
-    sources: tuple[RowSource, ...]
-    timesteps: tuple[float, ...]
-    slots: tuple[Slot, ...]
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
-    """One tick: slots of one latent size, and the calls their rows make.
-
-    More than one call only where prompts differ in their number of chunks.
-    """
+    """One tick: slots of one latent size, which advance by one evaluation together."""
 
     latent: tuple[int, int]
-    started: tuple[Slot, ...]  # slots whose first latent is still to be made
     slots: tuple[Slot, ...]
-    calls: tuple[Call, ...]
 
 
-class Batcher(Protocol):
-    """The policy of the loop."""
+class InOrder:
+    """Pictures in order of arrival: the first one's size is the tick's, and those after it that
+    have the same size join it while places and rows last.
 
-    @property
-    def waiting(self) -> bool:
-        """Whether anything is left to do."""
-        ...
+    `places`: slots of a lane. `rows`: of one call, so of slots with the same number of chunks; a
+    picture with more rows than that is alone.
+    """
 
-    def add(self, slot: Slot) -> None:
-        """A new picture."""
-        ...
-
-    def next(self) -> Batch:
-        """The next tick; only while `waiting`."""
-        ...
-
-    def done(self, batch: Batch) -> list[Slot]:
-        """The tick has run; returns the slots it finished, whose places are free again."""
-        ...
-
-
-class OneAtATime:
-    """The simplest policy: pictures in order of arrival, each alone."""
-
-    def __init__(self, max_rows: int = ROWS.maximum) -> None:
-        self._max_rows = max_rows
+    def __init__(self, places: int, rows: int) -> None:
+        self._places, self._rows = places, rows
         self._queue: deque[Slot] = deque()
+        self._kept: tuple[Slot, ...] = ()  # the last tick's, while nothing has changed
 
     @property
     def waiting(self) -> bool:
@@ -72,46 +37,49 @@ class OneAtATime:
     def add(self, slot: Slot) -> None:
         """A new picture at the end of the queue."""
         self._queue.append(slot)
+        self._kept = ()
+
+    def discard(self, slot: Slot) -> None:
+        """Forget a picture, wherever it stands."""
+        if slot in self._queue:
+            self._queue.remove(slot)
+            self._kept = ()
 
     def next(self) -> Batch:
-        """The first picture's next evaluation."""
-        slot = self._queue[0]
-        started = () if slot.step else (slot,)
-        slot.place = 0
-        return Batch(slot.latent, started, (slot,), calls_of((slot,), self._max_rows))
+        """The next evaluation of the first picture and of all that can share it."""
+        if not self._kept:
+            self._kept = self._choose(self._queue[0].latent)
+        return Batch(self._kept[0].latent, self._kept)
 
     def done(self, batch: Batch) -> list[Slot]:
-        """Advance, and let go of the picture after its last evaluation."""
-        (slot,) = batch.slots
-        slot.step += 1
-        return [self._queue.popleft()] if slot.finished else []
+        """Advance, and let go of pictures after their last evaluation."""
+        finished = []
+        for slot in batch.slots:
+            slot.step += 1
+            if slot.finished:
+                self._queue.remove(slot)
+                finished.append(slot)
+        if finished:
+            self._kept = ()
+        return finished
 
+    def limit(self, rows: int) -> None:
+        """Fewer rows from now on."""
+        self._rows, self._kept = rows, ()
 
-def calls_of(slots: Sequence[Slot], max_rows: int = ROWS.maximum) -> tuple[Call, ...]:
-    """The rows of all slots, grouped by number of chunks, in the order of their places.
+    def _choose(self, latent: tuple[int, int]) -> tuple[Slot, ...]:
+        chosen: list[Slot] = []
+        for slot in self._queue:
+            if len(chosen) == self._places:
+                break
+            if slot.latent == latent and (not chosen or fits((*chosen, slot), self._rows)):
+                chosen.append(slot)
+        free = set(range(self._places)) - {slot.place for slot in self._begun(latent)}
+        for slot in chosen:
+            if slot.place < 0:
+                slot.place = min(free)
+                free.remove(slot.place)
+        return tuple(chosen)
 
-    No call has more than `max_rows` rows.
-    """
-    rows = [
-        (source.chunks, ROWS_PER_SLOT * slot.place + index, source, slot)
-        for slot in slots
-        for index, source in enumerate(slot.sources)
-    ]
-    calls: list[Call] = []
-    for chunks in sorted({chunk for chunk, *_ in rows}):
-        group = [row for row in rows if row[0] == chunks]
-        calls += [
-            _call(chunks, group[start : start + max_rows])
-            for start in range(0, len(group), max_rows)
-        ]
-    return tuple(calls)
-
-
-def _call(chunks: int, rows: Sequence[_Row]) -> Call:
-    return Call(
-        chunks=chunks,
-        rows=tuple(place for _, place, _, _ in rows),
-        sources=tuple(source for _, _, source, _ in rows),
-        timesteps=tuple(float(slot.settings.table.timestep[slot.step]) for *_, slot in rows),
-        slots=tuple(slot for *_, slot in rows),
-    )
+    def _begun(self, latent: tuple[int, int]) -> Sequence[Slot]:
+        return [slot for slot in self._queue if slot.place >= 0 and slot.latent == latent]

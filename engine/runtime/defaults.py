@@ -4,21 +4,40 @@ from dataclasses import replace
 from math import lcm
 
 from sakuga.engine.bundle import Bundle
+from sakuga.engine.errors import UsageError
+from sakuga.engine.presets import choose_preset, preset_known
 from sakuga.engine.runtime.request import Defaults
 from sakuga.profiles.buckets import SizeRule
 from sakuga.profiles.families import CHUNK, VAE_FACTOR
-from sakuga.profiles.presets import all_presets
+from sakuga.profiles.preset import Preset
+from sakuga.profiles.preset_file import NO_PRESET
 
 
-def bundle_defaults(bundle: Bundle) -> Defaults:
-    """Defaults of the bundle: its preset's, else the family's first bucket and usual settings."""
-    manifest = bundle.manifest
+def bundle_preset(bundle: Bundle, name: str | None = None) -> Preset | None:
+    """The preset called `name`, by default the bundle's own; None without one.
+
+    Raises UsageError where there is no such preset, its file is broken, or it is for another
+    family.
+    """
+    own = bundle.manifest.preset
+    if name is None and own is not None and not preset_known(own):
+        raise UsageError(
+            f"The preset {own!r} of this bundle is not here.",
+            note="A bundle holds its preset's name; no shipped preset and none of yours has it.",
+            hint=f"Put {own}.toml into your presets, or choose another with --preset NAME; "
+            f"--preset {NO_PRESET} goes without.",
+        )
+    wanted = (own or NO_PRESET) if name is None else name
+    return choose_preset(wanted, bundle.family.name)
+
+
+def bundle_defaults(bundle: Bundle, preset: Preset | None) -> Defaults:
+    """Defaults of the bundle: the preset's, else the family's first bucket and usual settings."""
     usual = Defaults(
         size=bundle.family.buckets[0],
         sizes=bundle_sizes(bundle),
-        timestep_spacing=manifest.timestep_spacing,
+        timestep_spacing=bundle.manifest.timestep_spacing,
     )
-    preset = all_presets().get(manifest.preset or "")
     if preset is None:
         return usual
     return replace(
@@ -27,7 +46,12 @@ def bundle_defaults(bundle: Bundle) -> Defaults:
         steps=preset.steps,
         guidance=preset.guidance,
         sampler=preset.sampler,
+        schedule=preset.schedule,
         clip_skip=preset.clip_skip,
+        prefix=preset.prefix,
+        suffix=preset.suffix,
+        negative_prompt=preset.negative_prompt or None,
+        preset=preset,
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sakuga.engine.image.formats import encode, format_of_name
 from sakuga.engine.image.png import encode_png
 from sakuga.engine.platform import write_file_atomic
 
@@ -28,6 +29,13 @@ class Picture:
         """The picture as a PNG file with `parameters` inside."""
         return encode_png(self.pixels, self.parameters)
 
-    def save(self, path: str | Path) -> None:
-        """Write the PNG so that it is there whole or not at all."""
-        write_file_atomic(Path(path), self.to_png())
+    def save(self, path: str | Path, quality: int | None = None) -> None:
+        """Write a file so that it is there whole or not at all.
+
+        The name says the format: .png, .jpg, .jpeg or .webp. `quality`, 1 to 100, is that of a
+        JPEG (usually 95) or a WebP, which keeps every pixel without it. Raises UsageError for any
+        other name or quality.
+        """
+        path = Path(path)
+        options = format_of_name(path, quality).options
+        write_file_atomic(path, encode(self.pixels, self.parameters, options))

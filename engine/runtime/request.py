@@ -3,26 +3,39 @@
 import math
 import secrets
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from sakuga.engine.errors import SizeError, UsageError
-from sakuga.engine.sampling.compat import Compat, find_compat, sampling_table
-from sakuga.engine.sampling.samplers import Prediction, SamplerTable, sampler_name
+from sakuga.engine.sampling.choice import Choice, choose
+from sakuga.engine.sampling.compat import Compat, find_compat
+from sakuga.engine.sampling.plan import SamplerOptions, Training, sampling_table
+from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
+from sakuga.engine.sampling.table import Prediction, SamplerTable
 from sakuga.engine.text.clip_skip import Layer, choose_layer
-from sakuga.profiles.buckets import Size, SizeRule
+from sakuga.engine.text.surround import surround
+from sakuga.profiles.buckets import Size, Sizes
 from sakuga.profiles.families import Family
+from sakuga.profiles.preset import Preset
 
 RANDOM_SEED = -1  # as A1111 writes it
+
+Prefix = Literal["preset", "none"]
 
 
 @dataclass(frozen=True)
 class Request:
-    """One picture. None means the bundle's own default.
+    """One picture. None means the bundle's own default: its preset's, if it has one.
 
-    `negative_prompt` None is "not given", which compat diffusers treats unlike "". `guidance` is
-    the CFG scale; 1 turns guidance off. `seed` lies in [0, 2⁶⁴); None or -1 is a random one, told
-    by the picture. `compat` names the tool whose pictures to match: a1111, comfy or diffusers.
-    `clip_skip` counts as that tool counts.
+    `guidance` is the CFG scale; 1 turns guidance off. `seed` lies in [0, 2⁶⁴); None or -1 is a
+    random one, told by the picture. `compat` names the tool whose pictures to match: a1111, comfy
+    or diffusers. `clip_skip` counts as that tool counts. `sampler` may carry a schedule, as in
+    "DPM++ 2M Karras"; `schedule` "Automatic" is the sampler's own. `eta` scales the noise that an
+    ancestral or SDE sampler or DDIM puts back, `s_noise` the numbers drawn for it.
+
+    `prefix` "preset" puts the preset's tags before and behind the prompt, those it does not hold
+    already; "none" leaves it as it is written. `negative_prompt` None is the preset's, "" is none.
+    Compat diffusers takes both texts as they are given, with no word of a preset, and None is
+    "not given" there, which it treats unlike "". A picture's parameters hold the texts used.
     """
 
     prompt: str
@@ -35,22 +48,32 @@ class Request:
     seed: int | None = None
     compat: str = "a1111"
     clip_skip: int | None = None
+    schedule: str | None = None
+    eta: float | None = None
+    s_noise: float | None = None
+    prefix: Prefix = "preset"
 
 
 @dataclass(frozen=True)
 class Defaults:
     """What a bundle uses where a request says nothing, and what it allows.
 
-    `sizes`: what its networks take, None for all the family's. `timestep_spacing`: the schedule
-    its checkpoint asks diffusers for.
+    `schedule`: goes with `sampler`, None for the sampler's own. `sizes`: what its networks take,
+    None for all the family's. `timestep_spacing`: the schedule its checkpoint asks diffusers for.
+    `preset`: where the rest comes from, if it does, and what is recommended.
     """
 
     size: Size
     steps: int = 28
     guidance: float = 7.0
     sampler: str = "euler_a"
+    schedule: str | None = None
     clip_skip: int | None = None
-    sizes: SizeRule | None = None
+    prefix: str = ""
+    suffix: str = ""
+    negative_prompt: str | None = None
+    preset: Preset | None = None
+    sizes: Sizes | None = None
     timestep_spacing: str = "leading"
 
 
@@ -58,7 +81,10 @@ class Defaults:
 class Settings:
     """A request with nothing left open, and its sampler table.
 
-    `layer` and `negative_layer` are where the text encoders' states are taken.
+    The prompts are the texts that are encoded. `layer` and `negative_layer` are where the text
+    encoders' states are taken. `schedule` is the name of the schedule used, "Automatic" where A1111
+    would say so; `eta` and `s_noise` are None where they are the sampler's own. `notes`: settings
+    outside what the preset recommends.
     """
 
     prompt: str
@@ -66,17 +92,21 @@ class Settings:
     size: Size
     guidance: float
     sampler: str
+    schedule: str
+    eta: float | None
+    s_noise: float | None
     seed: int
     compat: Compat
     clip_skip: int | None
     layer: Layer
     negative_layer: Layer
     table: SamplerTable
+    notes: tuple[str, ...] = ()
 
     @property
     def steps(self) -> int:
-        """Steps as people count them: evaluations of a first-order sampler."""
-        return self.table.evaluations
+        """Steps as people count them; some samplers ask the network more often, some less."""
+        return self.table.steps
 
     @property
     def guided(self) -> bool:
@@ -86,14 +116,20 @@ class Settings:
 
 
 def resolve(
-    request: Request, family: Family, defaults: Defaults, prediction: Prediction
+    request: Request,
+    family: Family,
+    defaults: Defaults,
+    prediction: Prediction,
+    zero_terminal_snr: bool = False,
 ) -> Settings:
     """Fill in defaults and check everything that can be checked before a network runs.
 
+    `prediction` and `zero_terminal_snr` say how the model was trained.
     Raises SizeError for a size the bundle does not render, UsageError for anything else.
     """
     compat = find_compat(request.compat)
-    sampler = sampler_name(defaults.sampler if request.sampler is None else request.sampler)
+    choice = _choice(request, defaults, compat)
+    options = SamplerOptions(request.eta, request.s_noise)
     steps = defaults.steps if request.steps is None else request.steps
     tool = cast(Literal["a1111", "comfy", "diffusers"], compat.name)
     clip_skip = request.clip_skip
@@ -103,23 +139,69 @@ def resolve(
     layers = min(encoder.layers for encoder in family.text_encoders)
     layer = choose_layer(family.kind, tool, clip_skip, layers)
     both = tool != "diffusers"  # which skips layers for the positive prompt alone
-    schedule = defaults.timestep_spacing if tool == "diffusers" else None
+    prompt, negative_prompt = _texts(request, defaults, tool)
+    size = _size(request, defaults.sizes or family.sizes, defaults.size)
+    guidance = _guidance(defaults.guidance if request.guidance is None else request.guidance)
     return Settings(
-        prompt=request.prompt,
-        negative_prompt=request.negative_prompt,
-        size=_size(request, defaults.sizes or family.sizes, defaults.size),
-        guidance=_guidance(defaults.guidance if request.guidance is None else request.guidance),
-        sampler=sampler,
+        prompt=prompt,
+        negative_prompt=negative_prompt,
+        size=size,
+        guidance=guidance,
+        sampler=choice.sampler,
+        schedule=choice.label,
+        eta=None if request.eta == SAMPLERS[choice.sampler].eta else request.eta,
+        s_noise=None if request.s_noise == 1 else request.s_noise,
         seed=_seed(request.seed),
         compat=compat,
         clip_skip=clip_skip,
         layer=layer,
         negative_layer=layer if both else choose_layer(family.kind, tool, None, layers),
-        table=sampling_table(compat, sampler, steps, prediction, schedule),
+        table=sampling_table(
+            compat, choice, steps, Training(prediction, zero_terminal_snr), options
+        ),
+        notes=defaults.preset.doubts(size, steps, guidance) if defaults.preset else (),
     )
 
 
-def _size(request: Request, rule: SizeRule, usual: Size) -> Size:
+def _texts(request: Request, defaults: Defaults, tool: str) -> tuple[str, str | None]:
+    """Prompt and negative prompt with the preset's words in them."""
+    if request.prefix not in get_args(Prefix):
+        raise UsageError(
+            f"The prefix cannot be {request.prefix!r}.",
+            note='"preset" adds the tags of the preset, "none" adds nothing.',
+            hint="Write tags of your own into the prompt.",
+        )
+    if tool == "diffusers":
+        return request.prompt, request.negative_prompt
+    prompt, negative = request.prompt, request.negative_prompt
+    if request.prefix == "preset":
+        prompt = surround(prompt, defaults.prefix, defaults.suffix)
+    return prompt, defaults.negative_prompt if negative is None else negative
+
+
+def _choice(request: Request, defaults: Defaults, compat: Compat) -> Choice:
+    """The request's sampler and schedule; or the defaults', which belong together."""
+    spacing = defaults.timestep_spacing
+    if request.sampler is not None:
+        return choose(compat, request.sampler, request.schedule, spacing)
+    try:
+        if request.schedule is not None:  # in the place of one that the default's name carries
+            sampler = sampler_name(defaults.sampler)
+            return choose(compat, sampler, request.schedule, spacing)
+        # In diffusers the checkpoint says how the steps lie.
+        schedule = None if compat.name == "diffusers" else defaults.schedule
+        return choose(compat, defaults.sampler, schedule, spacing)
+    except UsageError as error:
+        if defaults.preset is None:
+            raise
+        raise UsageError(
+            f"The preset {defaults.preset.name}: {error.what}",
+            note=f"It is read from {defaults.preset.file}. {error.note}",
+            hint=error.hint or "Choose a sampler in the request.",
+        ) from error
+
+
+def _size(request: Request, rule: Sizes, usual: Size) -> Size:
     width = usual.width if request.width is None else request.width
     height = usual.height if request.height is None else request.height
     size = Size(width, height)
@@ -128,7 +210,7 @@ def _size(request: Request, rule: SizeRule, usual: Size) -> Size:
     nearest = ", ".join(str(near) for near in rule.nearest(size))
     raise SizeError(
         f"This bundle does not render {size} pixels.",
-        note=f"Sides are multiples of {rule.step} from {rule.minimum} to {rule.maximum}.",
+        note=str(rule),
         hint=f"Nearest: {nearest}.",
     )
 

@@ -1,24 +1,9 @@
 """Whose picture to match: each tool's habits as a bundle of small named rules."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 from sakuga.engine.errors import UsageError
-from sakuga.engine.sampling.samplers import (
-    SAMPLERS,
-    Path,
-    Prediction,
-    SamplerOptions,
-    SamplerTable,
-    sampler_name,
-)
-from sakuga.engine.sampling.schedules import (
-    NoiseSchedule,
-    Schedule,
-    make_schedule,
-    stable_diffusion_schedule,
-)
 from sakuga.kernels.to_rgb8 import Rounding
 
 
@@ -26,12 +11,14 @@ from sakuga.kernels.to_rgb8 import Rounding
 class Compat:
     """The rules of one tool.
 
-    schedule: the noise levels it visits unless asked otherwise (a key of SCHEDULES).
+    schedule: the noise levels it visits unless asked otherwise. "automatic", the sampler's own;
+        "normal"; "spacing", as the checkpoint asks diffusers to.
     timesteps: "continuous", fractional as the schedule gives them; "discrete", the nearest of the
         thousand trained ones.
     first_noise: the scale of the first latent. "sigma", σ₀; "sigma_or_variance", √(1 + σ₀²)
         when the schedule starts at the model's largest σ, else σ₀; "by_spacing", √(1 + σ₀²) for
-        "leading", else σ₀.
+        "leading" and for multistep solvers, else σ₀.
+    terminal_alpha: the last ᾱ of a model trained with zero terminal SNR, instead of 0.
     rounding: how pixels become bytes.
     zeroed_negative: which negative prompt becomes zeros instead of being encoded (SDXL only):
         "empty", exactly ""; "absent", none given; "never".
@@ -39,9 +26,10 @@ class Compat:
     """
 
     name: str
-    schedule: str
+    schedule: Literal["automatic", "normal", "spacing"]
     timesteps: Literal["continuous", "discrete"]
     first_noise: Literal["sigma", "sigma_or_variance", "by_spacing"]
+    terminal_alpha: float
     rounding: Rounding
     zeroed_negative: Literal["empty", "absent", "never"]
     long_prompt: Literal["a1111", "comfy", "diffusers"]
@@ -50,9 +38,10 @@ class Compat:
 COMPATS = {
     "a1111": Compat(
         name="a1111",
-        schedule="normal",
+        schedule="automatic",
         timesteps="continuous",
         first_noise="sigma",
+        terminal_alpha=4.8973451890853435e-08,
         rounding="truncate",
         zeroed_negative="empty",
         long_prompt="a1111",
@@ -62,15 +51,17 @@ COMPATS = {
         schedule="normal",
         timesteps="discrete",
         first_noise="sigma_or_variance",
+        terminal_alpha=4.8973451890853435e-08,
         rounding="truncate",
         zeroed_negative="never",
         long_prompt="comfy",
     ),
     "diffusers": Compat(
         name="diffusers",
-        schedule="leading",
+        schedule="spacing",
         timesteps="continuous",
         first_noise="by_spacing",
+        terminal_alpha=2.0**-24,
         rounding="round",
         zeroed_negative="absent",
         long_prompt="diffusers",
@@ -85,47 +76,3 @@ def find_compat(name: str) -> Compat:
             f"There is no compat mode called {name!r}.", hint=f"Use one of {', '.join(COMPATS)}."
         )
     return COMPATS[name]
-
-
-def sampling_table(
-    compat: Compat,
-    sampler: str,
-    steps: int,
-    prediction: Prediction = "epsilon",
-    schedule: str | None = None,
-    options: SamplerOptions | None = None,
-) -> SamplerTable:
-    """Everything about a picture's sampling that is known before it begins.
-
-    `sampler`: any spelling `sampler_name` knows. `schedule`: a key of SCHEDULES instead of the
-    tool's own. Raises UsageError for an unknown sampler or schedule, steps outside 1 to 1000, and
-    options that are negative or not finite.
-    """
-    chosen = SAMPLERS[sampler_name(sampler)]
-    options = options or SamplerOptions()
-    _check(options)
-    noise = stable_diffusion_schedule()
-    name = schedule or compat.schedule
-    levels = make_schedule(name, noise, steps)
-    if compat.timesteps == "discrete":
-        levels = Schedule(levels.sigmas, noise.nearest_timestep(levels.sigmas[:-1]))
-    init_scale = _init_scale(compat, name, float(levels.sigmas[0]), noise)
-    return chosen.table(Path(levels, prediction, init_scale), options)
-
-
-def _init_scale(compat: Compat, schedule: str, sigma: float, noise: NoiseSchedule) -> float:
-    if compat.first_noise == "by_spacing":
-        whole = schedule == "leading"
-    elif compat.first_noise == "sigma_or_variance":
-        whole = sigma > noise.sigma_max or math.isclose(sigma, noise.sigma_max, rel_tol=1e-5)
-    else:
-        whole = False
-    return math.sqrt(1 + sigma**2) if whole else sigma
-
-
-def _check(options: SamplerOptions) -> None:
-    for name, value in (("eta", options.eta), ("s_noise", options.s_noise)):
-        if not 0 <= value < math.inf:
-            raise UsageError(
-                f"{name} cannot be {value}.", hint=f"Give a number from 0 up; {name} 1 is usual."
-            )

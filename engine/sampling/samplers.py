@@ -1,158 +1,59 @@
-"""Samplers as tables: one row of coefficients for each model evaluation.
+"""The samplers by name, and what tools do differently around them.
 
-A row means, with x the latent, ê the guided network output and h the history buffers,
-
-    x' = a·x + b·ê + c·noise + Σ d_k·h_k        h'[write] = e·x + f·ê
-
-A sampler is a function from a `Path` to a `SamplerTable` and an entry in `SAMPLERS`.
+A sampler is a function from a `Path` to a `SamplerTable` in `solvers/` and an entry in `SAMPLERS`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from sakuga.engine.errors import UsageError
-from sakuga.engine.sampling.schedules import Array, Schedule
-from sakuga.kernels.denoise_step import Coefficients
+from sakuga.engine.sampling.levels import Schedule
+from sakuga.engine.sampling.noise_schedule import NoiseSchedule
+from sakuga.engine.sampling.own_timesteps import ddim_timesteps, unipc_timesteps
+from sakuga.engine.sampling.schedules import letters_of, schedule_spellings
+from sakuga.engine.sampling.solvers.ddim import ddim
+from sakuga.engine.sampling.solvers.dpm2 import dpm2, dpm2_ancestral
+from sakuga.engine.sampling.solvers.dpmpp_multi import dpmpp_2m, dpmpp_2m_heun, dpmpp_3m
+from sakuga.engine.sampling.solvers.dpmpp_single import dpmpp_2s_ancestral
+from sakuga.engine.sampling.solvers.euler import euler, euler_ancestral
+from sakuga.engine.sampling.solvers.heun import heun
+from sakuga.engine.sampling.solvers.lms import lms, lms_to_denoised
+from sakuga.engine.sampling.solvers.restart import restart
+from sakuga.engine.sampling.solvers.unipc import unipc, unipc_bh2, unipc_to_small
+from sakuga.engine.sampling.spacings import ddim_levels, dpm2_levels, euler_levels, solver_levels
+from sakuga.engine.sampling.table import Path, SamplerTable
 
-Prediction = Literal["epsilon", "v_prediction"]
-Integers = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class SamplerOptions:
-    """`eta` scales the noise an ancestral step puts back, `s_noise` the numbers it draws."""
-
-    eta: float = 1.0
-    s_noise: float = 1.0
-
-
-@dataclass(frozen=True)
-class Path:
-    """What a sampler walks along, what the network predicts there, and the first scale."""
-
-    schedule: Schedule
-    prediction: Prediction
-    init_scale: float
-
-    @property
-    def sigma(self) -> Array:
-        """σ each step starts from, [n]."""
-        return self.schedule.sigmas[:-1]
-
-    @property
-    def sigma_next(self) -> Array:
-        """σ each step ends at, [n]."""
-        return self.schedule.sigmas[1:]
-
-
-@dataclass(frozen=True)
-class SamplerTable:
-    """One row for each model evaluation; float64 columns [evaluations], `d` [evaluations, h].
-
-    `c_in` scales the latent before that evaluation, `timestep` is what the network is told.
-    `draw` numbers the noise a row adds: 0 where it needs none, for draw 0 is the first latent.
-    `write` is the history buffer a row overwrites, if `e` or `f` is not zero. The first latent is
-    `init_scale` times draw 0.
-    """
-
-    a: Array
-    b: Array
-    c: Array
-    d: Array
-    e: Array
-    f: Array
-    write: Integers
-    c_in: Array
-    timestep: Array
-    draw: Integers
-    init_scale: float
-
-    @property
-    def evaluations(self) -> int:
-        """How often the network is asked."""
-        return len(self.a)
-
-    @property
-    def histories(self) -> int:
-        """How many history buffers a picture needs."""
-        return int(self.d.shape[1])
-
-    def coefficients(self, row: int) -> Coefficients:
-        """What the step after evaluation `row` does; `c_in` is already the next evaluation's."""
-        last = row == self.evaluations - 1
-        return Coefficients(
-            a=float(self.a[row]),
-            b=float(self.b[row]),
-            c=float(self.c[row]),
-            d=tuple(self.d[row].tolist()),
-            e=float(self.e[row]),
-            f=float(self.f[row]),
-            write=int(self.write[row]),
-            c_in=1.0 if last else float(self.c_in[row + 1]),
-        )
-
-
-def euler(path: Path, options: SamplerOptions) -> SamplerTable:
-    """Euler's method on dx/dσ = (x − D)/σ (Karras et al. 2022, algorithm 2 without churn)."""
-    return _along_derivative(path, path.sigma_next - path.sigma, np.zeros_like(path.sigma))
-
-
-def euler_ancestral(path: Path, options: SamplerOptions) -> SamplerTable:
-    """Euler down to σ_down, then fresh noise of σ_up: a step of k-diffusion's "Euler a"."""
-    sigma_down, sigma_up = ancestral_step(path.sigma, path.sigma_next, options.eta)
-    return _along_derivative(path, sigma_down - path.sigma, options.s_noise * sigma_up)
-
-
-def ancestral_step(sigma: Array, sigma_next: Array, eta: float) -> tuple[Array, Array]:
-    """(σ_down, σ_up) with σ_down² + σ_up² = σ_next² and σ_up the share `eta` asks for."""
-    ancestral = sigma_next * np.sqrt(np.maximum(sigma**2 - sigma_next**2, 0)) / sigma
-    sigma_up = np.minimum(sigma_next, eta * ancestral)
-    return np.sqrt(np.maximum(sigma_next**2 - sigma_up**2, 0)), sigma_up
-
-
-def denoised(prediction: Prediction, sigma: Array) -> tuple[Array, Array]:
-    """(c_skip, c_out): what the network denoises to is D = c_skip·x + c_out·ê.
-
-    ε: Ho et al. 2020. v: Salimans and Ho 2022, in the form x = x₀ + σ·noise.
-    """
-    if prediction == "epsilon":
-        return np.ones_like(sigma), -sigma
-    return 1 / (sigma**2 + 1), -sigma / np.sqrt(sigma**2 + 1)
-
-
-def _along_derivative(path: Path, dt: Array, noise: Array) -> SamplerTable:
-    """x' = x + dt·(x − D)/σ + noise."""
-    c_skip, c_out = denoised(path.prediction, path.sigma)
-    steps = len(dt)
-    draws = np.where(noise > 0, np.arange(1, steps + 1), 0)
-    zeros = np.zeros(steps)
-    return SamplerTable(
-        a=1 + dt * (1 - c_skip) / path.sigma,
-        b=-dt * c_out / path.sigma,
-        c=noise,
-        d=np.zeros((steps, 0)),
-        e=zeros,
-        f=zeros,
-        write=np.zeros(steps, np.int64),
-        c_in=1 / np.sqrt(path.sigma**2 + 1),
-        timestep=path.schedule.timesteps,
-        draw=draws,
-        init_scale=path.init_scale,
-    )
+Method = Callable[[Path], SamplerTable]
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """`label` is A1111's name of it, written into pictures; `spellings` are other known names."""
+    """`label` is A1111's name of it, written into pictures; `spellings` are other known names.
+
+    table: its method; `tables`: another one, by the name of the tool.
+    eta: how much noise it puts back unless asked otherwise, None where η means nothing to it.
+    draws: whether it adds noise that η does not scale.
+    automatic: the schedule A1111 takes for it unless asked otherwise (a key of SCHEDULES).
+    own: A1111's timesteps for it where schedules do not count.
+    diffusers: where diffusers' scheduler lays its levels.
+    discards: the tools that ask for one level more and leave out the last but one.
+    multistep: it looks back, so no two of its levels may be the same.
+    tree: A1111 and ComfyUI draw its noise from a Brownian tree.
+    """
 
     label: str
     spellings: tuple[str, ...]
-    table: Callable[[Path, SamplerOptions], SamplerTable]
+    table: Method
+    tables: Mapping[str, Method] = field(default_factory=dict[str, Method])
+    eta: float | None = None
+    draws: bool = False
+    automatic: str = "normal"
+    own: Callable[[NoiseSchedule, int], Schedule] | None = None
+    diffusers: Callable[[NoiseSchedule, int, str, str], Schedule] = euler_levels
+    discards: tuple[str, ...] = ()
+    multistep: bool = False
+    tree: bool = False
 
 
 SAMPLERS: dict[str, Sampler] = {
@@ -166,24 +67,125 @@ SAMPLERS: dict[str, Sampler] = {
             "EulerAncestralDiscreteScheduler",
         ),
         euler_ancestral,
+        eta=1.0,
     ),
     "euler": Sampler("Euler", ("k_euler", "sample_euler", "EulerDiscreteScheduler"), euler),
+    "dpmpp_2m": Sampler(
+        "DPM++ 2M",
+        ("k_dpmpp_2m", "sample_dpmpp_2m", "DPMSolverMultistepScheduler"),
+        dpmpp_2m,
+        automatic="karras",
+        diffusers=solver_levels,
+        multistep=True,
+    ),
+    "dpmpp_2m_sde": Sampler(
+        "DPM++ 2M SDE",
+        ("k_dpmpp_2m_sde", "sample_dpmpp_2m_sde"),
+        dpmpp_2m,
+        eta=1.0,
+        automatic="exponential",
+        diffusers=solver_levels,
+        multistep=True,
+        tree=True,
+    ),
+    "dpmpp_2m_sde_heun": Sampler(
+        "DPM++ 2M SDE Heun",
+        ("k_dpmpp_2m_sde_heun",),
+        dpmpp_2m_heun,
+        eta=1.0,
+        automatic="exponential",
+        diffusers=solver_levels,
+        multistep=True,
+        tree=True,
+    ),
+    "dpmpp_3m_sde": Sampler(
+        "DPM++ 3M SDE",
+        ("k_dpmpp_3m_sde", "sample_dpmpp_3m_sde"),
+        dpmpp_3m,
+        eta=1.0,
+        automatic="exponential",
+        diffusers=solver_levels,
+        multistep=True,
+        discards=("a1111",),
+        tree=True,
+    ),
+    "dpmpp_2s_a": Sampler(
+        "DPM++ 2S a",
+        ("dpmpp_2s_ancestral", "k_dpmpp_2s_a", "sample_dpmpp_2s_ancestral"),
+        dpmpp_2s_ancestral,
+        eta=1.0,
+        automatic="karras",
+    ),
+    "ddim": Sampler(
+        "DDIM",
+        ("DDIMScheduler",),
+        ddim,
+        eta=0.0,
+        own=ddim_timesteps,
+        diffusers=ddim_levels,
+    ),
+    "unipc": Sampler(
+        "UniPC",
+        ("uni_pc", "UniPCMultistepScheduler"),
+        unipc,
+        {"comfy": unipc_to_small, "diffusers": unipc_bh2},
+        own=unipc_timesteps,
+        diffusers=solver_levels,
+        multistep=True,
+        discards=("comfy",),
+    ),
+    "heun": Sampler("Heun", ("k_heun", "sample_heun", "HeunDiscreteScheduler"), heun),
+    "lms": Sampler(
+        "LMS",
+        ("k_lms", "sample_lms", "LMSDiscreteScheduler"),
+        lms,
+        {"comfy": lms_to_denoised},
+        multistep=True,
+    ),
+    "dpm2": Sampler(
+        "DPM2",
+        ("k_dpm_2", "sample_dpm_2", "KDPM2DiscreteScheduler"),
+        dpm2,
+        automatic="karras",
+        diffusers=dpm2_levels,
+        discards=("a1111", "comfy"),
+    ),
+    "dpm2_a": Sampler(
+        "DPM2 a",
+        (
+            "dpm_2_ancestral",
+            "k_dpm_2_a",
+            "sample_dpm_2_ancestral",
+            "KDPM2AncestralDiscreteScheduler",
+        ),
+        dpm2_ancestral,
+        eta=1.0,
+        automatic="karras",
+        diffusers=dpm2_levels,
+        discards=("a1111", "comfy"),
+    ),
+    "restart": Sampler("Restart", (), restart, draws=True, automatic="karras"),
 }
 
 
-def sampler_name(spelling: str) -> str:
-    """The key of `SAMPLERS` a person means; case, spaces, dashes and underscores do not matter.
+def find_sampler(spelling: str) -> tuple[str, str | None]:
+    """The key of `SAMPLERS` a person means, and of the schedule where the name carries one.
 
-    Raises UsageError that names the known samplers and the nearest one.
+    Case, spaces, dashes and underscores do not matter; "DPM++ 2M Karras" is a sampler and a
+    schedule. Raises UsageError that names the known samplers and the nearest one.
     """
     known = {
-        _letters(text): name
+        letters_of(text): name
         for name, sampler in SAMPLERS.items()
         for text in (name, sampler.label, *sampler.spellings)
     }
-    letters = _letters(spelling)
+    letters = letters_of(spelling)
     if letters in known:
-        return known[letters]
+        return known[letters], None
+    for suffix, schedule in schedule_spellings().items():
+        sampler = known.get(letters.removesuffix(suffix))
+        if sampler is not None and letters.endswith(suffix):
+            return sampler, schedule
     labels = ", ".join(sampler.label for sampler in SAMPLERS.values())
     near = get_close_matches(letters, known, n=1)
     raise UsageError(
@@ -193,5 +195,6 @@ def sampler_name(spelling: str) -> str:
     )
 
 
-def _letters(text: str) -> str:
-    return "".join(letter for letter in text.casefold() if letter.isalnum() or letter == "+")
+def sampler_name(spelling: str) -> str:
+    """The key of `SAMPLERS` a person means. Raises as `find_sampler`."""
+    return find_sampler(spelling)[0]

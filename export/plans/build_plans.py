@@ -73,7 +73,10 @@ def build_plans(site: Site) -> Made:
         put(stored, site.folder / place)
         facts = stored.record.facts
         files[place] = FileEntry(facts.size_bytes, facts.sha256)
-        entries[network] = PlanEntry(place, key.digest, key.profiles)
+        entries[network] = PlanEntry(
+            place, key.digest, _weights_bytes(site, network), facts.activation_bytes,
+            key.profiles,
+        )  # fmt: skip
         rows.append(_row(site, recipe, stored))
     seconds = time.monotonic() - start
     report = BuildReport(site.job.name, seconds, peak_memory_bytes(), tuple(rows), {})

@@ -1,6 +1,5 @@
 """Which plans a build shall make: options in words to a library, its targets and their shapes."""
 
-import re
 from dataclasses import dataclass
 
 from sakuga.engine.errors import MissingDependencyError, SizeError, TargetError, UsageError
@@ -10,8 +9,6 @@ from sakuga.profiles.buckets import Size
 from sakuga.profiles.families import Family
 from sakuga.profiles.networks import ROWS
 from sakuga.profiles.plan_shapes import ROWS_PER_PICTURE, PlanShapes
-
-_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 
 
 @dataclass(frozen=True)
@@ -113,19 +110,18 @@ def plan_shapes(shapes: str, max_batch: int, family: Family) -> PlanShapes:
             near = ", ".join(map(str, family.sizes.nearest(size)))
             raise SizeError(
                 f"{size} is no size that {family.name} renders.",
-                note=f"Sides are multiples of {family.sizes.step} from {family.sizes.minimum} to "
-                f"{family.sizes.maximum}.",
+                note=str(family.sizes),
                 hint=f"Near it: {near}.",
             )
     return PlanShapes("sizes", sizes, max_batch)
 
 
 def _size(word: str) -> Size:
-    match = _SIZE.fullmatch(word.strip())
-    if match is None:
+    try:
+        return Size.parse(word.strip())
+    except ValueError as error:
         raise UsageError(
             f"--shapes does not know {word.strip()!r}.",
             note="It takes `buckets`, `range`, or sizes with commas between.",
             hint="For instance: --shapes 832x1216,1024x1024",
-        )
-    return Size(int(match[1]), int(match[2]))
+        ) from error

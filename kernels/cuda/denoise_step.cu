@@ -13,34 +13,15 @@ __device__ inline void add_product(Eight& total, float weight, const Eight& valu
         total.of[i] = __fadd_rn(total.of[i], __fmul_rn(values.of[i], weight));
 }
 
-__device__ inline Eight scaled(const Eight& values, float by) {
-    Eight out;
-    for (int i = 0; i < WIDTH; ++i) out.of[i] = __fmul_rn(values.of[i], by);
-    return out;
-}
-
-template <typename T>
-__device__ inline Eight load_live(const T* from, int live, bool whole) {
-    return whole ? load(from) : load_some(from, live);
-}
-
-template <typename T>
-__device__ inline void store_live(T* to, const Eight& values, int live, bool whole) {
-    if (whole)
-        store(to, values);
-    else
-        store_some(to, values, live);
-}
-
 template <typename T>
 __device__ inline void step_group(const Entry& entry, const StepRow& row, size_t at, size_t count,
-                                  unsigned long long seed, float* latent, float* history,
-                                  const T* outputs, T* inputs) {
+                                  unsigned long long seed, const float* given, float* latent,
+                                  float* history, const T* outputs, T* inputs) {
     const int live = count - at < WIDTH ? (int)(count - at) : WIDTH;
     const bool whole = aligned(count) && live == WIDTH;
     Eight eps = {};
-    for (int r = 0; r < entry.outputs; ++r) {
-        const T* from = outputs + (size_t)entry.output_rows[r] * count + at;
+    for (int r = 0; r < entry.count; ++r) {
+        const T* from = outputs + (size_t)entry.rows[r] * count + at;
         const Eight term = scaled(load_live(from, live, whole), row.weights[r]);
         for (int i = 0; i < WIDTH; ++i)
             eps.of[i] = r == 0 ? term.of[i] : __fadd_rn(eps.of[i], term.of[i]);
@@ -56,7 +37,11 @@ __device__ inline void step_group(const Entry& entry, const StepRow& row, size_t
     add_product(x, row.b, eps);
     if (row.c != 0) {
         Eight noise;
-        for (int i = 0; i < WIDTH; ++i) noise.of[i] = normal(seed, row.draw, (unsigned int)(at + i));
+        if (row.draw == GIVEN)
+            noise = load_live(given + at, live, whole);
+        else
+            for (int i = 0; i < WIDTH; ++i)
+                noise.of[i] = normal(seed, row.draw, (unsigned int)(at + i));
         add_product(x, row.c, noise);
     }
     for (int k = 0; k < HISTORIES; ++k)
@@ -65,41 +50,46 @@ __device__ inline void step_group(const Entry& entry, const StepRow& row, size_t
     if (keeps) store_live(history + row.write * count + at, kept, live, whole);
     store_live(latent + at, x, live, whole);
     const Eight next = scaled(x, row.c_in);
-    for (int r = 0; r < entry.inputs; ++r)
-        store_live(inputs + (size_t)entry.input_rows[r] * count + at, next, live, whole);
+    for (int r = 0; r < entry.count; ++r)
+        store_live(inputs + (size_t)entry.rows[r] * count + at, next, live, whole);
 }
 
-// latents [slots, count], histories [slots, HISTORIES, count], outputs and inputs [rows, count],
-// timesteps [rows]; table [slots, steps].
+// table [slots, steps], seeds [slots, SEEDS], noises and latents [slots, count], histories [slots,
+// HISTORIES, count], outputs and inputs [rows, count], timesteps [rows]; noises may be null where
+// no slot is given its noise, histories where no sampler keeps any.
 template <typename T>
 __device__ inline void denoise_step(const Launch& launch, const StepRow* table, int steps,
-                                    const unsigned long long* seeds, size_t count, float* latents,
-                                    float* histories, const T* outputs, T* inputs,
+                                    const unsigned long long* seeds, size_t count, const float* noises,
+                                    float* latents, float* histories, const T* outputs, T* inputs,
                                     float* timesteps) {
     const Entry& entry = launch.entries[blockIdx.y];
     const StepRow row = table[(size_t)entry.slot * steps + entry.step];
     if (blockIdx.x == 0)
-        for (int r = threadIdx.x; r < entry.inputs; r += blockDim.x)
-            timesteps[entry.input_rows[r]] = row.timestep;
+        for (int r = threadIdx.x; r < entry.count; r += blockDim.x)
+            timesteps[entry.rows[r]] = row.timestep;
+    const unsigned long long seed = seeds[entry.slot * SEEDS + 1];
+    const float* given = noises ? noises + (size_t)entry.slot * count : nullptr;
     float* latent = latents + (size_t)entry.slot * count;
     float* history = histories + (size_t)entry.slot * HISTORIES * count;
     const size_t stride = (size_t)gridDim.x * blockDim.x * WIDTH;
     for (size_t at = ((size_t)blockIdx.x * blockDim.x + threadIdx.x) * WIDTH; at < count; at += stride)
-        step_group(entry, row, at, count, seeds[entry.slot], latent, history, outputs, inputs);
+        step_group(entry, row, at, count, seed, given, latent, history, outputs, inputs);
 }
 
 extern "C" __global__ void denoise_step_float(const Launch launch, const StepRow* table, int steps,
                                               const unsigned long long* seeds, size_t count,
-                                              float* latents, float* histories,
-                                              const float* outputs, float* inputs,
-                                              float* timesteps) {
-    denoise_step(launch, table, steps, seeds, count, latents, histories, outputs, inputs, timesteps);
+                                              const float* noises, float* latents,
+                                              float* histories, const float* outputs,
+                                              float* inputs, float* timesteps) {
+    denoise_step(launch, table, steps, seeds, count, noises, latents, histories, outputs, inputs,
+                 timesteps);
 }
 
 extern "C" __global__ void denoise_step_half(const Launch launch, const StepRow* table, int steps,
                                              const unsigned long long* seeds, size_t count,
-                                             float* latents, float* histories,
-                                             const __half* outputs, __half* inputs,
-                                             float* timesteps) {
-    denoise_step(launch, table, steps, seeds, count, latents, histories, outputs, inputs, timesteps);
+                                             const float* noises, float* latents,
+                                             float* histories, const __half* outputs,
+                                             __half* inputs, float* timesteps) {
+    denoise_step(launch, table, steps, seeds, count, noises, latents, histories, outputs, inputs,
+                 timesteps);
 }

@@ -62,3 +62,22 @@ template <typename T>
 __device__ inline void store_some(T* to, const Eight& values, int live) {
     for (int i = 0; i < live; ++i) narrow(to + i, values.of[i]);
 }
+
+__device__ inline Eight scaled(const Eight& values, float by) {
+    Eight out;
+    for (int i = 0; i < WIDTH; ++i) out.of[i] = __fmul_rn(values.of[i], by);
+    return out;
+}
+
+template <typename T>
+__device__ inline Eight load_live(const T* from, int live, bool whole) {
+    return whole ? load(from) : load_some(from, live);
+}
+
+template <typename T>
+__device__ inline void store_live(T* to, const Eight& values, int live, bool whole) {
+    if (whole)
+        store(to, values);
+    else
+        store_some(to, values, live);
+}

@@ -4,8 +4,11 @@
 constexpr int ROWS = 8;       // rows a slot may have in a call: guidance takes two, AND one each
 constexpr int HISTORIES = 3;  // what the most demanding sampler keeps
 constexpr int ENTRIES = 32;   // slots of one launch
+constexpr int SEEDS = 2;      // of a slot: of its first latent, of the noise its steps add
+constexpr unsigned int GIVEN = 0xFFFFFFFFu;  // as a draw's number: the noise lies in a buffer
 
-// One evaluation of a slot's table; lies on the device before the loop.
+// Row 0 of a slot's table begins it: the first latent is a times the noise. Row k is what follows
+// evaluation k. The table lies on the device before the loop.
 struct StepRow {
     float a, b, c, e, f, c_in;
     float d[HISTORIES];
@@ -15,15 +18,13 @@ struct StepRow {
     int write;            // the history buffer that e and f fill
 };
 
-// A slot's part of one launch: which step it takes, and where its rows lie in this call's outputs
-// and in the next call's inputs.
+// A slot's part of one launch: the row of its table, and its rows in the network's outputs and in
+// its next inputs.
 struct Entry {
     int slot;
     int step;
-    short outputs;
-    short inputs;
-    short output_rows[ROWS];
-    short input_rows[ROWS];
+    int count;
+    short rows[ROWS];
 };
 
 // Passed by value, so that a launch needs no copy before it.

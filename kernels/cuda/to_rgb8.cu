@@ -1,5 +1,6 @@
 // The VAE's pictures to bytes: kernels/to_rgb8.py. image [pictures, 3, area] in [-1, 1], pixels
-// [pictures, area, 3]; grid.y is the picture.
+// [pictures, area, 3], broken [pictures]; grid.y is the picture. A picture with a value that is not
+// finite gets a 1 in `broken`, which nothing else writes: the caller clears it.
 #include "device.h"
 #include "row.cuh"
 
@@ -11,9 +12,12 @@ __device__ inline unsigned char level(float value, int round_half_even) {
     return (unsigned char)(round_half_even ? rintf(v) : v);
 }
 
+// NaN and infinity less themselves are NaN.
+__device__ inline bool finite(float value) { return value - value == 0.0f; }
+
 template <typename T>
-__device__ inline void to_rgb8(const T* image, unsigned char* pixels, size_t area,
-                               int round_half_even) {
+__device__ inline void to_rgb8(const T* image, unsigned char* pixels, unsigned int* broken,
+                               size_t area, int round_half_even) {
     const T* from = image + (size_t)blockIdx.y * 3 * area;
     unsigned char* to = pixels + (size_t)blockIdx.y * 3 * area;
     const size_t stride = (size_t)gridDim.x * blockDim.x * WIDTH;
@@ -24,8 +28,10 @@ __device__ inline void to_rgb8(const T* image, unsigned char* pixels, size_t are
         for (int channel = 0; channel < 3; ++channel) {
             const T* plane = from + channel * area + at;
             const Eight values = whole ? load(plane) : load_some(plane, live);
-            for (int i = 0; i < WIDTH; ++i)
+            for (int i = 0; i < WIDTH; ++i) {
+                if (!finite(values.of[i])) broken[blockIdx.y] = 1;
                 bytes[3 * i + channel] = level(values.of[i], round_half_even);
+            }
         }
         if (whole) {
             unsigned long long words[3];
@@ -37,12 +43,12 @@ __device__ inline void to_rgb8(const T* image, unsigned char* pixels, size_t are
     }
 }
 
-extern "C" __global__ void to_rgb8_float(const float* image, unsigned char* pixels, size_t area,
-                                         int round_half_even) {
-    to_rgb8(image, pixels, area, round_half_even);
+extern "C" __global__ void to_rgb8_float(const float* image, unsigned char* pixels,
+                                         unsigned int* broken, size_t area, int round_half_even) {
+    to_rgb8(image, pixels, broken, area, round_half_even);
 }
 
-extern "C" __global__ void to_rgb8_half(const __half* image, unsigned char* pixels, size_t area,
-                                        int round_half_even) {
-    to_rgb8(image, pixels, area, round_half_even);
+extern "C" __global__ void to_rgb8_half(const __half* image, unsigned char* pixels,
+                                        unsigned int* broken, size_t area, int round_half_even) {
+    to_rgb8(image, pixels, broken, area, round_half_even);
 }

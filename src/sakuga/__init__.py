@@ -18,7 +18,10 @@ from sakuga.engine.errors import (
     BundleFormatError,
     BusyError,
     CheckpointError,
+    DeviceMemoryError,
+    EngineFault,
     FileFormatError,
+    MetadataError,
     MissingDependencyError,
     PlanBuildError,
     PlanMismatchError,
@@ -31,7 +34,10 @@ from sakuga.engine.errors import (
     UnknownFamilyError,
     UsageError,
 )
+from sakuga.engine.image.infotext import Infotext
+from sakuga.engine.image.metadata import read_infotext
 from sakuga.engine.runtime.picture import Picture
+from sakuga.engine.runtime.remake import Remake
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.version import VERSION as __version__
 
@@ -43,12 +49,17 @@ __all__ = [
     "BundleFormatError",
     "BusyError",
     "CheckpointError",
+    "DeviceMemoryError",
     "Engine",
+    "EngineFault",
     "FileFormatError",
+    "Infotext",
+    "MetadataError",
     "MissingDependencyError",
     "Picture",
     "PlanBuildError",
     "PlanMismatchError",
+    "Remake",
     "RenderError",
     "Request",
     "SakugaError",
@@ -60,4 +71,5 @@ __all__ = [
     "UsageError",
     "__version__",
     "open_bundle",
+    "read_infotext",
 ]

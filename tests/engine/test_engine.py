@@ -1,10 +1,13 @@
 """The engine: a picture depends on its request and on nothing else."""
 
 import io
+import json
+import shutil
 import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sakuga.engine.backend.base import Session
+from sakuga.engine.backend.cpu import CpuDevice
+from sakuga.engine.backend.network import Networks
+from sakuga.engine.backend.onnx_networks import OnnxNetworks
 from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.engine import Engine
@@ -61,17 +67,31 @@ class Answer:
         return self._outputs
 
 
-def put(engine: Engine, network: str, session: Session) -> None:
-    future: Future[Session] = Future()
-    future.set_result(session)
-    engine._sessions[network] = future
+class Replaced:
+    """The networks of a bundle, some of them replaced, from now on or later."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._networks = OnnxNetworks(bundle, threads=1)
+        self.replaced: dict[str, Session] = {}
+
+    def __call__(self, name: str) -> Session:
+        return self.replaced.get(name) or self._networks(name)
+
+    def close(self) -> None:
+        self._networks.close()
+
+
+@contextmanager
+def engine_with(bundle: Bundle) -> Iterator[tuple[Engine, Replaced]]:
+    networks = Replaced(bundle)
+    with Engine(bundle, lambda: CpuDevice(Networks.of(bundle), networks)) as engine:
+        yield engine, networks
 
 
 @pytest.fixture
 def recorded(sdxl_bundle: Bundle) -> Iterator[tuple[Engine, Recorder]]:
-    with Engine.open(sdxl_bundle.path, threads=1) as engine:
-        recorder = Recorder(engine._sessions["unet"].result())
-        put(engine, "unet", recorder)
+    with engine_with(sdxl_bundle) as (engine, networks):
+        networks.replaced["unet"] = recorder = Recorder(networks("unet"))
         yield engine, recorder
 
 
@@ -88,6 +108,7 @@ def denoised(
     shape = (4, *size.latent())
     assert request.seed is not None
     x = normals(request.seed, 0, int(np.prod(shape))).reshape(shape) * table.init_scale
+    histories = np.zeros((table.histories, *shape))
     for step in range(table.evaluations):
         eps = np.zeros(shape)
         for source in sources:
@@ -101,7 +122,11 @@ def denoised(
             }
             eps += source.weight * unet.run(inputs)["noise_pred"][0].astype(np.float64)
         noise = normals(request.seed, int(table.draw[step]), int(np.prod(shape))).reshape(shape)
+        kept = table.e[step] * x + table.f[step] * eps
         x = table.a[step] * x + table.b[step] * eps + table.c[step] * noise
+        x += np.tensordot(table.d[step], histories, 1)
+        if kept.any():
+            histories[table.write[step]] = kept
     return np.asarray(x, np.float64)
 
 
@@ -153,9 +178,13 @@ def test_guided_steps_are_one_call_of_two_rows(recorded: tuple[Engine, Recorder]
     assert unet.shapes == [(2, 77)] * 3
 
 
-def test_a_latent_is_what_the_formulas_say(sdxl_bundle: Bundle, sdxl_engine: Engine) -> None:
-    expected = denoised(sdxl_bundle, sdxl_engine, SMALL, [7.0, -6.0])
-    assert_near(sdxl_engine.denoise(SMALL), expected, 1e-4)
+@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2M", "DPM2 a", "LMS", "UniPC"])
+def test_a_latent_is_what_the_formulas_say(
+    sdxl_bundle: Bundle, sdxl_engine: Engine, sampler: str
+) -> None:
+    request = replace(SMALL, sampler=sampler, steps=5)
+    expected = denoised(sdxl_bundle, sdxl_engine, request, [7.0, -6.0])
+    assert_near(sdxl_engine.denoise(request), expected, 1e-4)
 
 
 def test_a_long_prompt_beside_a_short_one(
@@ -181,11 +210,10 @@ def test_guidance_of_one_takes_one_row(
 
 
 def test_prompts_are_encoded_once(sdxl_bundle: Bundle) -> None:
-    with Engine.open(sdxl_bundle.path, threads=1) as engine:
+    with engine_with(sdxl_bundle) as (engine, networks):
         first = engine.render(SMALL)
         broken = Answer({})  # would fail if it were asked
-        put(engine, "text_encoder", broken)
-        put(engine, "text_encoder_2", broken)
+        networks.replaced |= {"text_encoder": broken, "text_encoder_2": broken}
         assert np.array_equal(engine.render(SMALL).pixels, first.pixels)
 
 
@@ -223,6 +251,20 @@ def test_sd15_renders_odd_latents(sd15_bundle: Bundle) -> None:
     assert picture.pixels.shape == (184, 136, 3) and picture.pixels.std() > 5
 
 
+def test_a_model_of_zero_terminal_snr_starts_from_pure_noise(
+    sdxl_bundle: Bundle, alone: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    path = shutil.copytree(sdxl_bundle.path, tmp_path / "ztsnr.sakuga")
+    said = {"prediction": "v_prediction", "zero_terminal_snr": True}
+    manifest = path / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | said))
+    with Engine.open(path, threads=1) as engine:
+        assert engine.resolve(SMALL).table.init_scale == pytest.approx(4518.76, rel=1e-5)
+        picture = engine.render(SMALL)
+    assert picture.pixels.std() > 5
+    assert not np.array_equal(picture.pixels, alone)
+
+
 def test_float16_is_near_float32(sdxl_fp16_bundle: Bundle, alone: NDArray[np.uint8]) -> None:
     with Engine.open(sdxl_fp16_bundle.path, threads=1) as engine:
         pixels = engine.render(SMALL).pixels
@@ -231,9 +273,9 @@ def test_float16_is_near_float32(sdxl_fp16_bundle: Bundle, alone: NDArray[np.uin
 
 
 def test_a_decoder_that_overflows_is_an_error_and_no_black_picture(sdxl_bundle: Bundle) -> None:
-    with Engine.open(sdxl_bundle.path, threads=1) as engine:
+    with engine_with(sdxl_bundle) as (engine, networks):
         image = np.full((1, 3, 160, 128), np.nan, np.float32)
-        put(engine, "vae_decoder", Answer({"image": image}))
+        networks.replaced["vae_decoder"] = Answer({"image": image})
         with pytest.raises(RenderError, match="NaN"):
             engine.render(SMALL)
 

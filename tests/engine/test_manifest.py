@@ -2,7 +2,9 @@
 
 import copy
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.errors import BundleFormatError
-from sakuga.engine.manifest import SCHEMA, CheckpointEntry, parse_manifest
+from sakuga.engine.manifest import SCHEMA, CheckpointEntry, FileEntry, parse_manifest
 
 Json = Any
 Place = tuple[Any, ...]
@@ -45,6 +47,24 @@ def test_figures_of_a_verification_survive(text: str) -> None:
     content = json.loads(text) | {"verification": {"unet": 3e-6, "vae_decoder": 0}}
     manifest = parse_manifest(json.dumps(content))
     assert manifest.verification == {"unet": 3e-6, "vae_decoder": 0.0}
+
+
+def test_the_bundle_hash_covers_what_decides_over_pixels(
+    sdxl_bundle: Bundle, sdxl_fp16_bundle: Bundle
+) -> None:
+    manifest = sdxl_bundle.manifest
+    assert re.fullmatch("[0-9a-f]{10}", manifest.bundle_hash)
+    other = FileEntry(1, "0" * 64)
+    changed = {
+        replace(manifest, files={**manifest.files, name: other}).bundle_hash
+        for name in manifest.files
+    }
+    assert len(changed | {manifest.bundle_hash}) == len(manifest.files) + 1
+    assert sdxl_fp16_bundle.manifest.bundle_hash != manifest.bundle_hash
+    trailing = replace(manifest, timestep_spacing="trailing")
+    assert trailing.bundle_hash != manifest.bundle_hash
+    planned = {**manifest.files, "plans/rtx-1.7-any/unet.plan": other, "build-report.json": other}
+    assert replace(manifest, files=planned).bundle_hash == manifest.bundle_hash
 
 
 def test_the_model_hash_is_ten_digits() -> None:

@@ -1,6 +1,8 @@
 """Builds: the same bundle every time, whole or not at all, and nothing else touched."""
 
 import hashlib
+import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -47,6 +49,15 @@ def test_both_layouts_give_the_same_networks(
     assert other.files == sdxl_bundle.manifest.files
     assert other.checkpoint.layout == "diffusers"
     assert other.checkpoint.sha256 != sdxl_bundle.manifest.checkpoint.sha256
+
+
+def test_zero_terminal_snr_is_written_down(sd15_folder: Path, tmp_path: Path) -> None:
+    model = shutil.copytree(sd15_folder, tmp_path / "model")
+    path = model / "scheduler" / "scheduler_config.json"
+    said = {"rescale_betas_zero_snr": True, "prediction_type": "v_prediction"}
+    path.write_text(json.dumps(json.loads(path.read_text()) | said))
+    manifest = build(model, tmp_path / "b.sakuga").manifest
+    assert (manifest.prediction, manifest.zero_terminal_snr) == ("v_prediction", True)
 
 
 def test_fp16_takes_about_half(sdxl_bundle: Bundle, sdxl_fp16_bundle: Bundle) -> None:

@@ -1,8 +1,6 @@
 """Builds that fail: one clear error, the old bundle as it was, and nothing beside it."""
 
 import hashlib
-import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -96,19 +94,6 @@ def test_a_build_that_fails_late_removes_the_folders_it_made(
         with pytest.raises(KeyboardInterrupt):
             build(model, place / "a" / "b" / "c.sakuga", progress=interrupt)
         assert [path.name for path in sorted(place.rglob("*"))] == list(there)
-
-
-def test_zero_terminal_snr_is_refused_before_anything_is_written(
-    sd15_folder: Path, tmp_path: Path
-) -> None:
-    model = shutil.copytree(sd15_folder, tmp_path / "model")
-    path = model / "scheduler" / "scheduler_config.json"
-    config = json.loads(path.read_text()) | {"rescale_betas_zero_snr": True}
-    path.write_text(json.dumps(config))
-    with pytest.raises(CheckpointError, match="zero terminal SNR are not supported yet") as caught:
-        build(model, tmp_path / "new" / "b.sakuga")
-    assert caught.value.note and caught.value.hint
-    assert names(tmp_path) == ["model"]
 
 
 UNET_BIAS = "model.diffusion_model.input_blocks.0.0.bias"

@@ -96,7 +96,7 @@ def both(
             state(folder / "model_index.json", index)
             state(folder / "scheduler" / "scheduler_config.json", scheduler)
             bundle = build(folder, folder.with_suffix(".sakuga"), ONNX)
-            known[key] = Both(Engine(bundle, threads=1), reference(folder))
+            known[key] = Both(Engine.open(bundle.path, threads=1), reference(folder))
         return known[key]
 
     yield get
@@ -115,6 +115,16 @@ def test_samplers_spacings_and_predictions(
 ) -> None:
     config = {"timestep_spacing": spacing, "prediction_type": prediction}
     assert both(kind, scheduler=config).error(sampler=sampler) <= LATENT_BAR
+
+
+@pytest.mark.parametrize("sampler", SCHEDULERS)
+def test_zero_terminal_snr(both: Open, sampler: str) -> None:
+    """As NoobAI's v-prediction models ask for it, with trailing steps that begin at pure noise."""
+    config: dict[str, object] = {"timestep_spacing": "trailing", "prediction_type": "v_prediction"}
+    one = both("sd15", scheduler=config | {"rescale_betas_zero_snr": True})
+    assert one.error(sampler=sampler) <= LATENT_BAR
+    usual = both("sd15", scheduler=config).engine.denoise(asked(sampler=sampler))
+    assert relative_error(one.engine.denoise(asked(sampler=sampler)), usual) > 0.01
 
 
 @pytest.mark.parametrize("guidance", [7.0, 1.0])
@@ -177,7 +187,7 @@ def test_both_layouts_give_the_same_pictures(
     width, height = (184, 136) if kind == "sd15" else (160, 128)
     pixels = []
     for bundle in (single, folder):
-        with Engine(bundle, threads=1) as engine:
+        with Engine.open(bundle.path, threads=1) as engine:
             wanted = asked(width=width, height=height, steps=2)
             pixels.append(engine.render(wanted).pixels)
     np.testing.assert_array_equal(*pixels)
@@ -190,6 +200,6 @@ def test_a_prediction_said_by_the_build_is_sampled(
     options = BuildOptions(backend="onnx", overrides=Overrides("v_prediction"))
     bundle = open_bundle(build(sd15_file, tmp_path / "b.sakuga", options).path)
     words = {"timestep_spacing": "leading", "prediction_type": "v_prediction"}
-    with Engine(bundle, threads=1) as engine:
+    with Engine.open(bundle.path, threads=1) as engine:
         found = engine.denoise(asked())
     np.testing.assert_array_equal(found, both("sd15", scheduler=words).engine.denoise(asked()))

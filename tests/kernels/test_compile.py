@@ -13,7 +13,7 @@ ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"
 
 
 def test_all_kernels_are_here() -> None:
-    assert KERNELS == ["denoise_step", "init_noise", "preview", "to_rgb8"]
+    assert KERNELS == ["denoise_step", "init_noise", "model_inputs", "preview", "to_rgb8"]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -1,137 +1,204 @@
-"""The shipped presets against the numbers of the model cards, and what a broken file says."""
+"""The shipped presets against the model cards, written out here a second time."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from sakuga.engine.text.clip_skip import choose_layer
-from sakuga.profiles.buckets import ANIMAGINE_BUCKETS, Size
+from sakuga.export.demo import DEMO_CHECKPOINT
+from sakuga.export.demo.captions import BEST_TAGS, WORST_TAGS
+from sakuga.profiles.buckets import ANIMAGINE_BUCKETS, QUARTER_BUCKETS, Size
 from sakuga.profiles.families import FAMILIES
-from sakuga.profiles.presets import (
-    Preset,
-    all_presets,
-    load_preset,
-    preset_for_hash,
-    read_preset,
-)
+from sakuga.profiles.preset import Preset
+from sakuga.profiles.presets import FOLDER, all_presets, is_shipped, preset_files
 
-GOOD = """
-title = "T"
-source = "S"
-licence = "L"
-family = "sdxl"
-width = 1024
-height = 1024
-steps = 28
-guidance = 7
-sampler = "Euler a"
-"""
+PRESETS = all_presets()
+NAMES = [
+    *("aidxl", "animagine-xl-3.1", "anything-v3.1", "anything-v3.2", "baxl-v2", "baxl-v3"),
+    *("demo", "sd15", "sdxl"),
+]
+every_preset = pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
 
 
 def numbers(preset: Preset) -> tuple[object, ...]:
     return (
-        preset.family,
-        str(preset.size),
-        preset.steps,
-        preset.guidance,
-        preset.guidance_range,
-        preset.sampler,
+        *(preset.family, str(preset.size), preset.steps, preset.guidance, preset.sampler),
+        *(preset.steps_range, preset.guidance_range, preset.clip_skip),
     )
 
 
 @pytest.mark.parametrize(
     ("name", "card"),
     [
-        ("animagine-xl-3.1", ("sdxl", "832x1216", 28, 7, (5, 7), "Euler a")),
-        ("aidxl", ("sdxl", "832x1216", 28, 7, (7, 9), "Euler a")),
-        ("baxl-v3", ("sdxl", "832x1216", 25, 6, (4, 7), "Euler a")),
-        ("anything-v3.1", ("sd15", "512x728", 50, 12, None, "DPM++ 2M")),
+        ("animagine-xl-3.1", ("sdxl", "832x1216", 28, 7, "Euler a", (1, 29), (5, 7), None)),
+        ("aidxl", ("sdxl", "832x1216", 28, 7, "Euler a", None, (7, 9), 1)),
+        ("baxl-v3", ("sdxl", "832x1216", 25, 6, "Euler a", None, (4, 7), None)),
+        ("baxl-v2", ("sdxl", "832x1216", 25, 5, "Euler a", None, None, None)),
+        ("anything-v3.1", ("sd15", "512x728", 50, 12, "DPM++ 2M", None, None, None)),
+        ("anything-v3.2", ("sd15", "512x728", 50, 12, "DPM++ 2M", None, None, None)),
     ],
 )
 def test_numbers_of_the_cards(name: str, card: tuple[object, ...]) -> None:
-    assert numbers(load_preset(name)) == card
+    assert numbers(PRESETS[name]) == card
 
 
-def test_shipped_presets() -> None:
-    names = ["aidxl", "animagine-xl-3.1", "anything-v3.1", "baxl-v3", "sd15", "sdxl"]
-    assert list(all_presets()) == names
-    assert [preset.name for preset in all_presets().values()] == names
-
-
-def test_animagine_prompts() -> None:
-    preset = load_preset("animagine-xl-3.1")
-    assert preset.prefix == "masterpiece, best quality, very aesthetic, absurdres"
-    assert preset.negative_prompt.startswith("nsfw, lowres, (bad), text, error, fewer, extra")
-    assert preset.negative_prompt.endswith("artistic error, username, scan, [abstract]")
-    assert preset.size in ANIMAGINE_BUCKETS
-
-
-def test_licences_are_stated() -> None:
-    assert load_preset("animagine-xl-3.1").licence == "Fair AI Public License 1.0-SD"
-    assert "non-commercial" in load_preset("baxl-v3").licence
-    assert load_preset("anything-v3.1").licence == "CreativeML OpenRAIL-M"
-
-
-def test_clip_skip_of_aidxl_is_the_usual_layer() -> None:
-    assert load_preset("aidxl").clip_skip == 1
-    assert choose_layer("sdxl", "a1111", 1, 12) == choose_layer("sdxl", "a1111", None, 12)
-
-
-@pytest.mark.parametrize("preset", all_presets().values(), ids=lambda preset: preset.name)
-def test_sizes_are_sizes_of_the_family(preset: Preset) -> None:
-    assert FAMILIES[preset.family].sizes.allows(preset.size)
-
-
-def test_hashes_find_presets() -> None:
-    found = [preset_for_hash(text) for text in ("e3c47aedb0", "95AFFD8C8F", "0000000000")]
-    assert found == [load_preset("animagine-xl-3.1"), load_preset("baxl-v3"), None]
-
-
-def test_hashes_belong_to_one_preset() -> None:
-    hashes = [text for preset in all_presets().values() for text in preset.hashes]
-    assert len(set(hashes)) == len(hashes)
-
-
-def test_unknown_name() -> None:
-    with pytest.raises(ValueError, match=r"did you mean 'animagine-xl-3\.1'"):
-        load_preset("animagine-xl")
-    with pytest.raises(ValueError, match="there are aidxl, animagine"):
-        load_preset("zzzz")
-
-
-def test_file_of_a_user(tmp_path: Path) -> None:
-    path = tmp_path / "mine.toml"
-    path.write_text(GOOD + 'hashes = ["0123456789"]\nguidance_range = [5, 7.5]')
-    preset = read_preset(path)
-    assert (preset.name, preset.size) == ("mine", Size(1024, 1024))
-    assert preset.hashes == ("0123456789",)
-    assert preset.guidance_range == (5, 7.5)
-    assert preset.clip_skip is None
+def test_what_is_shipped() -> None:
+    assert list(PRESETS) == list(preset_files()) == NAMES
+    assert [preset.name for preset in PRESETS.values()] == NAMES
+    assert all(map(is_shipped, PRESETS.values()))
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("name", "prefix", "suffix", "negative"),
     [
-        (GOOD + "step = 3", "unknown key 'step'; did you mean 'steps'"),
-        (GOOD + 'name = "x"', "unknown key 'name'"),
-        (GOOD.replace("steps = 28", ""), "key 'steps' is missing"),
-        (GOOD.replace("28", "0"), "key 'steps' cannot be 0"),
-        (GOOD.replace("28", "true"), "key 'steps' cannot be True"),
-        (GOOD.replace("guidance = 7", "guidance = nan"), "key 'guidance' cannot be nan"),
-        (GOOD.replace("guidance = 7", "guidance = true"), "key 'guidance' cannot be True"),
-        (GOOD.replace('"sdxl"', '"flux"'), "key 'family' cannot be 'flux'"),
-        (GOOD.replace('"T"', '""'), "key 'title' cannot be ''"),
-        (GOOD.replace("width = 1024", "width = 1000"), "sdxl does not render 1000x1024"),
-        (GOOD + "guidance_range = [5]", "key 'guidance_range' cannot be"),
-        (GOOD + "guidance_range = [8, 9]", "guidance 7 is outside 8 to 9"),
-        (GOOD + 'hashes = ["XYZ"]', "key 'hashes' cannot be"),
-        (GOOD + "prefix = 7", "key 'prefix' cannot be 7"),
-        (GOOD + "=", "not a TOML file"),
+        (
+            "animagine-xl-3.1",
+            "masterpiece, best quality, very aesthetic, absurdres",
+            "",
+            "nsfw, lowres, (bad), text, error, fewer, extra, missing, worst quality, jpeg "
+            "artifacts, low quality, watermark, unfinished, displeasing, oldest, early, chromatic "
+            "aberration, signature, extra digits, artistic error, username, scan, [abstract]",
+        ),
+        (
+            "aidxl",
+            "",
+            "",
+            "(worst quality:1.3), low quality, lowres, messy, abstract, ugly, disfigured, bad "
+            "anatomy, draft, deformed hands, fused fingers, signature, text, multi views",
+        ),
+        (
+            "baxl-v3",
+            "",
+            "",
+            "lowres, error, worst quality, low quality, jpeg artifacts, watermark, signature, "
+            "username",
+        ),
+        (
+            "baxl-v2",
+            "",
+            "flat_coating, clear_color, highres, absurdres, best_quality",
+            "nsfw, lowres, worst quality, low quality, bad perspective, bad anatomy, bad hands, "
+            "text, error, missing fingers, extra digit, fewer digits, cropped, jpeg artifacts, "
+            "signature, watermark, username, artist name",
+        ),
+        *(
+            (
+                name,
+                "masterpiece, best quality, illustration, beautiful detailed, finely detailed, "
+                "dramatic light, intricate details",
+                "",
+                "lowres, bad anatomy, bad hands, text, error, missing fingers, extra digit, fewer "
+                "digits, cropped, worst quality, low quality, normal quality, jpeg artifacts, "
+                "signature, watermark, username, blurry",
+            )
+            for name in ("anything-v3.1", "anything-v3.2")
+        ),
     ],
 )
-def test_broken_file_is_named_with_its_key(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "broken.toml"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=message) as caught:
-        read_preset(path)
-    assert "broken.toml" in str(caught.value)
+def test_words_of_the_cards(name: str, prefix: str, suffix: str, negative: str) -> None:
+    preset = PRESETS[name]
+    assert (preset.prefix, preset.suffix, preset.negative_prompt) == (prefix, suffix, negative)
+
+
+def test_sizes_of_the_cards() -> None:
+    assert PRESETS["animagine-xl-3.1"].sizes == ANIMAGINE_BUCKETS
+    # 1600x900 upright, in the multiples of 32 that networks of the family take.
+    assert PRESETS["baxl-v2"].sizes == (*ANIMAGINE_BUCKETS, Size(896, 1600))
+    sides = PRESETS["baxl-v3"].sides
+    assert sides is not None and (sides.minimum, sides.maximum, sides.step) == (768, 1792, 32)
+
+
+@pytest.mark.parametrize(
+    ("name", "licence", "words"),
+    [
+        ("animagine-xl-3.1", "faipl-1.0-sd", ("shares the changes", "over a network")),
+        ("baxl-v3", "LicenseRef-Blue-Archive-fan-art-guideline", ("No commercial use",)),
+        ("baxl-v2", "LicenseRef-Blue-Archive-fan-art-guideline", ("No commercial use",)),
+        ("anything-v3.1", "creativeml-openrail-m", ("commercial use is allowed", "restrictions")),
+        ("aidxl", "", ("states no licence",)),
+        ("demo", "Apache-2.0", ("any use",)),
+    ],
+)
+def test_licences_and_what_they_mean(name: str, licence: str, words: tuple[str, ...]) -> None:
+    found = PRESETS[name].licence
+    assert found.id == licence
+    assert all(each in found.meaning for each in words)
+    assert "non-commercial" in PRESETS["baxl-v3"].licence.name
+
+
+def test_clip_skip_of_aidxl_is_the_usual_layer() -> None:
+    assert PRESETS["aidxl"].clip_skip == 1
+    assert choose_layer("sdxl", "a1111", 1, 12) == choose_layer("sdxl", "a1111", None, 12)
+
+
+def tags(preset: str, group: str) -> list[str]:
+    (found,) = [each for each in PRESETS[preset].tags if each.group == group]
+    return [tag.tag for tag in found.tags]
+
+
+def test_special_tags_of_animagine() -> None:
+    assert tags("animagine-xl-3.1", "quality") == [
+        *("masterpiece", "best quality", "great quality", "good quality", "normal quality"),
+        *("low quality", "worst quality"),
+    ]
+    assert tags("animagine-xl-3.1", "rating") == ["general", "sensitive", "nsfw", "explicit, nsfw"]
+    assert tags("animagine-xl-3.1", "year") == ["newest", "recent", "mid", "early", "oldest"]
+    assert tags("animagine-xl-3.1", "aesthetic") == [
+        *("very aesthetic", "aesthetic", "displeasing", "very displeasing"),
+    ]
+
+
+def test_spellings_the_cards_of_animagine_disagree_on() -> None:
+    known = {tag.tag: tag for group in PRESETS["animagine-xl-3.1"].tags for tag in group.tags}
+    assert known["general"].aliases == ("safe",)
+    assert known["general"].retired == ("rating: general",)
+    assert known["sensitive"].retired == ("rating: sensitive",)
+    assert known["great quality"].retired == ("high quality",)
+
+
+def test_trigger_words_of_aidxl() -> None:
+    assert tags("aidxl", "quality")[0] == "amazing quality" and len(tags("aidxl", "quality")) == 6
+    assert len(tags("aidxl", "style")) == 11 and "pseudo-impasto" in tags("aidxl", "style")
+    assert "beautiful color" in tags("aidxl", "aesthetic")
+    assert [slot.slot for slot in PRESETS["aidxl"].order][::17] == ["trigger word", "quality"]
+    assert {each.what for each in PRESETS["aidxl"].avoid} >= {"EasyNegative", "badhandv4"}
+
+
+def test_what_baxl_v2_forbids() -> None:
+    found = {(each.what, each.where) for each in PRESETS["baxl-v2"].avoid}
+    assert found >= {("masterpiece", "prompt"), ("blurry", "negative prompt")}
+
+
+def test_the_demo_preset_is_the_demo_model_s() -> None:
+    preset = PRESETS["demo"]
+    assert preset.hashes == (hashlib.sha256(DEMO_CHECKPOINT.read_bytes()).hexdigest()[:10],)
+    assert preset.sizes == QUARTER_BUCKETS
+    assert preset.prefix == ", ".join(BEST_TAGS)
+    assert set(WORST_TAGS) <= set(tags("demo", "quality"))
+    assert preset.negative_prompt == PRESETS["animagine-xl-3.1"].negative_prompt
+
+
+def test_hashes_of_the_cards_belong_to_one_preset() -> None:
+    known = {text: name for name, preset in PRESETS.items() for text in preset.hashes}
+    assert known["e3c47aedb0"] == "animagine-xl-3.1" and known["95affd8c8f"] == "baxl-v3"
+    assert sum(len(preset.hashes) for preset in PRESETS.values()) == len(known)
+
+
+@every_preset
+def test_a_preset_keeps_to_what_it_recommends(preset: Preset) -> None:
+    assert preset.doubts(preset.size, preset.steps, preset.guidance) == ()
+    for size in preset.sizes:
+        assert FAMILIES[preset.family].sizes.allows(size)
+        assert preset.doubts(size, preset.steps, preset.guidance) == ()
+
+
+def test_a_user_s_preset_takes_the_place_of_a_shipped_one(tmp_path: Path) -> None:
+    shipped = (FOLDER / "sdxl.toml").read_text(encoding="utf-8")
+    for name in ("sdxl", "mine"):
+        (tmp_path / f"{name}.toml").write_text(shipped.replace("steps = 28", "steps = 9"))
+    found = all_presets(tmp_path)
+    assert list(found) == sorted([*NAMES, "mine"])
+    assert found["sdxl"].steps == found["mine"].steps == 9
+    assert not is_shipped(found["sdxl"]) and is_shipped(found["sd15"])
+    assert all_presets()["sdxl"].steps == 28

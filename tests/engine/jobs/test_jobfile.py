@@ -36,6 +36,10 @@ def test_all_fields() -> None:
         "id": "asuka",
         "compat": "diffusers",
         "clip_skip": 2,
+        "schedule": "Trailing",
+        "eta": 1,
+        "s_noise": 1.02,
+        "prefix": "none",
     }
     assert set(fields) == set(FIELDS)
     (job,) = parse_jobs(json.dumps(fields, ensure_ascii=False), "jobs.jsonl")
@@ -72,6 +76,10 @@ def test_blank_lines_and_line_ends() -> None:
         ('{"prompt": "a", "seed": -2}', "field 'seed'", "It is -2."),
         ('{"prompt": "a", "seed": 18446744073709551616}', "field 'seed'", "It is 184467"),
         ('{"prompt": "a", "sampler": "Eulr a"}', "field 'sampler'", "Did you mean 'Euler a'?"),
+        ('{"prompt": "a", "schedule": "karas"}', "field 'schedule'", "Did you mean 'Karras'?"),
+        ('{"prompt": "a", "scheduler": "Karras"}', "no field 'scheduler'", "mean 'schedule'?"),
+        ('{"prompt": "a", "eta": -1}', "field 'eta' must be a number from 0", "It is -1."),
+        ('{"prompt": "a", "s_noise": "1"}', "field 's_noise' must be a number", 'It is "1".'),
         ('{"prompt": "a", "compat": "webui"}', "field 'compat'", "a1111, comfy, diffusers"),
         ('{"prompt": "a", "id": "Contact-Sheet"}', "field 'id'", "the contact sheet has that"),
         ('{"prompt": "a", "id": "../x"}', "field 'id' must be usable as a file", "holds '/'"),

@@ -1,13 +1,8 @@
 """The policy of the loop, with neither arrays nor device."""
 
-from itertools import pairwise
-
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
 
-from sakuga.engine.backend.base import ROWS_PER_SLOT
-from sakuga.engine.runtime.batcher import OneAtATime, calls_of
+from sakuga.engine.runtime.batcher import InOrder
 from sakuga.engine.runtime.request import Defaults, Request, resolve
 from sakuga.engine.runtime.slot import RowSource, Slot
 from sakuga.engine.text.conditioning import Conditioning
@@ -21,76 +16,89 @@ def source(chunks: int, weight: float = 1.0) -> RowSource:
     return RowSource(Conditioning(np.zeros((CHUNK * chunks, 96), np.float32), None), weight)
 
 
-def slot_of(ticket: int, chunks: tuple[int, ...], steps: int = 3, place: int = -1) -> Slot:
-    settings = resolve(Request("", steps=steps), SDXL_TINY, DEFAULTS, "epsilon")
-    return Slot(ticket, settings, tuple(source(count) for count in chunks), place)
+def slot_of(ticket: int, chunks: tuple[int, ...] = (1, 1), steps: int = 3, side: int = 256) -> Slot:
+    request = Request("", steps=steps, width=side, height=side)
+    settings = resolve(request, SDXL_TINY, DEFAULTS, "epsilon")
+    return Slot(ticket, settings, tuple(source(count) for count in chunks))
 
 
-SLOTS = st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=2), min_size=1, max_size=8)
-
-
-@given(SLOTS)
-def test_every_row_is_in_one_call_with_rows_of_its_length(chunks: list[list[int]]) -> None:
-    slots = [slot_of(n, tuple(counts), place=n) for n, counts in enumerate(chunks)]
-    calls = calls_of(slots)
-    lengths = [call.chunks for call in calls]
-    assert lengths == sorted(set(lengths))
-    rows = [row for call in calls for row in call.rows]
-    assert sorted(rows) == [
-        ROWS_PER_SLOT * slot.place + index for slot in slots for index in range(len(slot.sources))
-    ]
-    for call in calls:
-        assert all(before < after for before, after in pairwise(call.rows))
-        for row, one, slot in zip(call.rows, call.sources, call.slots, strict=True):
-            place, index = divmod(row, ROWS_PER_SLOT)
-            assert slot is slots[place] and one is slot.sources[index]
-            assert one.chunks == call.chunks
-
-
-def test_prompts_of_one_length_share_a_call() -> None:
-    (call,) = calls_of([slot_of(0, (1, 1), place=0), slot_of(1, (1,), place=1)])
-    assert call.rows == (0, 1, 2)
-
-
-def test_a_long_prompt_beside_a_short_one_makes_two_calls() -> None:
-    short, long = calls_of([slot_of(0, (2, 1), place=0)])
-    assert (short.chunks, short.rows) == (1, (1,))
-    assert (long.chunks, long.rows) == (2, (0,))
-
-
-def test_each_row_has_the_timestep_of_its_slot() -> None:
-    early, late = slot_of(0, (1, 1), place=0), slot_of(1, (1, 1), steps=5, place=1)
-    late.step = 3
-    (call,) = calls_of([early, late])
-    first, last = (float(s.settings.table.timestep[s.step]) for s in (early, late))
-    assert call.timesteps == (first, first, last, last)
-    assert first == 999 and 0 < last < 500
-
-
-def test_pictures_come_one_after_the_other() -> None:
-    batcher = OneAtATime()
-    assert not batcher.waiting
-    slots = [slot_of(ticket, (1, 1), steps=ticket + 1) for ticket in range(3)]
+def run(batcher: InOrder, slots: list[Slot]) -> tuple[list[list[int]], list[int]]:
+    """The tickets of every tick, and of the finished pictures in their order."""
     for slot in slots:
         batcher.add(slot)
     seen, finished = [], []
     while batcher.waiting:
         batch = batcher.next()
-        assert len(batch.slots) == 1
-        assert batch.started == (batch.slots if batch.slots[0].step == 0 else ())
-        assert batch.latent == (32, 32)
-        seen.append(batch.slots[0].ticket)
-        finished += batcher.done(batch)
-    assert seen == [0, 1, 1, 2, 2, 2]
-    assert finished == slots
+        seen.append([slot.ticket for slot in batch.slots])
+        finished += [slot.ticket for slot in batcher.done(batch)]
+    return seen, finished
+
+
+def test_one_place_is_one_picture_after_the_other() -> None:
+    slots = [slot_of(ticket, steps=ticket + 1) for ticket in range(3)]
+    seen, finished = run(InOrder(places=1, rows=63), slots)
+    assert seen == [[0], [1], [1], [2], [2], [2]]
+    assert finished == [0, 1, 2]
     assert all(slot.finished for slot in slots)
 
 
-def test_a_picture_may_join_while_another_is_at_work() -> None:
-    batcher = OneAtATime()
-    batcher.add(slot_of(0, (1,), steps=2))
-    assert batcher.done(batcher.next()) == []
-    batcher.add(slot_of(1, (1,), steps=1))
-    assert [slot.ticket for slot in batcher.done(batcher.next())] == [0]
-    assert [slot.ticket for slot in batcher.done(batcher.next())] == [1]
-    assert not batcher.waiting
+def test_pictures_of_one_size_share_ticks_and_are_joined_by_others() -> None:
+    slots = [slot_of(0, steps=1), slot_of(1, steps=3), slot_of(2, steps=2), slot_of(3, steps=1)]
+    seen, finished = run(InOrder(places=2, rows=63), slots)
+    assert seen == [[0, 1], [1, 2], [1, 2], [3]]
+    assert finished == [0, 1, 2, 3]
+
+
+def test_rows_limit_a_tick() -> None:
+    seen, _ = run(InOrder(places=8, rows=4), [slot_of(ticket, steps=1) for ticket in range(5)])
+    assert seen == [[0, 1], [2, 3], [4]]
+    # The rows of prompts of different lengths are in different calls.
+    mixed = [slot_of(0, (1, 2), steps=1), slot_of(1, (1, 2), steps=1)]
+    assert run(InOrder(places=8, rows=2), mixed)[0] == [[0, 1]]
+
+
+def test_a_picture_with_too_many_rows_is_alone() -> None:
+    seen, _ = run(InOrder(places=8, rows=1), [slot_of(0, steps=1), slot_of(1, steps=1)])
+    assert seen == [[0], [1]]
+
+
+def test_the_oldest_picture_decides_the_size() -> None:
+    slots = [slot_of(0, steps=1), slot_of(1, steps=2, side=128), slot_of(2, steps=2)]
+    seen, finished = run(InOrder(places=8, rows=63), slots)
+    assert seen == [[0, 2], [1], [1], [2]]
+    assert finished == [0, 1, 2]
+
+
+def test_places_are_used_by_one_picture_at_a_time() -> None:
+    batcher = InOrder(places=3, rows=63)
+    slots = [
+        slot_of(ticket, steps=1 + ticket % 3, side=128 + 128 * (ticket % 2)) for ticket in range(9)
+    ]
+    for slot in slots:
+        batcher.add(slot)
+    while batcher.waiting:
+        batch = batcher.next()
+        begun = [s for s in slots if s.place >= 0 and not s.finished and s.latent == batch.latent]
+        places = [slot.place for slot in begun]
+        assert len(set(places)) == len(places) and set(places) <= {0, 1, 2}
+        assert set(batch.slots) <= set(begun)
+        batcher.done(batch)
+
+
+def test_a_discarded_picture_makes_room() -> None:
+    batcher, slots = InOrder(places=1, rows=63), [slot_of(0), slot_of(1, steps=1)]
+    for slot in slots:
+        batcher.add(slot)
+    batcher.done(batcher.next())
+    batcher.discard(slots[0])
+    batcher.discard(slots[0])  # no matter
+    assert batcher.next().slots == (slots[1],) and slots[1].place == 0
+
+
+def test_fewer_rows_from_now_on() -> None:
+    batcher = InOrder(places=8, rows=8)
+    for ticket in range(4):
+        batcher.add(slot_of(ticket))
+    assert len(batcher.next().slots) == 4
+    batcher.limit(4)
+    assert len(batcher.next().slots) == 2

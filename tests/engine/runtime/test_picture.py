@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sakuga.engine.errors import UsageError
 from sakuga.engine.runtime.picture import Picture
 
 
@@ -27,6 +28,29 @@ def test_a_file_gives_pixels_and_parameters_back(picture: Picture, tmp_path: Pat
 def test_a_name_may_be_text(picture: Picture, tmp_path: Path) -> None:
     picture.save(str(tmp_path / "a.png"))
     assert (tmp_path / "a.png").read_bytes() == picture.to_png()
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [("a.png", "PNG"), ("a.jpg", "JPEG"), ("a.jpeg", "JPEG"), ("a.webp", "WEBP")],
+)
+def test_a_name_says_the_format(picture: Picture, tmp_path: Path, name: str, format: str) -> None:
+    picture.save(tmp_path / name)
+    with Image.open(tmp_path / name) as image:
+        assert (image.format, image.size) == (format, (24, 16))
+    if format != "PNG":
+        usual = (tmp_path / name).stat().st_size
+        picture.save(tmp_path / name, quality=10)
+        assert (tmp_path / name).stat().st_size < usual
+
+
+def test_names_of_no_format(picture: Picture, tmp_path: Path) -> None:
+    for name in ("a.gif", "a"):
+        with pytest.raises(UsageError, match=r"\.png, \.jpg, \.jpeg, \.webp"):
+            picture.save(tmp_path / name)
+    with pytest.raises(UsageError, match="no quality"):
+        picture.save(tmp_path / "a.png", quality=90)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_saving_replaces_what_was_there(picture: Picture, tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.errors import SizeError, UsageError
 from sakuga.engine.manifest import AxisEntry
-from sakuga.engine.runtime.defaults import bundle_defaults
+from sakuga.engine.runtime.defaults import bundle_defaults, bundle_preset
 from sakuga.engine.runtime.request import Defaults, Request, Settings, resolve
-from sakuga.engine.sampling.schedules import make_schedule, stable_diffusion_schedule
+from sakuga.engine.sampling.noise_schedule import stable_diffusion_schedule
+from sakuga.engine.sampling.schedules import make_schedule
 from sakuga.engine.text.clip_skip import Layer
 from sakuga.profiles.buckets import Size, SizeRule
 from sakuga.profiles.families import FAMILIES, SD15_TINY, SDXL, SDXL_TINY, Family
@@ -52,6 +53,46 @@ def test_what_is_said_counts() -> None:
     assert settings.layer == Layer(3, "hidden")
 
 
+def test_a_sampler_may_carry_its_schedule() -> None:
+    for request in (
+        Request("", sampler="DPM++ 2M Karras"),
+        Request("", sampler="dpmpp_2m", schedule="karras"),
+        Request("", sampler="DPM++ 2M"),
+        Request("", sampler="DPM++ 2M", schedule="Automatic"),
+    ):
+        settings = resolved(request)
+        assert (settings.sampler, settings.schedule) == ("dpmpp_2m", "Karras")
+    assert resolved(Request("")).schedule == "Automatic"
+    assert resolved(Request("", compat="diffusers")).schedule == "Leading"
+    assert resolved(Request("", schedule="simple")).schedule == "Simple"
+
+
+def test_a_schedule_asked_for_beats_that_of_the_default_sampler() -> None:
+    assert resolved(Request("", schedule="Simple"), sampler="Euler").schedule == "Simple"
+    carried = resolved(Request(""), sampler="Euler Karras")
+    assert (carried.sampler, carried.schedule) == ("euler", "Karras")
+    assert resolved(Request("", schedule="Simple"), sampler="Euler Karras").schedule == "Simple"
+    assert resolved(Request("", sampler="Euler"), sampler="Euler Karras").schedule == "Automatic"
+
+
+def test_noise_that_is_not_the_sampler_s_own_is_kept_to_be_told() -> None:
+    usual = resolved(Request("", sampler="Euler a", eta=1.0, s_noise=1.0))
+    assert (usual.eta, usual.s_noise) == (None, None)
+    other = resolved(Request("", sampler="DDIM", eta=1, s_noise=1.05))
+    assert (other.eta, other.s_noise) == (1, 1.05)
+    assert other.table.c.any()
+
+
+def test_steps_are_counted_as_people_count() -> None:
+    settings = resolved(Request("", sampler="Heun"))
+    assert (settings.steps, settings.table.evaluations) == (12, 23)
+
+
+def test_zero_terminal_snr_starts_from_pure_noise() -> None:
+    settings = resolve(Request(""), SDXL_TINY, DEFAULTS, "v_prediction", zero_terminal_snr=True)
+    assert settings.table.init_scale == pytest.approx(4518.76, rel=1e-5)
+
+
 def test_one_side_may_be_given_alone() -> None:
     assert resolved(Request("", width=256)).size == Size(256, 224)
 
@@ -69,20 +110,40 @@ def test_presets_give_their_settings(preset: Any, sdxl_bundle: Bundle) -> None: 
     manifest = replace(
         sdxl_bundle.manifest, preset=preset.name, family=family.name, networks={"unet": entry}
     )
-    defaults = bundle_defaults(replace(sdxl_bundle, manifest=manifest, family=family))
-    assert defaults.sampler == preset.sampler
-    settings = resolve(Request("", sampler="Euler a"), family, defaults, "epsilon")
-    assert settings.size == Size(preset.width, preset.height)
+    bundle = replace(sdxl_bundle, manifest=manifest, family=family)
+    assert bundle_preset(bundle) == preset
+    defaults = bundle_defaults(bundle, preset)
+    assert (defaults.sampler, defaults.schedule) == (preset.sampler, preset.schedule)
+    # The card's example, with all but its words from the preset.
+    request = Request(preset.example, sampler="Euler a", prefix="none")
+    settings = resolve(request, family, defaults, "epsilon")
+    assert settings.prompt == preset.example != ""
+    assert (settings.negative_prompt or "") == preset.negative_prompt
+    assert settings.size == preset.size
     assert settings.steps == preset.steps
     assert settings.guidance == preset.guidance
     assert settings.clip_skip == preset.clip_skip
+    assert settings.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("animagine-xl-3.1", "1girl, souryuu asuka langley, neon genesis evangelion, solo"),
+        ("aidxl", "chun-li, amazing quality, (by yoneyama mai:0.9), (by chi4:0.8)"),
+        ("anything-v3.1", "masterpiece, best quality, high quality, 1girl, solo, sitting"),
+        ("anything-v3.2", "masterpiece, best quality, high quality, 1girl, solo, sitting"),
+    ],
+)
+def test_examples_are_the_cards(name: str, words: str) -> None:
+    assert all_presets()[name].example.startswith(words)
 
 
 def test_sizes_are_those_of_the_bundle(sdxl_bundle: Bundle) -> None:
     unet = sdxl_bundle.manifest.networks["unet"]
     narrow = replace(unet, axes={**unet.axes, "latent_height": AxisEntry(32, 40, 8)})
     manifest = replace(sdxl_bundle.manifest, networks={"unet": narrow})
-    defaults = bundle_defaults(replace(sdxl_bundle, manifest=manifest))
+    defaults = bundle_defaults(replace(sdxl_bundle, manifest=manifest), None)
     assert defaults.sizes == SizeRule(256, 320, 64)
     with pytest.raises(SizeError, match=r"256x160 pixels(.|\n)*from 256 to 320(.|\n)*256x256"):
         resolve(Request("", width=256, height=160), SDXL_TINY, defaults, "epsilon")
@@ -111,10 +172,12 @@ def test_a_presets_clip_skip_counts_as_a1111_does() -> None:
 
 
 def test_without_a_preset_the_first_bucket_is_usual(sdxl_bundle: Bundle) -> None:
-    defaults = bundle_defaults(sdxl_bundle)
+    assert bundle_preset(sdxl_bundle) is None
+    defaults = bundle_defaults(sdxl_bundle, None)
     assert defaults == Defaults(size=SDXL_TINY.buckets[0], sizes=SDXL_TINY.sizes)
     unknown = replace(sdxl_bundle, manifest=replace(sdxl_bundle.manifest, preset="forgotten"))
-    assert bundle_defaults(unknown) == defaults
+    with pytest.raises(UsageError, match="preset 'forgotten' of this bundle is not here"):
+        bundle_preset(unknown)
 
 
 @pytest.mark.parametrize(
@@ -164,11 +227,17 @@ def test_sd15_renders_multiples_of_eight() -> None:
         ({"guidance": -0.5}, "Guidance cannot be -0.5"),
         ({"sampler": "Eulr a"}, "no sampler called 'Eulr a'"),
         ({"sampler": ""}, "no sampler called ''"),
+        ({"schedule": "karas"}, "no schedule called 'karas'"),
+        ({"sampler": "Euler Karras", "schedule": "Simple"}, "contradict each other"),
+        ({"sampler": "DDIM", "schedule": "Karras"}, "DDIM does not follow"),
+        ({"sampler": "Euler", "eta": 0.5}, "eta means nothing to Euler"),
+        ({"sampler": "Euler a", "eta": -1.0}, "eta cannot be -1.0"),
         ({"compat": "forge"}, "no compat mode called 'forge'"),
         ({"seed": -2}, "seed cannot be -2"),
         ({"seed": 2**64}, "seed cannot be 18446744073709551616"),
         ({"clip_skip": 0}, "Clip skip 0"),
         ({"clip_skip": 99}, "Clip skip 99"),
+        ({"prefix": "masterpiece"}, "prefix cannot be 'masterpiece'"),
     ],
 )
 def test_what_is_wrong_is_told(wrong: dict[str, Any], message: str) -> None:

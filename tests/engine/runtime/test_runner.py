@@ -1,6 +1,6 @@
 """A batch on a device: what the network is given, and what becomes of what it says."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from sakuga.engine.backend.cpu import CpuDevice
+from sakuga.engine.backend.network import Networks
 from sakuga.engine.bundle import Bundle
-from sakuga.engine.runtime.batcher import Batch, OneAtATime, calls_of
-from sakuga.engine.runtime.loop import Loop
+from sakuga.engine.runtime.batcher import InOrder
 from sakuga.engine.runtime.request import Defaults, Request, resolve
 from sakuga.engine.runtime.runner import Runner
 from sakuga.engine.runtime.slot import RowSource, Slot
@@ -33,11 +33,36 @@ class Echo:
         return {"noise_pred": inputs["sample"] * inputs["sample"].dtype.type(0.1)}
 
 
-@pytest.fixture
-def device() -> Iterator[CpuDevice]:
-    device = CpuDevice()
-    yield device
+class Sessions:
+    """One network for every name."""
+
+    def __init__(self, session: Echo) -> None:
+        self._session = session
+
+    def __call__(self, name: str) -> Echo:
+        return self._session
+
+    def close(self) -> None:
+        pass
+
+
+def run_to_the_end(
+    bundle: Bundle, slots: list[Slot], places: int = 1
+) -> tuple[list[NDArray[np.float32]], Echo]:
+    """The final latents, and the network with what it was asked."""
+    unet = Echo()
+    device = CpuDevice(Networks.of(bundle), Sessions(unet), slots=places)
+    batcher, runner, latents = InOrder(places, 63), Runner(device), {}
+    for slot in slots:
+        batcher.add(slot)
+    while batcher.waiting:
+        batch = batcher.next()
+        runner.run(batch)
+        for slot in batcher.done(batch):
+            latents[slot] = device.lane(slot.latent).latent(slot.place)
+            device.leave(slot.latent, slot.place)
     device.close()
+    return [latents[slot] for slot in slots], unet
 
 
 def conditioning(seed: int, chunks: int = 1) -> Conditioning:
@@ -57,42 +82,32 @@ def slot_of(ticket: int, request: Request, *chunks: int) -> Slot:
 
 
 @pytest.mark.parametrize("name", ["sdxl_bundle", "sdxl_fp16_bundle"])
-def test_the_network_gets_what_its_border_says(
-    device: CpuDevice, name: str, request: pytest.FixtureRequest
-) -> None:
+def test_the_network_gets_what_its_border_says(name: str, request: pytest.FixtureRequest) -> None:
     bundle: Bundle = request.getfixturevalue(name)
-    entry, unet, batcher = bundle.manifest.networks["unet"], Echo(), OneAtATime()
     slot = slot_of(0, Request("", steps=3, seed=4), 1, 1)
-    batcher.add(slot)
-    Loop(batcher, Runner(device, unet, entry, slots=1)).tick()
-    (call,) = unet.calls
-    dtype = {tensor.name: tensor.dtype for tensor in entry.inputs}
+    _, unet = run_to_the_end(bundle, [slot])
+    call = unet.calls[0]
+    dtype = {tensor.name: tensor.dtype for tensor in bundle.manifest.networks["unet"].inputs}
     assert {name: array.dtype.name for name, array in call.items()} == dtype
     first = normals(4, 0, 4 * 16 * 20).reshape(4, 16, 20)
     table = slot.settings.table
     expected = first * np.float32(table.init_scale) * np.float32(table.c_in[0])
     for row in call["sample"]:
         assert np.array_equal(row, expected.astype(dtype["sample"]))
-    assert call["timestep"].tolist() == [999.0, 999.0]
-    assert call["time_ids"].tolist() == [[128, 160, 0, 0, 128, 160]] * 2
-    states, pooled = call["encoder_hidden_states"], call["text_embeds"]
-    for row, source in enumerate(slot.sources):
-        wanted = source.conditioning
-        assert np.array_equal(states[row], wanted.states.astype(dtype["encoder_hidden_states"]))
-        assert wanted.pooled is not None and np.array_equal(pooled[row], wanted.pooled)
+    for call, timestep in zip(unet.calls, table.timestep, strict=True):
+        assert call["timestep"].tolist() == [np.float32(timestep)] * 2
+        assert call["time_ids"].tolist() == [[128, 160, 0, 0, 128, 160]] * 2
+        for row, source in enumerate(slot.sources):
+            wanted = source.conditioning
+            states = wanted.states.astype(dtype["encoder_hidden_states"])
+            assert np.array_equal(call["encoder_hidden_states"][row], states)
+            assert wanted.pooled is not None
+            assert np.array_equal(call["text_embeds"][row], wanted.pooled)
 
 
-def test_a_picture_is_denoised_by_its_table(device: CpuDevice, sdxl_bundle: Bundle) -> None:
-    entry, batcher = sdxl_bundle.manifest.networks["unet"], OneAtATime()
+def test_a_picture_is_denoised_by_its_table(sdxl_bundle: Bundle) -> None:
     slot = slot_of(0, Request("", steps=4, seed=7, guidance=3.0), 1, 1)
-    batcher.add(slot)
-    told: list[int] = []
-    loop = Loop(batcher, Runner(device, Echo(), entry, slots=1), lambda s: told.append(s.step))
-    ticks = [loop.tick() for _ in range(4)]
-    assert told == [1, 2, 3, 4]
-    assert ticks[:3] == [[], [], []]
-    ((finished, latent),) = ticks[3]
-    assert finished is slot
+    (latent,), _ = run_to_the_end(sdxl_bundle, [slot])
     table = slot.settings.table
     x = normals(7, 0, 4 * 16 * 20).reshape(4, 16, 20).astype(np.float64) * table.init_scale
     for step in range(4):
@@ -102,31 +117,21 @@ def test_a_picture_is_denoised_by_its_table(device: CpuDevice, sdxl_bundle: Bund
     assert np.abs(latent - x).max() <= 1e-5 * np.abs(x).max()
 
 
-def test_slots_of_one_size_share_calls_and_keep_apart(
-    device: CpuDevice, sdxl_bundle: Bundle
-) -> None:
-    """The runner serves any batcher: here two pictures, one of them with a long prompt."""
-    entry = sdxl_bundle.manifest.networks["unet"]
-    requests = [(Request("", steps=2, seed=1), (2, 1)), (Request("", steps=3, seed=2), (1,))]
-    alone = []
-    for ticket, (request, chunks) in enumerate(requests):
-        batcher, slot = OneAtATime(), slot_of(ticket, request, *chunks)
-        batcher.add(slot)
-        loop = Loop(batcher, Runner(device, Echo(), entry, slots=1))
-        while batcher.waiting:
-            alone += [latent for _, latent in loop.tick()]
-    unet = Echo()
-    runner = Runner(device, unet, entry, slots=2)
-    slots = tuple(slot_of(t, request, *chunks) for t, (request, chunks) in enumerate(requests))
-    for place, slot in enumerate(slots):
-        slot.place = place
-    for step in range(3):
-        at_work = tuple(slot for slot in slots if not slot.finished)
-        started = at_work if step == 0 else ()
-        runner.run(Batch((16, 20), started, at_work, calls_of(at_work)))
-        for slot in at_work:
-            slot.step += 1
-    assert [len(call["sample"]) for call in unet.calls] == [2, 1, 2, 1, 1]
+def requests() -> list[Slot]:
+    """A long prompt, one with guidance off, one that joins late, one of another size."""
+    return [
+        slot_of(0, Request("", steps=2, seed=1), 2, 1),
+        slot_of(1, Request("", steps=3, seed=2), 1),
+        slot_of(2, Request("", steps=4, seed=3), 1, 1),
+        slot_of(3, Request("", steps=2, seed=3, width=128), 1, 3),
+    ]
+
+
+def test_pictures_share_calls_and_keep_apart(sdxl_bundle: Bundle) -> None:
+    alone = [run_to_the_end(sdxl_bundle, [slot])[0][0] for slot in requests()]
+    together, unet = run_to_the_end(sdxl_bundle, requests(), places=2)
+    assert [len(call["sample"]) for call in unet.calls[:2]] == [2, 1]
     assert [call["encoder_hidden_states"].shape[1] for call in unet.calls[:2]] == [77, 154]
-    for slot, expected in zip(slots, alone, strict=True):
-        assert np.array_equal(runner.latent(slot), expected)
+    assert max(len(call["sample"]) for call in unet.calls) == 3
+    for found, expected in zip(together, alone, strict=True):
+        assert np.array_equal(found, expected)

@@ -61,7 +61,8 @@ def test_it_brings_its_character(strength: float, tmp_path: Path) -> None:
     build("demo", tmp_path / "kosame.sakuga", adapt=merged)
     with Engine.open(tmp_path / "kosame.sakuga", threads=1) as engine:
         requests = [
-            Request(PROMPT, NEGATIVE, 256, 256, 20, 5.0, "euler_a", seed=seed) for seed in range(5)
+            Request(PROMPT, NEGATIVE, 256, 256, 20, 5.0, "euler_a", seed=seed, prefix="none")
+            for seed in range(5)
         ]
         hairs = [read(picture.pixels).hair for picture in engine.render_many(requests)]
     aqua = hairs.count("aqua hair")

@@ -40,7 +40,17 @@ def requests() -> list[Request]:
     for index, size in enumerate(QUARTER_BUCKETS[:ASKED]):
         scene = replace(random_scene(generator), quality="best")
         asked.append(
-            Request(prompt(scene), NEGATIVE, size.width, size.height, 28, 5.0, "euler_a", index)
+            Request(
+                prompt(scene),
+                NEGATIVE,
+                size.width,
+                size.height,
+                28,
+                5.0,
+                "euler_a",
+                index,
+                prefix="none",
+            )
         )
     return asked
 

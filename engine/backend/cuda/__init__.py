@@ -1,0 +1,1 @@
+"""The CUDA device: lanes, networks and the VAE on streams of one GPU."""

@@ -1,0 +1,100 @@
+"""Runs of one network, bound and captured: a graph for each set of shapes and places.
+
+The first run of a key is an ordinary one, which TensorRT wants before a capture; the second is
+captured, and every later one is a single graph launch. The least recently used go when there are
+too many.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+
+from sakuga.engine.backend.cuda.driver import Driver, Graph, Stream
+from sakuga.engine.backend.cuda.session import Arena, Binding, DeviceSession, Tensor
+
+MAX_CALLS = 64  # each holds an execution context, and a graph of some thousand nodes
+
+MakeTensors = Callable[[], Mapping[str, Tensor]]
+
+
+@dataclass(eq=False)
+class _Call:
+    binding: Binding
+    generation: int  # of the arena it is bound to
+    runs: int = 0
+    graph: Graph | None = None
+
+    def close(self) -> None:
+        if self.graph is not None:
+            self.graph.close()
+        self.binding.close()
+
+
+class Calls:
+    """The runs of a network on its stream; `load` loads it when it is first run, and again after
+    `unload`. Without `graphs` every run is launched anew."""
+
+    def __init__(
+        self, driver: Driver, arena: Arena, load: Callable[[Stream], DeviceSession], graphs: bool
+    ) -> None:
+        self._driver, self.stream, self._arena = driver, arena.stream, arena
+        self._load, self._graphs = load, graphs
+        self._session: DeviceSession | None = None
+        self._calls: OrderedDict[Hashable, _Call] = OrderedDict()
+
+    def launch(self, key: Hashable, tensors: MakeTensors) -> None:
+        """Put one run on the stream; `tensors` says, for a new key, what it works on."""
+        call = self._call(key, tensors)
+        call.runs += 1
+        if call.runs == 2 and self._graphs and self._loaded().captures:
+            call.graph = self._driver.capture(self.stream, lambda: call.binding.launch(self.stream))
+        if call.graph is not None:
+            call.graph.launch(self.stream)
+        else:
+            call.binding.launch(self.stream)
+
+    def forget(self) -> None:
+        """Let go of all runs."""
+        self.stream.sync()
+        for call in self._calls.values():
+            call.close()
+        self._calls.clear()
+
+    def unload(self) -> None:
+        """Let go of the network too."""
+        if self._session is not None:
+            self.forget()
+            self._session.close()
+            self._session = None
+
+    def _loaded(self) -> DeviceSession:
+        if self._session is None:
+            self._session = self._load(self.stream)
+        return self._session
+
+    def _call(self, key: Hashable, tensors: MakeTensors) -> _Call:
+        call = self._calls.get(key)
+        if call is not None and call.generation == self._arena.generation:
+            self._calls.move_to_end(key)
+            return call
+        if call is not None:
+            self._drop(key)
+        while len(self._calls) >= MAX_CALLS:
+            self._drop(next(iter(self._calls)))
+        binding = self._loaded().bind(tensors(), self._arena)
+        self._calls[key] = call = _Call(binding, self._arena.generation)
+        return call
+
+    def _drop(self, key: Hashable) -> None:
+        self.stream.sync()  # it may be at work
+        self._calls.pop(key).close()
+
+
+def captured_rows(rows: int, most: int) -> int:
+    """The rows of the call that `rows` rows are padded to, `most` at most.
+
+    A row costs its full time whoever's it is, so counts are close: all up to eight, then every
+    second, then every fourth.
+    """
+    step = 1 if rows <= 8 else 2 if rows <= 16 else 4
+    return min(-(-rows // step) * step, most)

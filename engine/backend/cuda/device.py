@@ -1,0 +1,244 @@
+"""One GPU: three streams, the networks on them, lanes and pictures.
+
+Steps have a stream, the VAE one, the text encoders one; each has an arena that its networks share.
+The host puts work on them and waits for nothing but text encodings, a full ring of uploads, and,
+where somebody watches, the evaluation before last.
+"""
+
+import logging
+from collections import OrderedDict, deque
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+from sakuga.engine.backend.base import Decoded, Session
+from sakuga.engine.backend.cuda.calls import Calls
+from sakuga.engine.backend.cuda.decoder import Decoder, Finished
+from sakuga.engine.backend.cuda.driver import Driver, Event, Stream
+from sakuga.engine.backend.cuda.host_call import HostCall
+from sakuga.engine.backend.cuda.lane import CudaLane
+from sakuga.engine.backend.cuda.session import Arena, DeviceSession
+from sakuga.engine.backend.cuda.staging import Staging
+from sakuga.engine.backend.network import Networks
+from sakuga.engine.errors import DeviceMemoryError
+from sakuga.kernels.launch import ENTRIES
+from sakuga.kernels.to_rgb8 import Rounding
+from sakuga.profiles.buckets import Sizes
+
+_LOG = logging.getLogger("sakuga")
+
+MAX_LANES = 9  # sizes whose buffers are kept: all of a bundle's buckets
+_AHEAD = 2  # evaluations the host may be ahead of the GPU while somebody watches
+
+
+@dataclass(frozen=True)
+class CudaOptions:
+    """`rows` of the largest UNet call; `sizes` that can be rendered, None for all; `vae_rows`
+    pictures of one VAE call. `visitors`: networks loaded only while they are used. `turns`: steps
+    and decoding never hold working memory at the same time. `graphs`, `overlap`: off switches of
+    CUDA graphs and of decoding beside the steps, to show what they are worth.
+    """
+
+    rows: int
+    sizes: Sizes | None = None
+    vae_rows: int = 1
+    visitors: frozenset[str] = frozenset()
+    turns: bool = False
+    graphs: bool = True
+    overlap: bool = True
+
+
+class Loader(Protocol):
+    """Loads the networks of a bundle on this GPU, for runs on a stream."""
+
+    @property
+    def name(self) -> str:
+        """The library that runs them, and its version."""
+        ...
+
+    def __call__(self, name: str, stream: Stream) -> DeviceSession:
+        """A network."""
+        ...
+
+    def close(self) -> None:
+        """Load no more."""
+        ...
+
+
+class CudaDevice:
+    """A `Device` on one GPU."""
+
+    def __init__(
+        self, driver: Driver, networks: Networks, load: Loader, options: CudaOptions
+    ) -> None:
+        self.name, self.sizes = f"{load.name} {driver.name}", options.sizes
+        self.rows = options.rows
+        self.slots = min(options.rows, ENTRIES)
+        self._driver, self._networks, self._load, self._options = driver, networks, load, options
+        steps, text = driver.create_stream(), driver.create_stream()
+        pictures = driver.create_stream() if options.overlap else steps
+        self._steps = Arena(driver, steps)
+        self._text = Arena(driver, text)
+        self._pictures = Arena(driver, pictures) if options.overlap else self._steps
+        self._stagings = {
+            id(arena): Staging(driver, arena.stream) for arena in self._arenas().values()
+        }
+        self._calls = {name: self._new_calls(name) for name in networks.entries}
+        self._host_calls: dict[str, HostCall] = {}
+        self._decoder: Decoder | None = None
+        self._lanes: OrderedDict[tuple[int, int], CudaLane] = OrderedDict()
+        self._finished: list[Finished] = []
+        self._behind: deque[Event] = deque()
+
+    def network(self, name: str) -> Session:
+        """A text encoder, or the VAE, on arrays of the host."""
+        if name not in self._host_calls:
+            self._host_calls[name] = HostCall(
+                self._driver, self._stagings[id(self._arena(name))], self._calls[name],
+                self._networks.entries[name], self._give_back,
+            )  # fmt: skip
+        return self._host_calls[name]
+
+    def lane(self, latent: tuple[int, int]) -> CudaLane:
+        """The lane of one latent size; the least recently used idle one goes if there are many."""
+        self._send_visitors_away()
+        if latent not in self._lanes:
+            if len(self._lanes) >= MAX_LANES:
+                self._drop_lanes(most=MAX_LANES - 1)
+            self._lanes[latent] = CudaLane(
+                self._driver, self._steps.stream, self._stagings[id(self._steps)], self._networks,
+                self._calls["unet"], latent, self.slots, self.rows,
+            )  # fmt: skip
+        self._lanes.move_to_end(latent)
+        return self._lanes[latent]
+
+    def leave(self, latent: tuple[int, int], slot: int) -> None:
+        """Its place is free; the lane stays, for the next picture of its size."""
+        if latent in self._lanes:
+            self._lanes[latent].busy.discard(slot)
+
+    def decode(self, latent: tuple[int, int], slot: int, rounding: Rounding) -> Future[Decoded]:
+        """Take the latent off its lane; `flush` decodes what was taken."""
+        lane = self._lanes[latent]
+        size_bytes = 4 * lane.count
+        held = self._pictures_decoder().latents.take(size_bytes)
+        self._driver.copy(self._steps.stream, held.address, lane.latent_address(slot), size_bytes)
+        finished = Finished(latent, rounding, held)
+        self._finished.append(finished)
+        return finished.result
+
+    def flush(self) -> None:
+        """Decode all latents taken since the last time, those alike together."""
+        if not self._finished:
+            return
+        ready = self._steps.stream.record()
+        if self._options.turns:
+            self._calls["unet"].forget()
+            self._steps.release()
+        alike: dict[tuple[object, ...], list[Finished]] = {}
+        for picture in self._finished:
+            alike.setdefault((picture.latent, picture.rounding), []).append(picture)
+        self._finished = []
+        for pictures in alike.values():
+            try:
+                self._pictures_decoder().decode(pictures, ready)
+            except DeviceMemoryError:
+                self._give_back()
+                self._decode_at_last(pictures, ready)
+
+    def pace(self) -> None:
+        """Wait until the GPU is at most two evaluations behind."""
+        self._behind.append(self._steps.stream.record())
+        while len(self._behind) > _AHEAD:
+            self._behind.popleft().sync()
+
+    def shrink(self) -> int:
+        """Give back what is not in use; where nothing was in the way, halve the rows of a call."""
+        others = (arena for arena in self._arenas().values() if arena is not self._steps)
+        in_the_way = any(arena.size_bytes for arena in others)
+        self._give_back()
+        if in_the_way:
+            return self.rows
+        rows = self.rows // 2
+        if rows:
+            _LOG.warning("GPU memory ran out with %d rows in a call; going on with %d.",
+                         self.rows, rows)  # fmt: skip
+            self.rows = rows
+            for lane in self._lanes.values():
+                lane.call_rows = rows
+        return rows
+
+    def close(self) -> None:
+        """Finish the pictures on their way, then give everything back."""
+        if self._decoder is not None:
+            self._decoder.close()
+        for lane in self._lanes.values():
+            lane.busy.clear()
+        self._give_back()
+        for calls in self._calls.values():
+            calls.unload()
+        for staging in self._stagings.values():
+            staging.close()
+        self._load.close()
+        self._driver.close()
+
+    def _arena(self, network: str) -> Arena:
+        """The working memory, and so the stream, that a network runs with."""
+        if network == "unet":
+            return self._steps
+        return self._pictures if network.startswith("vae") else self._text
+
+    def _arenas(self) -> dict[int, Arena]:
+        return {id(arena): arena for arena in (self._steps, self._text, self._pictures)}
+
+    def _new_calls(self, name: str) -> Calls:
+        def load(stream: Stream) -> DeviceSession:
+            return self._load(name, stream)
+
+        return Calls(self._driver, self._arena(name), load, self._options.graphs)
+
+    def _pictures_decoder(self) -> Decoder:
+        if self._decoder is None:
+            self._decoder = Decoder(
+                self._driver, self._stagings[id(self._pictures)], self._networks,
+                self._calls["vae_decoder"], self._options.vae_rows,
+            )  # fmt: skip
+        return self._decoder
+
+    def _send_visitors_away(self) -> None:
+        """Before a step: whoever was loaded for a prompt or a picture leaves."""
+        for name in self._options.visitors:
+            self._calls[name].unload()
+        for arena in self._arenas().values():
+            if arena is not self._steps and self._options.visitors:
+                arena.release()
+
+    def _decode_at_last(self, pictures: list[Finished], ready: Event) -> None:
+        """With nothing else in the way; who does not fit even so must be told."""
+        decoder = self._pictures_decoder()
+        for picture in pictures:
+            if not picture.begun:
+                try:
+                    decoder.decode([picture], ready)
+                except DeviceMemoryError as error:
+                    picture.result.set_exception(error)
+                    decoder.latents.give(picture.held)
+
+    def _give_back(self) -> None:
+        """Everything that can be made again."""
+        self._drop_lanes(most=0)
+        for call in self._host_calls.values():
+            call.forget()
+        for calls in self._calls.values():
+            calls.forget()
+        for arena in self._arenas().values():
+            arena.release()
+        if self._decoder is not None:
+            self._decoder.forget()
+
+    def _drop_lanes(self, most: int) -> None:
+        """Of the lanes with no picture in them, the least recently used, until `most` are left."""
+        idle = [latent for latent, lane in self._lanes.items() if not lane.busy]
+        for latent in idle[: max(len(self._lanes) - most, 0)]:
+            self._calls["unet"].forget()
+            self._lanes.pop(latent).close()

@@ -1,0 +1,113 @@
+"""A network on the GPU, run on arrays of the host: for the text encoders, once for each prompt."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from sakuga.engine.backend.base import Array
+from sakuga.engine.backend.cuda.calls import Calls
+from sakuga.engine.backend.cuda.driver import Buffer, Driver
+from sakuga.engine.backend.cuda.pool import allocate_all
+from sakuga.engine.backend.cuda.session import Tensor
+from sakuga.engine.backend.cuda.staging import Staging
+from sakuga.engine.backend.network import dtype_of
+from sakuga.engine.errors import DeviceMemoryError
+from sakuga.engine.manifest import NetworkEntry, TensorEntry
+from sakuga.profiles.families import VAE_FACTOR
+
+_KEPT = 8  # shape sets whose buffers are kept
+_Shapes = tuple[tuple[str, tuple[int, ...]], ...]
+
+
+class HostCall:
+    """A `Session`: uploads, runs, waits and downloads, on the network's own stream.
+
+    Where memory is short, `make_room` is asked once to free what others can make again.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        staging: Staging,
+        calls: Calls,
+        entry: NetworkEntry,
+        make_room: Callable[[], None],
+    ) -> None:
+        self._driver, self._stream, self._staging = driver, calls.stream, staging
+        self._calls, self._entry, self._make_room = calls, entry, make_room
+        self._tensors = (*entry.inputs, *entry.outputs)
+        self._buffers: dict[_Shapes, dict[str, Buffer]] = {}
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name. Raises DeviceMemoryError."""
+        try:
+            return self._run(inputs)
+        except DeviceMemoryError:
+            self._make_room()
+        return self._run(inputs)
+
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        shapes = self._shapes(inputs)
+        key = tuple(shapes.items())
+        buffers = self._buffers_of(key)
+        for tensor in self._entry.inputs:
+            values = inputs[tensor.name].astype(dtype_of(tensor), copy=False)
+            self._staging.upload(buffers[tensor.name].address, values)
+        self._calls.launch(key, lambda: self._bound(shapes, buffers))
+        return {
+            tensor.name: self._download(tensor, buffers[tensor.name], shapes[tensor.name])
+            for tensor in self._entry.outputs
+        }
+
+    def forget(self) -> None:
+        """Give the buffers back."""
+        self._calls.forget()
+        for buffers in self._buffers.values():
+            for buffer in buffers.values():
+                buffer.close()
+        self._buffers.clear()
+
+    def _buffers_of(self, key: "_Shapes") -> dict[str, Buffer]:
+        if key not in self._buffers:
+            if len(self._buffers) >= _KEPT:
+                self.forget()
+            dtypes = {tensor.name: dtype_of(tensor) for tensor in self._tensors}
+            sizes = (int(np.prod(shape)) * dtypes[name].itemsize for name, shape in key)
+            buffers = allocate_all(self._driver, sizes)
+            self._buffers[key] = {name: b for (name, _), b in zip(key, buffers, strict=True)}
+        return self._buffers[key]
+
+    def _shapes(self, inputs: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
+        lengths: dict[str, int] = {}
+        for tensor in self._entry.inputs:
+            for dim, length in zip(tensor.dims, inputs[tensor.name].shape, strict=True):
+                if isinstance(dim, str):
+                    lengths[dim] = length
+        for side in ("height", "width"):  # what only the decoder's output has
+            lengths.setdefault(side, VAE_FACTOR * lengths.get(f"latent_{side}", 0))
+        return {
+            tensor.name: tuple(lengths[dim] if isinstance(dim, str) else dim for dim in tensor.dims)
+            for tensor in self._tensors
+        }
+
+    def _bound(
+        self, shapes: Mapping[str, tuple[int, ...]], buffers: Mapping[str, Buffer]
+    ) -> dict[str, Tensor]:
+        return {
+            tensor.name: Tensor(
+                buffers[tensor.name].address,
+                shapes[tensor.name],
+                dtype_of(tensor),
+                output=tensor in self._entry.outputs,
+            )
+            for tensor in self._tensors
+        }
+
+    def _download(self, tensor: TensorEntry, buffer: Buffer, shape: tuple[int, ...]) -> Array:
+        pinned = self._driver.allocate_pinned(buffer.size_bytes)
+        try:
+            self._driver.copy(self._stream, pinned.address, buffer.address, buffer.size_bytes)
+            self._stream.sync()
+            return pinned.bytes.view(dtype_of(tensor)).reshape(shape).copy()
+        finally:
+            pinned.close()

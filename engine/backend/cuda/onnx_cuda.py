@@ -1,0 +1,72 @@
+"""Networks on ONNX Runtime's CUDA provider, for machines with `onnxruntime-gpu` alone."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sakuga.engine.backend.cuda.driver import Stream
+from sakuga.engine.backend.cuda.session import Arena, Binding, Tensor
+from sakuga.engine.backend.onnxruntime import onnxruntime_library
+from sakuga.engine.errors import BundleDamagedError, DeviceMemoryError, RenderError
+
+PROVIDER = "CUDAExecutionProvider"
+
+
+class OnnxCudaSession:
+    """A network whose runs are put on one stream. It keeps working memory of its own, and its runs
+    are not captured: what it launches may differ from run to run."""
+
+    captures = False
+
+    def __init__(self, graph: Path, stream: Stream) -> None:
+        ort = onnxruntime_library()
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        provider = {
+            "device_id": "0",
+            "user_compute_stream": str(stream.handle),
+            "arena_extend_strategy": "kSameAsRequested",
+        }
+        try:
+            self._session: Any = ort.InferenceSession(graph, options, [(PROVIDER, provider)])
+        except Exception as error:  # ONNX Runtime has no exception class of its own in public
+            raise BundleDamagedError(
+                f"ONNX Runtime cannot load the network {graph.parent.name} on the GPU.",
+                note=str(error).strip(),
+                hint="Build the bundle again, or render with --backend onnx.",
+            ) from error
+        self._run_options = ort.RunOptions()
+        self._run_options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+        self._name = graph.parent.name
+
+    def bind(self, tensors: Mapping[str, Tensor], arena: Arena) -> Binding:
+        """I/O binding on the tensors' own memory."""
+        binding = self._session.io_binding()
+        for name, tensor in tensors.items():
+            bind = binding.bind_output if tensor.output else binding.bind_input
+            bind(name, "cuda", 0, tensor.dtype.type, tensor.shape, tensor.address)
+        return _Binding(self._session, binding, self._run_options, self._name)
+
+    def close(self) -> None:
+        """Unload it."""
+        self._session = None
+
+
+class _Binding:
+    def __init__(self, session: Any, binding: Any, options: Any, name: str) -> None:  # noqa: ANN401
+        self._session, self._binding, self._options, self._name = session, binding, options, name
+
+    def launch(self, stream: Stream) -> None:
+        try:
+            self._session.run_with_iobinding(self._binding, self._options)
+        except Exception as error:  # no class of its own
+            if "Failed to allocate memory" in str(error) or "out of memory" in str(error):
+                raise DeviceMemoryError(
+                    "The GPU has too little memory free.", note=str(error).strip()
+                ) from error
+            raise RenderError(
+                f"ONNX Runtime failed in the network {self._name}.", note=str(error).strip()
+            ) from error
+
+    def close(self) -> None:
+        self._binding = None

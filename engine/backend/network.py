@@ -1,0 +1,62 @@
+"""What a backend must know of a bundle's networks to make their buffers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sakuga.engine.bundle import Bundle
+from sakuga.engine.manifest import NetworkEntry, TensorEntry
+from sakuga.profiles.families import CHUNK, LATENT_CHANNELS, VAE_FACTOR
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of a bundle. `decode_scale`: what the VAE wants a latent multiplied with."""
+
+    entries: Mapping[str, NetworkEntry]
+    decode_scale: float
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> "Networks":
+        """Those of an opened bundle."""
+        return cls(bundle.manifest.networks, 1 / bundle.family.vae.scaling_factor)
+
+    @property
+    def unet(self) -> NetworkEntry:
+        """The UNet's entry."""
+        return self.entries["unet"]
+
+    @property
+    def max_rows(self) -> int:
+        """Rows of the largest UNet call."""
+        return self.unet.axes["rows"].maximum
+
+    @property
+    def max_chunks(self) -> int:
+        """Chunks of 77 tokens a row may have."""
+        return self.unet.axes["context"].maximum // CHUNK
+
+
+def dtype_of(tensor: TensorEntry) -> np.dtype[Any]:
+    """A border tensor's type."""
+    return np.dtype(tensor.dtype)
+
+
+def row_shape(tensor: TensorEntry, latent: tuple[int, int], chunks: int = 1) -> tuple[int, ...]:
+    """A tensor's shape without its rows, for latents of (height, width) and prompts of `chunks`."""
+    height, width = latent
+    lengths = {
+        "latent_height": height,
+        "latent_width": width,
+        "height": VAE_FACTOR * height,
+        "width": VAE_FACTOR * width,
+        "context": CHUNK * chunks,
+    }
+    return tuple(lengths[dim] if isinstance(dim, str) else dim for dim in tensor.dims[1:])
+
+
+def latent_shape(latent: tuple[int, int]) -> tuple[int, int, int]:
+    """(channels, height, width)."""
+    return (LATENT_CHANNELS, *latent)

@@ -1,0 +1,224 @@
+"""The thread that owns the device: three verbs in a loop, and a door for everybody else.
+
+Callers hand in jobs and get futures. A failure belongs to the jobs it hit: a network that fails
+takes the pictures of its call with it, a fault of the device all that are waiting, and memory that
+runs out takes none as long as smaller calls are left to try.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
+
+from sakuga.engine.backend.base import Device
+from sakuga.engine.errors import DeviceMemoryError, EngineFault, SakugaError
+from sakuga.engine.runtime.batcher import InOrder
+from sakuga.engine.runtime.runner import Runner
+from sakuga.engine.runtime.slot import Slot
+
+T = TypeVar("T")
+_Message = Callable[[SakugaError | None], None]  # given why the engine has ended, if it has
+
+
+@dataclass(eq=False)
+class Job(Generic[T]):
+    """A picture on its way. All three are called on the worker's thread: `prepare` encodes the
+    prompts, `on_step` is told after every evaluation, `finish` is given the slot after the last.
+
+    Cancelling `result` takes the picture off the device before the next evaluation.
+    """
+
+    prepare: Callable[[], Slot]
+    finish: Callable[[Device, Slot], "Future[T]"]
+    on_step: Callable[[Slot], None] | None = None
+    result: "Future[T]" = field(default_factory=Future)
+
+
+class Worker:
+    """Owns a device, which `open_device` makes on the worker's own thread."""
+
+    def __init__(self, open_device: Callable[[], Device]) -> None:
+        self._inbox: SimpleQueue[_Message] = SimpleQueue()
+        self._jobs: dict[Slot, Job[Any]] = {}
+        self._open_device = open_device
+        self._opened: Future[Device] = Future()
+        self._ended: SakugaError | None = None
+        self._door = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="sakuga-device", daemon=True)
+        self._thread.start()
+
+    @property
+    def device(self) -> Device:
+        """The device, once it is open. Raises what opening it raised."""
+        return self._opened.result()
+
+    @property
+    def fault(self) -> EngineFault | None:
+        """Why this process must be replaced, None while it need not be."""
+        return self._ended if isinstance(self._ended, EngineFault) else None
+
+    def submit(self, job: Job[T]) -> "Future[T]":
+        """Take a job; its result. Raises SakugaError where the engine is closed or broken."""
+        self._post(lambda ended: self._begin(job, ended))
+        return job.result
+
+    def call(self, work: Callable[[Device], T]) -> "Future[T]":
+        """Do something else on the worker's thread, between two evaluations."""
+        result: Future[T] = Future()
+
+        def message(ended: SakugaError | None) -> None:
+            if ended is None:
+                _resolve(result, lambda: work(self.device))
+            else:
+                _fail(result, ended)
+
+        self._post(message)
+        return result
+
+    def close(self) -> None:
+        """Stop after the evaluation at work; jobs that are waiting learn that the engine closed."""
+        with self._door:
+            self._ended = self._ended or _closed()
+            self._inbox.put(lambda ended: None)
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _post(self, message: _Message) -> None:
+        with self._door:
+            if self._ended is not None:
+                raise self._ended
+            self._inbox.put(message)
+
+    def _run(self) -> None:
+        try:
+            device = self._open_device()
+        except BaseException as error:  # handed to whoever asks for the device
+            self._opened.set_exception(error)
+            self._end(error if isinstance(error, SakugaError) else _closed())
+            return
+        self._opened.set_result(device)
+        try:
+            self._work(device)
+        except EngineFault as fault:
+            self._ended = fault
+        finally:
+            self._end(self._ended or _closed())
+            with suppress(EngineFault):
+                device.close()
+
+    def _work(self, device: Device) -> None:
+        self._batcher = InOrder(device.slots, device.rows)
+        runner = Runner(device)
+        while self._ended is None:
+            while self._ended is None and not (self._inbox.empty() and self._batcher.waiting):
+                self._inbox.get()(None)
+            self._drop_cancelled(device)
+            if self._ended is None and self._batcher.waiting:
+                self._tick(device, runner)
+
+    def _begin(self, job: Job[Any], ended: SakugaError | None) -> None:
+        if ended is not None:
+            _fail(job.result, ended)
+        elif not job.result.cancelled():
+            try:
+                slot = job.prepare()
+            except Exception as error:  # the job's own
+                _fail(job.result, error)
+            else:
+                self._jobs[slot] = job
+                self._batcher.add(slot)
+
+    def _tick(self, device: Device, runner: Runner) -> None:
+        batch = self._batcher.next()
+        try:
+            runner.run(batch)
+        except DeviceMemoryError as error:
+            rows = device.shrink()
+            if rows:
+                self._batcher.limit(rows)
+            else:
+                self._lose(device, batch.slots, error)
+            return
+        except EngineFault:
+            raise
+        except Exception as error:  # a network's; it has hit these pictures alone
+            self._lose(device, batch.slots, error)
+            return
+        if any(self._jobs[slot].on_step for slot in batch.slots):
+            device.pace()
+        finished = self._batcher.done(batch)
+        for slot in batch.slots:
+            self._tell(device, slot)
+        for slot in finished:
+            if (job := self._jobs.pop(slot, None)) is not None:
+                self._finish(device, slot, job)
+        if finished:
+            device.flush()
+
+    def _finish(self, device: Device, slot: Slot, job: Job[Any]) -> None:
+        try:
+            finished = job.finish(device, slot)
+        except EngineFault:
+            self._jobs[slot] = job  # to be told with the others
+            raise
+        except Exception as error:
+            _fail(job.result, error)
+        else:
+            finished.add_done_callback(lambda done: _resolve(job.result, done.result))
+        device.leave(slot.latent, slot.place)
+
+    def _tell(self, device: Device, slot: Slot) -> None:
+        job = self._jobs[slot]
+        if job.on_step is not None:
+            try:
+                job.on_step(slot)
+            except Exception as error:  # the caller's own
+                self._forget(device, slot)
+                _fail(job.result, error)
+
+    def _lose(self, device: Device, slots: Sequence[Slot], error: Exception) -> None:
+        for slot in slots:
+            job = self._jobs[slot]
+            self._forget(device, slot)
+            _fail(job.result, error)
+
+    def _drop_cancelled(self, device: Device) -> None:
+        for slot in [slot for slot, job in self._jobs.items() if job.result.cancelled()]:
+            self._forget(device, slot)
+
+    def _forget(self, device: Device, slot: Slot) -> None:
+        self._jobs.pop(slot, None)
+        self._batcher.discard(slot)
+        if slot.place >= 0:
+            device.leave(slot.latent, slot.place)
+
+    def _end(self, error: SakugaError) -> None:
+        with self._door:
+            self._ended = error
+        while not self._inbox.empty():
+            self._inbox.get()(error)
+        for job in self._jobs.values():
+            _fail(job.result, error)
+        self._jobs.clear()
+
+
+def _resolve(result: "Future[T]", work: Callable[[], T]) -> None:
+    try:
+        value = work()
+    except BaseException as error:  # whoever waits for the result must learn of it
+        _fail(result, error)
+    else:
+        with suppress(InvalidStateError):  # cancelled
+            result.set_result(value)
+
+
+def _fail(result: "Future[Any]", error: BaseException) -> None:
+    with suppress(InvalidStateError):
+        result.set_exception(error)
+
+
+def _closed() -> SakugaError:
+    return SakugaError("The engine is closed.", hint="Open the bundle again.")

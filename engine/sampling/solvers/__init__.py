@@ -1,0 +1,1 @@
+"""The samplers, one idea a file: each walks a path and gives its table."""

@@ -1,0 +1,278 @@
+"""The CUDA device whole, on a processor that plays a GPU as unkindly as CUDA allows.
+
+Work is put off until somebody waits and memory given back is poisoned, so a missing event, a
+buffer reused too early or an address that has moved shows as a wrong picture.
+"""
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sakuga.engine.backend.cuda.device import CudaDevice, CudaOptions
+from sakuga.engine.backend.cuda.driver import Stream
+from sakuga.engine.backend.cuda.host_driver import HostDriver, HostSession
+from sakuga.engine.backend.network import Networks
+from sakuga.engine.backend.onnxruntime import OnnxSession
+from sakuga.engine.bundle import Bundle, open_bundle
+from sakuga.engine.engine import Engine
+from sakuga.engine.errors import DeviceMemoryError, RenderError
+from sakuga.engine.manifest import MANIFEST
+from sakuga.engine.runtime.picture import Picture
+from sakuga.engine.runtime.request import Request
+
+SMALL = Request("1girl, green hair", "lowres", width=128, height=160, steps=4, seed=11)
+# Sizes, lengths of prompts, guidance, steps and seeds of all kinds; more than fit at once.
+MANY = [
+    SMALL,
+    replace(SMALL, seed=12, steps=2),
+    replace(SMALL, prompt="girl " * 85, seed=13),
+    replace(SMALL, guidance=1.0, seed=14, steps=3),
+    replace(SMALL, width=160, height=128, seed=15),
+    replace(SMALL, seed=16, sampler="Euler", compat="diffusers"),
+    replace(SMALL, prompt="girl " * 170, negative_prompt="bad " * 80, seed=17, steps=2),
+    replace(SMALL, seed=18, guidance=3.5),
+]
+
+
+class HostLoader:
+    """Networks on ONNX Runtime's processor; `loads` counts how often each was loaded."""
+
+    name = "host"
+
+    def __init__(self, bundle: Bundle, scratch_bytes: dict[str, int]) -> None:
+        self._bundle, self._scratch_bytes = bundle, scratch_bytes
+        self.loads = Counter[str]()
+
+    def __call__(self, name: str, stream: Stream) -> HostSession:
+        self.loads[name] += 1
+        session = OnnxSession(self._bundle.graph(name), 1)
+        return HostSession(session, self._scratch_bytes.get(name, 1 << 16))
+
+    def close(self) -> None:
+        pass
+
+
+VISITORS = frozenset({"text_encoder", "text_encoder_2", "vae_decoder"})
+
+
+@contextmanager
+def engine_on(
+    bundle: Bundle,
+    driver: HostDriver,
+    options: CudaOptions = CudaOptions(rows=4),  # noqa: B008 (it is frozen)
+    **scratch_bytes: int,
+) -> Iterator[Engine]:
+    """`scratch_bytes`: working memory of each row, by network."""
+
+    def open_device() -> CudaDevice:
+        load = HostLoader(bundle, scratch_bytes)
+        return CudaDevice(driver, Networks.of(bundle), load, options)
+
+    with Engine(bundle, open_device) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def on_the_processor(sdxl_bundle: Bundle) -> list[NDArray[np.uint8]]:
+    """The pictures of MANY by the CPU device, each alone."""
+    with Engine.open(sdxl_bundle.path, threads=1) as engine:
+        return [engine.render(request).pixels for request in MANY]
+
+
+def assert_same(pictures: list[Picture], wanted: list[NDArray[np.uint8]]) -> None:
+    """Equal but for what the last bit of a logarithm may do to a byte."""
+    assert sorted(picture.index for picture in pictures) == list(range(len(wanted)))
+    for picture in pictures:
+        apart = np.abs(picture.pixels.astype(int) - wanted[picture.index])
+        assert apart.max() <= 1 and (apart > 0).mean() < 1e-3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        CudaOptions(rows=4),
+        CudaOptions(rows=7, vae_rows=2),
+        CudaOptions(rows=1),
+        CudaOptions(rows=4, graphs=False),
+        CudaOptions(rows=16, overlap=False),
+        CudaOptions(rows=4, visitors=frozenset({"text_encoder", "text_encoder_2"})),
+        CudaOptions(rows=4, visitors=VISITORS, turns=True),
+    ],
+    ids=[
+        "four rows",
+        "seven rows, two decoded at once",
+        "one row",
+        "no graphs",
+        "no overlap",
+        "encoders visit",
+        "everything visits, in turns",
+    ],
+)
+def test_pictures_are_those_of_the_processor(
+    sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]], options: CudaOptions
+) -> None:
+    with engine_on(sdxl_bundle, HostDriver(), options) as engine:
+        assert_same(list(engine.render_many(MANY)), on_the_processor)
+        assert_same([replace(engine.render(MANY[0]), index=0)], on_the_processor[:1])
+
+
+def test_watched_pictures_are_the_same(
+    sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]]
+) -> None:
+    told: list[tuple[int, int, int]] = []
+    with engine_on(sdxl_bundle, HostDriver()) as engine:
+        pictures = list(engine.render_many(MANY[:2], lambda *step: told.append(step)))
+    assert_same(pictures, on_the_processor[:2])
+    assert sorted(told) == [(0, 1, 4), (0, 2, 4), (0, 3, 4), (0, 4, 4), (1, 1, 2), (1, 2, 2)]
+
+
+def test_float16_networks_have_float16_rows(sdxl_fp16_bundle: Bundle) -> None:
+    with Engine.open(sdxl_fp16_bundle.path, threads=1) as engine:
+        wanted = [engine.render(request).pixels for request in MANY[:3]]
+    with engine_on(sdxl_fp16_bundle, HostDriver()) as engine:
+        assert_same(list(engine.render_many(MANY[:3])), wanted)
+
+
+def test_odd_latents_of_sd15(sd15_bundle: Bundle) -> None:
+    requests = [Request("1girl", width=136, height=184, steps=2, seed=seed) for seed in (1, 2)]
+    with Engine.open(sd15_bundle.path, threads=1) as engine:
+        wanted = [engine.render(request).pixels for request in requests]
+    with engine_on(sd15_bundle, HostDriver()) as engine:
+        assert_same(list(engine.render_many(requests)), wanted)
+
+
+def test_a_step_is_one_graph_and_one_kernel_and_nobody_waits(sdxl_bundle: Bundle) -> None:
+    driver = HostDriver()
+    with engine_on(sdxl_bundle, driver) as engine:
+        engine.render(replace(SMALL, steps=2))  # binds, then captures
+        engine.denoise(replace(SMALL, steps=1))  # encodes nothing more
+        driver.launches.clear()
+        driver.waits = 0
+        engine.denoise(replace(SMALL, steps=28))
+    steps = [name for name in driver.launches if name in {"graph", "denoise_step_float"}]
+    assert steps == ["graph", "denoise_step_float"] * 28
+    assert sorted(set(driver.launches) - set(steps)) == ["init_noise", "model_inputs_float"]
+    assert driver.waits < 28  # for the latent at the end, and for closing
+
+
+def test_a_place_is_used_again_while_its_picture_is_decoded(
+    sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]]
+) -> None:
+    requests = [MANY[n] for n in (0, 1, 7, 3, 0, 1, 7, 3)]
+    wanted = [on_the_processor[n] for n in (0, 1, 7, 3, 0, 1, 7, 3)]
+    with engine_on(sdxl_bundle, HostDriver(), CudaOptions(rows=2)) as engine:
+        assert_same(list(engine.render_many(requests)), wanted)
+
+
+def test_more_sizes_than_lanes(sdxl_bundle: Bundle) -> None:
+    sizes = [(128 + 32 * n, 128) for n in range(6)] + [(128, 128 + 32 * n) for n in range(1, 6)]
+    requests = [replace(SMALL, width=w, height=h, steps=1) for w, h in sizes]
+    with engine_on(sdxl_bundle, HostDriver()) as engine:
+        for _ in range(2):
+            for request in requests:
+                assert engine.render(request).pixels.std() > 5
+        assert len(engine._worker.device._lanes) <= 9  # type: ignore[attr-defined]
+
+
+LARGE = 64 << 20  # all that is not working memory fits into it several times
+
+
+def test_when_memory_runs_out_the_engine_goes_on_with_fewer_rows(
+    sdxl_bundle: Bundle,
+    on_the_processor: list[NDArray[np.uint8]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Room for the working memory of three rows, where six are tried first."""
+    requests, driver = [MANY[n] for n in (0, 1, 7)], HostDriver(3 * LARGE + LARGE // 2)
+    with engine_on(sdxl_bundle, driver, CudaOptions(rows=6), unet=LARGE) as engine:
+        pictures = list(engine.render_many(requests))
+        assert engine._worker.device.rows == 3
+    assert_same(pictures, [on_the_processor[n] for n in (0, 1, 7)])
+    assert "going on with 3" in caplog.text
+
+
+@pytest.mark.parametrize("network", ["vae_decoder", "text_encoder_2"])
+def test_others_may_have_the_memory_of_the_steps(
+    sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]], network: str
+) -> None:
+    """Not enough for both at once: the steps' working memory makes room and comes back."""
+    driver = HostDriver(2 * LARGE + LARGE // 2)
+    with engine_on(
+        sdxl_bundle, driver, CudaOptions(rows=2), unet=LARGE, **{network: LARGE}
+    ) as engine:
+        for n in (0, 2, 7):
+            assert_same([replace(engine.render(MANY[n]), index=0)], [on_the_processor[n]])
+
+
+def test_what_does_not_fit_at_all_is_said_with_size_and_rows(sdxl_bundle: Bundle) -> None:
+    driver = HostDriver(LARGE)
+    with engine_on(sdxl_bundle, driver, CudaOptions(rows=4), unet=LARGE) as engine:
+        with pytest.raises(DeviceMemoryError, match="128x160 with 1 rows") as caught:
+            engine.render(SMALL)
+        assert "MB are free" in str(caught.value) and "smaller size" in str(caught.value)
+        assert engine.decode(np.zeros((4, 16, 16), np.float32)).shape == (1, 3, 128, 128)
+
+
+def test_everything_is_given_back(sdxl_bundle: Bundle) -> None:
+    driver = HostDriver()
+    with engine_on(sdxl_bundle, driver) as engine:
+        list(engine.render_many(MANY[:4]))
+        assert driver.free_bytes() < 1 << 40
+    assert driver.free_bytes() == 1 << 40
+
+
+class NotANumber:
+    """A VAE whose pictures have one value that is none, unless `healthy`."""
+
+    def __init__(self, session: OnnxSession) -> None:
+        self._session = session
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        image = self._session.run(inputs)["image"].copy()
+        image[:, 1, 5, 7] = np.nan
+        return {"image": image}
+
+
+@pytest.fixture
+def broken_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    healthy = HostLoader.__call__
+
+    def load(loader: HostLoader, name: str, stream: Stream) -> HostSession:
+        session = healthy(loader, name, stream)
+        if name == "vae_decoder":
+            session._session = NotANumber(session._session)  # type: ignore[arg-type]
+        return session
+
+    monkeypatch.setattr(HostLoader, "__call__", load)
+
+
+@pytest.mark.usefixtures("broken_decoder")
+def test_a_picture_that_is_not_finite_is_decoded_again_and_says_so(
+    sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    exact = sdxl_bundle.manifest.networks["vae_decoder"].graph
+    copy = Path(shutil.copytree(sdxl_bundle.path, tmp_path / "copy.sakuga"))
+    manifest = replace(sdxl_bundle.manifest, exact_decoder=exact)
+    (copy / MANIFEST).write_text(manifest.to_json())
+    with engine_on(open_bundle(copy), HostDriver()) as engine:
+        picture = engine.render(MANY[0])
+    assert_same([replace(picture, index=0)], on_the_processor[:1])
+    assert "decoded again in float32" in picture.notes[-1]
+    assert "Decoder: float32" in picture.parameters
+
+
+@pytest.mark.usefixtures("broken_decoder")
+def test_without_an_exact_decoder_it_is_an_error(sdxl_bundle: Bundle) -> None:
+    with (
+        engine_on(sdxl_bundle, HostDriver()) as engine,
+        pytest.raises(RenderError, match="vae_decoder gave NaN"),
+    ):
+        engine.render(MANY[0])

@@ -1,0 +1,146 @@
+"""Pictures made again from the settings in them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sakuga.engine.bundle import Bundle
+from sakuga.engine.engine import Engine
+from sakuga.engine.errors import MetadataError
+from sakuga.engine.image.infotext import Infotext
+from sakuga.engine.image.infotext_parser import parse_infotext
+from sakuga.engine.image.metadata import read_infotext
+from sakuga.engine.runtime.remake import with_options
+from sakuga.engine.runtime.request import Request
+from sakuga.profiles.buckets import Size
+
+A_LONG_WAY = 'a "b",\nNegative prompt: c\\\nSteps: 3, 緑 '
+REQUESTS = [
+    Request(A_LONG_WAY, A_LONG_WAY, 160, 128, 2, 5.25, "Euler", 2**64 - 1),
+    Request("1girl", steps=1, width=128, height=128, seed=1),
+    Request("1girl", "", steps=1, width=128, height=128, guidance=1.0, seed=1, clip_skip=2),
+    Request("1girl", "x", steps=1, width=128, height=128, seed=1, compat="comfy", clip_skip=1),
+    Request("1girl", steps=1, width=128, height=128, seed=1, compat="comfy"),
+    Request("1girl", steps=1, width=128, height=128, seed=1, compat="diffusers"),
+    Request("1girl", "", steps=1, width=128, height=128, seed=1, compat="diffusers", clip_skip=1),
+]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+@pytest.mark.parametrize("request_", REQUESTS, ids=range(len(REQUESTS)))
+def test_pixels_are_the_same_to_the_byte(
+    sdxl_engine: Engine, tmp_path: Path, request_: Request, suffix: str
+) -> None:
+    first = sdxl_engine.render(request_)
+    first.save(tmp_path / f"a{suffix}")
+    made = sdxl_engine.remake(read_infotext(tmp_path / f"a{suffix}"))
+    assert made.notes == ()
+    again = sdxl_engine.render(made.request)
+    assert np.array_equal(again.pixels, first.pixels)
+    assert again.parameters == first.parameters
+
+
+@pytest.mark.parametrize("compat", ["a1111", "comfy", "diffusers"])
+@pytest.mark.parametrize("clip_skip", [None, 1, 2])
+def test_sd15_finds_the_same_layer(sd15_bundle: Bundle, compat: str, clip_skip: int | None) -> None:
+    asked = Request("1girl", "x", 128, 128, 1, seed=1, compat=compat, clip_skip=clip_skip)
+    with Engine.open(sd15_bundle.path, threads=1) as engine:
+        first = engine.render(asked)
+        again = engine.remake(parse_infotext(first.parameters))
+        assert engine.resolve(again.request).layer == engine.resolve(asked).layer
+        assert again.notes == ()
+        assert np.array_equal(engine.render(again.request).pixels, first.pixels)
+
+
+@pytest.fixture
+def info(sdxl_engine: Engine) -> Infotext:
+    """What a small picture of the tiny bundle says."""
+    picture = sdxl_engine.render(Request("1girl", width=128, height=128, steps=1, seed=1))
+    return parse_infotext(picture.parameters)
+
+
+def test_a_picture_says_what_computed_it(sdxl_engine: Engine, info: Infotext) -> None:
+    manifest = sdxl_engine.bundle.manifest
+    assert (info.precision, info.bundle) == ("float32", manifest.bundle_hash)
+    assert info.backend is not None and info.backend.startswith("onnxruntime 1.")
+    assert info.backend.endswith(" cpu")
+    assert info.version is not None and info.version.startswith("sakuga ")
+    assert info.clip_skip is None and info.rng == "NV" and info.extra == {}
+
+
+def test_another_build_of_the_model_is_a_note(
+    sdxl_fp16_bundle: Bundle, sdxl_bundle: Bundle, info: Infotext
+) -> None:
+    with Engine.open(sdxl_fp16_bundle.path, threads=1) as engine:
+        (note,) = engine.remake(info).notes
+    assert "Precision float32, here float16" in note
+    assert f"Bundle {sdxl_bundle.manifest.bundle_hash}, here" in note
+    assert "Backend" not in note and "last digits" in note
+
+
+def test_another_model_is_refused(sd15_bundle: Bundle, info: Infotext) -> None:
+    with Engine.open(sd15_bundle.path, threads=1) as engine:
+        with pytest.raises(MetadataError, match="cannot be made again") as caught:
+            engine.remake(info)
+        assert str(info.model_hash) in caught.value.note
+        assert sd15_bundle.manifest.checkpoint.model_hash in caught.value.note
+        assert "--ignore model" in caught.value.hint
+        made = engine.remake(info, ignore=["Model"])
+        assert made.request.prompt == "1girl" and "Left out" in made.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "topic"),
+    [
+        ({"sampler": "DPM++ 9M"}, "Sampler DPM++ 9M", "sampler"),
+        ({"schedule": "Turbo"}, "Schedule type Turbo", "schedule"),
+        ({"compat": "invoke"}, "Compat invoke", "compat"),
+        ({"rng": "TPU"}, "RNG TPU", "rng"),
+        ({"vae": "kl-f8-anime2"}, "VAE kl-f8-anime2", "vae"),
+        ({"loras": {"thick": "0a1b"}}, "Lora hashes thick: 0a1b", "lora"),
+        ({"embeddings": {"easy": "0a1b"}}, "TI hashes easy: 0a1b", "ti"),
+        ({"extra": {"Hires upscale": "2", "Hires steps": "9"}}, "Hires upscale 2; Hires", "hires"),
+        ({"extra": {"ADetailer model": "face.pt"}}, "ADetailer model face.pt", "adetailer"),
+        ({"extra": {"Denoising strength": "0.5"}}, "Denoising strength 0.5", "denoising"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_made_is_listed(
+    sdxl_engine: Engine, info: Infotext, change: dict[str, object], words: str, topic: str
+) -> None:
+    asked = replace(info, **change)
+    with pytest.raises(MetadataError) as caught:
+        sdxl_engine.remake(asked, ignore=["model"])
+    assert words in caught.value.note and f"--ignore {topic} leaves" in caught.value.hint
+    made = sdxl_engine.remake(asked, ignore=[topic])
+    assert words in made.notes[0]
+    sdxl_engine.resolve(made.request)
+
+
+def test_everything_is_listed_at_once(sdxl_engine: Engine, info: Infotext) -> None:
+    extra = {"Hires upscale": "2", "User": "me", "Tiling": "True"}
+    asked = replace(info, model_hash="0123456789", sampler="x", extra=extra)
+    with pytest.raises(MetadataError) as caught:
+        sdxl_engine.remake(asked)
+    assert "--ignore model,sampler,hires,tiling leaves" in caught.value.hint
+    assert "User" not in caught.value.note
+
+
+def test_pictures_of_other_tools_come_with_a_note(sdxl_engine: Engine, info: Infotext) -> None:
+    made = sdxl_engine.remake(replace(info, version="v1.10.1", rng="GPU", bundle=None))
+    assert [note.split()[0] for note in made.notes] == ["v1.10.1", "Its"]
+    assert made.request.clip_skip == 1
+    unnamed = sdxl_engine.remake(replace(info, version=None, model_hash=None))
+    assert "does not say which model" in unnamed.notes[0]
+    assert unnamed.notes[1].startswith("Another tool made")
+
+
+def test_options_take_the_place_of_settings(sdxl_engine: Engine, info: Infotext) -> None:
+    changed = with_options(info, {"width": 160, "seed": 2, "negative_prompt": "x"})
+    assert changed == replace(info, size=Size(160, 128), seed=2, negative_prompt="x")
+    zeroed = replace(info, compat="diffusers", negative_zeroed=True)
+    assert sdxl_engine.remake(zeroed).request.negative_prompt is None
+    given = with_options(zeroed, {"negative_prompt": "x"})
+    assert sdxl_engine.remake(given).request.negative_prompt == "x"

@@ -1,0 +1,297 @@
+"""The thread that owns the device: joining, leaving, failing. A device without a network."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sakuga.engine.backend.base import Array, Block, Decoded, Latent, Start
+from sakuga.engine.errors import DeviceMemoryError, EngineFault, RenderError, SakugaError
+from sakuga.engine.runtime.lookahead import in_order_of_completion
+from sakuga.engine.runtime.request import Defaults, Request, resolve
+from sakuga.engine.runtime.slot import RowSource, Slot
+from sakuga.engine.runtime.worker import Job, Worker
+from sakuga.engine.text.conditioning import Conditioning
+from sakuga.kernels.launch import Seat
+from sakuga.profiles.buckets import Size
+from sakuga.profiles.families import SDXL_TINY
+
+WAIT_S = 20
+
+
+class FakeLane:
+    """Counts steps; `trouble` may raise before one."""
+
+    def __init__(self, device: "FakeDevice") -> None:
+        self._device = device
+
+    def start(self, starts: Sequence[Start]) -> None:
+        self._device.started += [start.slot for start in starts]
+
+    def condition(self, chunks: int, row: int, inputs: Mapping[str, Array]) -> None:
+        pass
+
+    def seat(self, seats: Sequence[Seat], steps: Sequence[int]) -> None:
+        pass
+
+    def expect(self, seats: Sequence[Seat], steps: Sequence[int]) -> None:
+        pass
+
+    def evaluate(self, block: Block) -> None:
+        self._device.trouble(self._device)
+
+    def give(self, slot: int, noise: Latent) -> None:
+        pass
+
+    def step(self, seats: Sequence[Seat], steps: Sequence[int]) -> None:
+        self._device.steps.append([seat.slot for seat in seats])
+
+    def latent(self, slot: int) -> Latent:
+        return np.zeros((4, 2, 2), np.float32)
+
+
+class FakeDevice:
+    name, sizes = "fake", None
+
+    def __init__(
+        self, slots: int = 2, trouble: Callable[["FakeDevice"], None] = lambda device: None
+    ) -> None:
+        self.slots, self.rows, self.trouble = slots, 8, trouble
+        self.steps: list[list[int]] = []
+        self.started: list[int] = []
+        self.left: list[int] = []
+        self.paced = self.shrunk = 0
+        self.closed = False
+
+    def network(self, name: str) -> Any:  # noqa: ANN401 (nothing asks for one)
+        raise NotImplementedError
+
+    def lane(self, latent: tuple[int, int]) -> FakeLane:
+        return FakeLane(self)
+
+    def leave(self, latent: tuple[int, int], slot: int) -> None:
+        self.left.append(slot)
+
+    def decode(self, latent: tuple[int, int], slot: int, rounding: Any) -> "Future[Decoded]":  # noqa: ANN401
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        pass
+
+    def pace(self) -> None:
+        self.paced += 1
+
+    def shrink(self) -> int:
+        self.shrunk += 1
+        self.rows //= 2
+        return self.rows
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def slot_of(ticket: int, steps: int = 3) -> Slot:
+    request = Request("", steps=steps, guidance=1.0)
+    settings = resolve(request, SDXL_TINY, Defaults(Size(128, 128)), "epsilon")
+    conditioning = Conditioning(np.zeros((77, 8), np.float32), None)
+    return Slot(ticket, settings, (RowSource(conditioning, 1.0),))
+
+
+def job_of(ticket: int, steps: int = 3, **more: Any) -> Job[int]:  # noqa: ANN401
+    def finish(device: Any, slot: Slot) -> "Future[int]":  # noqa: ANN401
+        done: Future[int] = Future()
+        done.set_result(slot.ticket)
+        return done
+
+    return Job(**({"prepare": lambda: slot_of(ticket, steps), "finish": finish} | more))
+
+
+def test_pictures_share_steps_and_come_out() -> None:
+    device = FakeDevice()
+    worker = Worker(lambda: device)
+    gate = threading.Event()
+    worker.call(lambda _: gate.wait(WAIT_S))  # so that all are there before the first step
+    results = [worker.submit(job_of(ticket, steps)) for ticket, steps in ((0, 2), (1, 3), (2, 1))]
+    gate.set()
+    assert [result.result(WAIT_S) for result in results] == [0, 1, 2]
+    worker.close()
+    assert device.steps == [[0, 1], [0, 1], [1, 0]]
+    assert device.started == [0, 1, 0] and sorted(device.left) == [0, 0, 1]
+    assert device.closed
+
+
+def test_a_cancelled_picture_leaves_before_the_next_step() -> None:
+    device, begun, gate = FakeDevice(slots=1), threading.Event(), threading.Event()
+
+    def watch(slot: Slot) -> None:
+        begun.set()
+        gate.wait(WAIT_S)
+
+    worker = Worker(lambda: device)
+    long = worker.submit(job_of(0, 500, on_step=watch))
+    after = worker.submit(job_of(1, 1))
+    assert begun.wait(WAIT_S)
+    long.cancel()
+    gate.set()
+    assert after.result(WAIT_S) == 1
+    worker.close()
+    assert len(device.steps) == 2 and device.left == [0, 0]
+
+
+def test_only_watched_pictures_are_paced() -> None:
+    device = FakeDevice()
+    worker = Worker(lambda: device)
+    told: list[int] = []
+    worker.submit(job_of(0, 3)).result(WAIT_S)
+    assert device.paced == 0
+    worker.submit(job_of(1, 3, on_step=lambda slot: told.append(slot.step))).result(WAIT_S)
+    worker.close()
+    assert device.paced == 3 and told == [1, 2, 3]
+
+
+def test_a_failure_hits_the_pictures_of_its_call_alone() -> None:
+    def trouble(device: FakeDevice) -> None:
+        if len(device.steps) == 1:
+            device.steps.append([])
+            raise RenderError("no")
+
+    device = FakeDevice(slots=1, trouble=trouble)
+    worker = Worker(lambda: device)
+    results = [worker.submit(job_of(ticket)) for ticket in range(2)]
+    with pytest.raises(RenderError, match="no"):
+        results[0].result(WAIT_S)
+    assert results[1].result(WAIT_S) == 1
+    assert worker.fault is None
+    worker.close()
+
+
+def test_a_watcher_that_fails_loses_its_own_picture() -> None:
+    def watch(slot: Slot) -> None:
+        raise ValueError("mine")
+
+    worker = Worker(FakeDevice)
+    lost, kept = worker.submit(job_of(0, on_step=watch)), worker.submit(job_of(1))
+    with pytest.raises(ValueError, match="mine"):
+        lost.result(WAIT_S)
+    assert kept.result(WAIT_S) == 1
+    worker.close()
+
+
+def test_a_prompt_that_fails_loses_its_own_picture() -> None:
+    def fail() -> Slot:
+        raise RenderError("prompt")
+
+    worker = Worker(FakeDevice)
+    with pytest.raises(RenderError, match="prompt"):
+        worker.submit(job_of(0, prepare=fail)).result(WAIT_S)
+    assert worker.submit(job_of(1)).result(WAIT_S) == 1
+    worker.close()
+
+
+def test_memory_that_runs_out_takes_no_picture_while_fewer_rows_are_left() -> None:
+    def trouble(device: FakeDevice) -> None:
+        if device.rows > 2:
+            raise DeviceMemoryError("full")
+
+    device = FakeDevice(slots=4, trouble=trouble)
+    worker = Worker(lambda: device)
+    results = [worker.submit(job_of(ticket)) for ticket in range(4)]
+    assert [result.result(WAIT_S) for result in results] == [0, 1, 2, 3]
+    assert device.shrunk == 2 and max(map(len, device.steps)) <= 2
+    worker.close()
+
+
+def test_memory_that_never_suffices_is_an_error() -> None:
+    def trouble(device: FakeDevice) -> None:
+        raise DeviceMemoryError("full")
+
+    worker = Worker(lambda: FakeDevice(trouble=trouble))
+    with pytest.raises(DeviceMemoryError, match="full"):
+        worker.submit(job_of(0)).result(WAIT_S)
+    worker.close()
+
+
+def test_a_fault_of_the_device_is_everybody_s() -> None:
+    def trouble(device: FakeDevice) -> None:
+        gate.wait(WAIT_S)
+        raise EngineFault("gone")
+
+    gate = threading.Event()
+    worker = Worker(lambda: FakeDevice(slots=1, trouble=trouble))
+    results = [worker.submit(job_of(ticket)) for ticket in range(5)]
+    gate.set()
+    for result in results:
+        with pytest.raises(EngineFault, match="gone"):
+            result.result(WAIT_S)
+    with pytest.raises(EngineFault, match="gone"):
+        worker.submit(job_of(9)).result(WAIT_S)
+    assert worker.fault is not None
+    worker.close()
+
+
+def test_closing_ends_what_is_under_way() -> None:
+    device, begun = FakeDevice(slots=1), threading.Event()
+    worker = Worker(lambda: device)
+    results = [worker.submit(job_of(n, 1000, on_step=lambda slot: begun.set())) for n in range(3)]
+    assert begun.wait(WAIT_S)
+    worker.close()
+    for result in results:
+        with pytest.raises(SakugaError, match="closed"):
+            result.result(WAIT_S)
+    with pytest.raises(SakugaError, match="closed"):
+        worker.submit(job_of(4))
+    assert device.closed and len(device.steps) < 1000
+
+
+def test_a_device_that_does_not_open_says_why() -> None:
+    def fail() -> FakeDevice:
+        raise DeviceMemoryError("too small")
+
+    worker = Worker(fail)
+    with pytest.raises(DeviceMemoryError, match="too small"):
+        _ = worker.device
+    with pytest.raises(DeviceMemoryError, match="too small"):
+        worker.submit(job_of(0)).result(WAIT_S)
+    worker.close()
+
+
+def test_no_more_jobs_are_handed_in_than_are_used() -> None:
+    prepared: list[int] = []
+
+    def jobs() -> Any:  # noqa: ANN401
+        for ticket in range(6):
+            prepared.append(ticket)
+            yield job_of(ticket, 1)
+
+    worker = Worker(FakeDevice)
+    results = in_order_of_completion(jobs(), worker, ahead=2)
+    assert next(results) == 0
+    assert len(prepared) <= 3
+    assert sorted(results) == [1, 2, 3, 4, 5]
+    worker.close()
+
+
+def test_who_stops_early_takes_the_rest_off_the_device() -> None:
+    device = FakeDevice(slots=1)
+    worker = Worker(lambda: device)
+    results = in_order_of_completion(
+        (job_of(n, 1 if n == 0 else 1000) for n in range(3)), worker, 3
+    )
+    assert next(results) == 0
+    results.close()  # type: ignore[attr-defined]
+    assert worker.submit(job_of(9, 1)).result(WAIT_S) == 9
+    worker.close()
+    assert len(device.steps) < 1000
+
+
+def test_cancelling_is_no_error_of_the_worker() -> None:
+    worker = Worker(FakeDevice)
+    job = job_of(0)
+    job.result.cancel()
+    with pytest.raises(CancelledError):
+        worker.submit(job).result(WAIT_S)
+    assert worker.submit(job_of(1)).result(WAIT_S) == 1
+    worker.close()
