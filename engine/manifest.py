@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from sakuga.engine.errors import BundleFormatError
 
-SCHEMA = 3
+SCHEMA = 4
 MANIFEST = "manifest.json"
 
 TimestepSpacing = Literal["leading", "trailing", "linspace"]
@@ -25,12 +25,16 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class CheckpointEntry:
-    """The checkpoint a bundle was built from; `unknown`: its tensors that no network reads."""
+    """The checkpoint a bundle was built from; `unknown`: its tensors that no network reads.
+
+    `overrides`: options of the build that say what its files did not, such as `--prediction v`.
+    """
 
     name: str
     layout: Literal["diffusers", "single"]
     sha256: str
     unknown: tuple[str, ...]
+    overrides: tuple[str, ...]
 
     @property
     def model_hash(self) -> str:

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -27,6 +27,7 @@ from sakuga.engine.platform import exclusive, fsync_file, fsync_folder, replace_
 from sakuga.export.assemble import Assembly, Progress, assemble, unchanged
 from sakuga.export.bind import Adapt
 from sakuga.export.checkpoint.layouts import Checkpoint, open_checkpoint
+from sakuga.export.checkpoint.overrides import Overrides
 from sakuga.export.demo import DEMO_CHECKPOINT
 from sakuga.export.network_graph import Backend, network_graphs
 from sakuga.export.plans.build_plans import Say, Site, build_plans
@@ -63,6 +64,7 @@ class BuildOptions:
     the GPU at hand that take another checkpoint's weights in seconds, perhaps at a loss of speed.
     `preset`: the name of one, `none` for none, and where None the one that knows the checkpoint's
     hash.
+    `overrides`: what is to hold of the checkpoint where its files say nothing or are wrong.
     """
 
     backend: Backend | None = None
@@ -73,6 +75,7 @@ class BuildOptions:
     max_batch: int | None = None
     refit: bool = False
     preset: str | None = None
+    overrides: Overrides = field(default_factory=Overrides)
 
 
 def build(
@@ -89,7 +92,8 @@ def build(
     Replaces a bundle that is there. `adapt` is the one place where tensors may be changed on their
     way: it is given each as `component/name` with its values as the checkpoint has them, and
     returns values of the same shape (with `verify` a second time, for the reference). `say` is
-    told, before plans are built, what they will take.
+    told what was repaired or read otherwise than the checkpoint states and, before plans are
+    built, what they will take.
 
     Raises CheckpointError and its kinds for what is wrong with the model or not supported yet,
     UsageError where `out` is something else than a bundle, holds files no build wrote or lies
@@ -113,7 +117,12 @@ def build(
         check_place(target)
         path = DEMO_CHECKPOINT if str(model) == DEMO else Path(model)
         # The model comes first: what is wrong with it leaves no trace at all.
-        with open_checkpoint(path) as checkpoint, _workshop(target) as folder:
+        with (
+            open_checkpoint(path, options.overrides) as checkpoint,
+            _workshop(target) as folder,
+        ):
+            for note in checkpoint.notes:
+                say(f"Note: {note}")
             _replace(checkpoint, folder / "bundle", target, work)
     return open_bundle(target)
 

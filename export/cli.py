@@ -15,6 +15,7 @@ from sakuga.export.counted import counted
 if TYPE_CHECKING:
     from sakuga.engine.bundle import Bundle
     from sakuga.export.assemble import Progress
+    from sakuga.export.checkpoint.prediction import PredictionType
 
 SHOWN = 5  # unknown tensors named
 
@@ -41,6 +42,13 @@ SHOWN = 5  # unknown tensors named
 @click.option("--max-batch", type=int, help="Pictures at once that plans allow; 4 by default.")
 @click.option("--refit", is_flag=True, help="Plans that take another checkpoint's weights later.")
 @click.option("--preset", help="Preset to use; the one that knows the file's hash if left out.")
+@click.option(
+    "--prediction",
+    type=click.Choice(["epsilon", "v"]),
+    help="What the UNet predicts, for a checkpoint that does not say it or is wrong.",
+)
+@click.option("--zero-terminal-snr", is_flag=True, help="The model was trained down to pure noise.")
+@click.option("--ema", is_flag=True, help="Take the averaged weights (model_ema) of the UNet.")
 @click.option("--verify", is_flag=True, help="Compare every network with diffusers afterwards.")
 def build(
     model: str,
@@ -52,6 +60,9 @@ def build(
     max_batch: int | None,
     refit: bool,
     preset: str | None,
+    prediction: Literal["epsilon", "v"] | None,
+    zero_terminal_snr: bool,
+    ema: bool,
     verify: bool,
 ) -> None:
     """Build a bundle from MODEL: a .safetensors file, a diffusers folder, or `demo`.
@@ -60,9 +71,14 @@ def build(
     """
     from sakuga.export.build import BuildOptions
     from sakuga.export.build import build as build_bundle
+    from sakuga.export.checkpoint.overrides import Overrides
     from sakuga.export.plans.report import read_report
 
-    options = BuildOptions(backend, precision, verify, gpu, shapes, max_batch, refit, preset)
+    predicts: PredictionType | None = "v_prediction" if prediction == "v" else prediction
+    overrides = Overrides(predicts, zero_terminal_snr, ema)
+    options = BuildOptions(
+        backend, precision, verify, gpu, shapes, max_batch, refit, preset, overrides
+    )
     with _progress() as progress:
         bundle = build_bundle(model, out, options, progress, say=_say)
     if report := read_report(bundle.path):

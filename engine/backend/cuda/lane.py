@@ -47,9 +47,11 @@ class CudaLane:
         latent: tuple[int, int],
         slots: int,
         call_rows: int,
+        padding: bool = True,
     ) -> None:
         self._driver, self._stream, self._staging, self._unet = driver, stream, staging, unet
         self._latent, self._slots, self.call_rows = latent, slots, call_rows
+        self._padding = padding
         self._rows = max(call_rows, ROWS)  # a slot may have more rows than a call
         self._entry = networks.unet
         self.shape = latent_shape(latent)
@@ -109,7 +111,9 @@ class CudaLane:
     def evaluate(self, block: Block) -> None:
         """Launches of the network, padded to the rows of a captured one."""
         for part in block.parts(self.call_rows):
-            count = captured_rows(part.count, self.call_rows)
+            count = part.count
+            if self._padding:
+                count = captured_rows(count, self.call_rows)
             key = (self._latent, self._chunks, part.chunks, part.first, count)
             try:
                 self._unet.launch(key, functools.partial(self._tensors, part, count))
