@@ -33,7 +33,7 @@ def stand_in_bundle(family: Family, folder: Path) -> Bundle:
         zero_terminal_snr=False,
         zero_absent_negative=False,
         timestep_spacing="leading",
-        checkpoint=CheckpointEntry(f"synthetic-{family.name}", "single", "0" * 64, ()),
+        checkpoint=CheckpointEntry(f"synthetic-{family.name}", "single", "0" * 64, (), ()),
         loras=(),
         preset=None,
         licence=None,
