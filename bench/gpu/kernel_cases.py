@@ -12,13 +12,11 @@ import numpy as np
 from gpu.memory import Memory
 from gpu.site import Site
 from gpu.slots import GUIDANCE, settings_of
-from sakuga.engine.backend.cuda.lane import WIDTH
 from sakuga.engine.runtime.step_table import step_table
 from sakuga.kernels.launch import GIVEN, STEP_ROW, Records, Seat, fill_launch, new_launch
-from sakuga.kernels.launcher import THREADS, Argument
+from sakuga.kernels.launcher import Argument, grid
 from sakuga.kernels.preview import COLOURS
 
-MOST_BLOCKS = 1024  # as lane and decoder have it; a test compares
 STEP, INIT, INPUTS, BYTES, PREVIEW = (
     "denoise_step_half", "init_noise", "model_inputs_half", "to_rgb8_float", "preview",
 )  # fmt: skip
@@ -100,8 +98,7 @@ def preview_case(site: Site, held: Memory, count: int, slots: int, noisy: bool) 
         _launch(slots), colours, np.uint64(area), held.normal(slots * count, np.float32),
         held.holding(np.zeros(3 * slots * area, np.uint8)),
     ]  # fmt: skip
-    blocks = min(-(-area // THREADS), MOST_BLOCKS), slots
-    return Case(PREVIEW, blocks, arguments, MOVED[PREVIEW] * area * slots)
+    return Case(PREVIEW, grid(8 * area, slots), arguments, MOVED[PREVIEW] * area * slots)
 
 
 CASES: dict[str, Make] = {
@@ -111,11 +108,6 @@ CASES: dict[str, Make] = {
     BYTES: bytes_case,
     PREVIEW: preview_case,
 }
-
-
-def grid(count: int, places: int) -> tuple[int, int]:
-    """Blocks of a launch over `count` elements of each place."""
-    return min(-(-count // (WIDTH * THREADS)), MOST_BLOCKS), places
 
 
 def _launch(slots: int, step: int = 0) -> Records:

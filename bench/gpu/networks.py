@@ -49,9 +49,9 @@ class Chosen:
         """For the details of a result."""
         return {"networks": self.name, "instead_of": self.instead_of}
 
-    def options(self, rows: int, graphs: bool = True, overlap: bool = True) -> CudaOptions:
+    def options(self, rows: int) -> CudaOptions:
         """Of a device with as many of these rows as the networks take."""
-        return CudaOptions(min(rows, self.rows), self.sizes, graphs=graphs, overlap=overlap)
+        return CudaOptions(min(rows, self.rows), self.sizes)
 
     def device(self, driver: Driver, options: CudaOptions) -> CudaDevice:
         """The engine's device on these networks."""

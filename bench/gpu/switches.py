@@ -4,18 +4,14 @@ Pictures of 21 to 28 steps, so that they come and go and calls of all numbers of
 Fusion has no switch: the step is one kernel, and no other form of it exists.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
-from unittest.mock import patch
 
 from common import Figure
 
 from gpu.networks import choose
 from gpu.pictures import Setting, render, timed
 from gpu.site import Found, Site
-from sakuga.engine.backend.cuda import lane
 from sakuga.engine.runtime.request import Request
 
 _ROWS = 16
@@ -42,8 +38,7 @@ def measure(site: Site) -> Found:
     }
     rates: dict[str, dict[str, float]] = {}
     for name, switches in runs.items():
-        with nullcontext() if switches.padding else unpadded_calls():
-            rates[name] = _rates(site, switches)
+        rates[name] = _rates(site, switches)
         print(name, rates[name], flush=True)
     figures = [
         Figure(f"{name}, {what}", value, unit, beside=_against(value, rates["all on"][what]))
@@ -57,17 +52,10 @@ def measure(site: Site) -> Found:
     return Found(figures, choose(site).said | details)
 
 
-@contextmanager
-def unpadded_calls() -> Iterator[None]:
-    """Within the block every number of rows has a call, and a graph, of its own."""
-    with patch.object(lane, "captured_rows", min):
-        yield
-
-
 def _rates(site: Site, switches: Switches) -> dict[str, float]:
     """Of many pictures, and of one at a time; each after the same once to warm up."""
     chosen = choose(site, graphs=switches.graphs)
-    options = chosen.options(_ROWS, switches.graphs, switches.overlap)
+    options = replace(chosen.options(_ROWS), **asdict(switches))
     with chosen.engine(site, options) as engine:
         render(engine, _requests(site, site.scale.pictures))
         many = timed(lambda: render(engine, _requests(site, site.scale.pictures)))

@@ -7,13 +7,14 @@ import runpy
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from common import Figure
-from gpu import kernel_cases, networks
+from gpu import networks
 from gpu.bound import bound
 from gpu.counting import CountingDriver
 from gpu.kernel_cases import CASES
@@ -24,14 +25,13 @@ from gpu.pictures import setting_of
 from gpu.results import RESULTS, answer_of, folder_of, known_answer, write_answer
 from gpu.site import Found, Scale, Site
 from gpu.slots import guided_slot
-from gpu.switches import unpadded_calls
 from gpu.timing import replayed, timed
 from gpu.work import picture_tflop, unet_tflop, vae_tflop
 
 from sakuga.engine.backend.base import Block, Start
-from sakuga.engine.backend.cuda import decoder, lane
 from sakuga.engine.backend.cuda.calls import Calls
 from sakuga.engine.backend.cuda.host_driver import HostDriver
+from sakuga.engine.backend.cuda.lane import CudaLane
 from sakuga.engine.backend.cuda.session import Arena
 from sakuga.engine.backend.cuda.staging import Staging
 from sakuga.engine.backend.network import Networks
@@ -133,7 +133,6 @@ def test_kernels_are_launched_as_the_engine_launches_them(site: Site) -> None:
         engine.render(setting_of(site, "portrait").requests(1)[0])
     height, width = SMALL.latent()
     driver = HostDriver()
-    assert kernel_cases.MOST_BLOCKS == lane._BLOCKS == decoder._BLOCKS
     with memory(driver, driver.create_stream()) as held:
         for name in ("denoise_step_half", "init_noise", "model_inputs_half", "to_rgb8_float"):
             case = CASES[name](site, held, 4 * height * width, 1, True)
@@ -198,20 +197,18 @@ def test_a_replay_runs_the_work_as_often_as_it_says() -> None:
 
 
 def test_padding_can_be_switched_off(site: Site) -> None:
-    driver, chosen = HostDriver(), choose(site)
-    stream, borders = driver.create_stream(), Networks.of(chosen.bundle)
-    load = chosen.make_loader()
-    calls = Calls(driver, Arena(driver, stream), lambda stream: load("unet", stream), True)
-    one = lane.CudaLane(
-        driver, stream, Staging(driver, stream), borders, calls, SMALL.latent(), 16, 16
-    )
     slot = guided_slot(SDXL_TINY, SMALL, 2)
-    one.start([Start(0, step_table(slot.settings.table, (7, -6)), (1, 1))])
-    one.seat([Seat(0, (0, 1))], [0])
-    one.evaluate(Block(1, 0, 9))
-    with unpadded_calls():
+    for padding, rows in ((True, 10), (False, 9)):
+        driver, chosen = HostDriver(), choose(site)
+        stream, borders = driver.create_stream(), Networks.of(chosen.bundle)
+        load = partial(chosen.make_loader(), "unet")
+        calls = Calls(driver, Arena(driver, stream), load, True)
+        staging = Staging(driver, stream)
+        one = CudaLane(driver, stream, staging, borders, calls, SMALL.latent(), 16, 16, padding)
+        one.start([Start(0, step_table(slot.settings.table, (7, -6)), (1, 1))])
+        one.seat([Seat(0, (0, 1))], [0])
         one.evaluate(Block(1, 0, 9))
-    assert [key[-1] for key in calls._calls] == [10, 9]  # type: ignore[index]
+        assert [key[-1] for key in calls._calls] == [rows]  # type: ignore[index]
 
 
 def test_flop_are_those_torch_counts() -> None:

@@ -23,11 +23,9 @@ from sakuga.kernels.launch import (
     fill_launch,
     new_launch,
 )
-from sakuga.kernels.launcher import THREADS, Argument
+from sakuga.kernels.launcher import Argument, grid
 
 TABLE_ROWS = 2048  # evaluations of a slot: a thousand steps of a second-order sampler
-WIDTH = 8  # elements a thread takes at once
-_BLOCKS = 1024  # more only take turns
 _SEED_BYTES = 8 * SEEDS
 
 
@@ -172,7 +170,6 @@ class CudaLane:
         self._launches[key](self._stream)
 
     def _kernel(self, name: str, seats: int) -> Launch:
-        groups = -(-self.count // (WIDTH * THREADS))
         table: list[Argument] = [self._record, self._pointer("tables"), np.int32(TABLE_ROWS)]
         count = np.uint64(self.count)
         rows: list[Argument] = [self._pointer("sample"), self._pointer("timestep")]
@@ -183,7 +180,7 @@ class CudaLane:
             arguments = [*table, *noise, self._pointer("latents")]
         if name.startswith("denoise_step"):
             arguments += [self._pointer("histories"), self._pointer("noise_pred"), *rows]
-        return self._driver.kernel(name, (min(groups, _BLOCKS), seats), arguments)
+        return self._driver.kernel(name, grid(self.count, seats), arguments)
 
     def _tensors(self, part: Block, count: int) -> dict[str, Tensor]:
         return {
