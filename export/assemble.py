@@ -9,7 +9,14 @@ import numpy as np
 from numpy.lib import format as npy
 
 from sakuga.engine.digests import file_sha256
-from sakuga.engine.manifest import SCHEMA, CheckpointEntry, FileEntry, Manifest
+from sakuga.engine.manifest import (
+    SCHEMA,
+    CheckpointEntry,
+    FileEntry,
+    LoraEntry,
+    Manifest,
+    VaeEntry,
+)
 from sakuga.engine.presets import choose_preset, recognise
 from sakuga.engine.text.tokenizer import write_tokenizer
 from sakuga.engine.version import VERSION
@@ -29,12 +36,16 @@ TOKEN_EMBEDDING = "text_model.embeddings.token_embedding.weight"
 
 @dataclass(frozen=True, eq=False)
 class Assembly:
-    """What goes into one bundle, and where. `preset`: the name of the one that was chosen."""
+    """What goes into one bundle, and where. `preset`: the name of the one that was chosen.
+
+    `loras`: what the adapter of `assemble` merges.
+    """
 
     checkpoint: Checkpoint
     graphs: list[NetworkGraph]
     folder: Path
     preset: str | None = None
+    loras: tuple[LoraEntry, ...] = ()
 
     @cached_property
     def exact_decoder(self) -> NetworkGraph | None:
@@ -138,7 +149,7 @@ def _write_network(
 
 
 def _manifest(assembly: Assembly, preset: Preset | None, files: dict[str, FileEntry]) -> Manifest:
-    checkpoint = assembly.checkpoint
+    checkpoint, vae = assembly.checkpoint, assembly.checkpoint.vae_file
     return Manifest(
         schema=SCHEMA,
         sakuga=VERSION,
@@ -154,7 +165,8 @@ def _manifest(assembly: Assembly, preset: Preset | None, files: dict[str, FileEn
             unknown=checkpoint.unknown,
             overrides=checkpoint.overrides.spoken(),
         ),
-        loras=(),
+        loras=assembly.loras,
+        vae=VaeEntry(vae.path.name, vae.sha256()) if vae else None,
         preset=preset.name if preset else None,
         licence=preset.licence.name if preset else None,
         exporter=graph_versions(),

@@ -35,6 +35,7 @@ def stand_in_bundle(family: Family, folder: Path) -> Bundle:
         timestep_spacing="leading",
         checkpoint=CheckpointEntry(f"synthetic-{family.name}", "single", "0" * 64, (), ()),
         loras=(),
+        vae=None,
         preset=None,
         licence=None,
         exporter={},

@@ -1,7 +1,7 @@
 """What a safetensors file is when it is no checkpoint Sakuga builds from, told by its names."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sakuga.engine.errors import UnknownFamilyError
 from sakuga.export.checkpoint import foreign_unets
@@ -14,7 +14,7 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     (
         r"lora_(up|down|A|B)\b|^lora_(unet|te)|hada_w|lokr_w|oft_blocks|dora_scale",
         "a LoRA, not a model",
-        "Build from the base model the LoRA was made for.",
+        "Build from the base model it was made for, and give this file to --lora.",
     ),
     (r"^control_model\.|controlnet_cond_embedding|^control_add_embedding", "a ControlNet", ""),
     (r"^(ip_adapter|image_proj)\.", "an IP-Adapter", ""),
@@ -33,7 +33,7 @@ _PARTS: tuple[tuple[str, str, str], ...] = (
     (
         r"^(first_stage_model\.|vae\.)?(en|de)coder\.conv_in\.weight$",
         "a VAE, not a model",
-        "Give the checkpoint; a VAE of its own replaces vae/ in a diffusers folder.",
+        "Give the checkpoint, and this file to --vae to take it in place of its own.",
     ),
     (
         r"^down_blocks\.0\.",
@@ -61,6 +61,14 @@ def refuse_foreign(store: TensorStore, file: str) -> None:
         if any(re.search(pattern, key) for key in keys):
             raise _foreign(file, what, hint)
     refuse_other_unets(store, file)
+
+
+def what_it_is(keys: Collection[str]) -> str:
+    """What a file with these names seems to be, such as "a VAE"; "" where nothing tells."""
+    for pattern, what, _ in (*_KINDS, (f"^{re.escape(PREFIX)}", "a checkpoint", ""), *_PARTS):
+        if any(re.search(pattern, key) for key in keys):
+            return what.removesuffix(", not a model")
+    return ""
 
 
 def refuse_other_unets(store: TensorStore, file: str) -> None:

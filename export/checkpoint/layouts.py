@@ -37,8 +37,10 @@ from sakuga.export.checkpoint.settings import (
     sampling_settings,
 )
 from sakuga.export.checkpoint.single_file import single_file_tables
+from sakuga.export.checkpoint.sources import Table
 from sakuga.export.checkpoint.store import TensorStore
 from sakuga.export.checkpoint.surplus import split_surplus
+from sakuga.export.checkpoint.vae_file import bind_vae, open_vae
 from sakuga.profiles.families import Family
 
 
@@ -49,6 +51,7 @@ class Checkpoint:
     `components` holds `text_encoder`, `text_encoder_2` (SDXL), `unet` and `vae`. `ignored` lists
     surplus names known to do no harm (`model_ema.*`, `position_ids`, ...), `unknown` all others.
     `notes`: sentences for whoever builds, on what was repaired or read otherwise than stated.
+    `vae_file`: the file whose VAE took the place of the checkpoint's own.
     """
 
     path: Path
@@ -63,6 +66,7 @@ class Checkpoint:
     overrides: Overrides
     notes: tuple[str, ...]
     files: tuple[SafetensorsFile, ...]
+    vae_file: SafetensorsFile | None = None
 
     def sha256(self) -> str:
         """SHA-256 in hex. The first ten digits of a single file's are its "model hash".
@@ -80,7 +84,7 @@ class Checkpoint:
 
     def close(self) -> None:
         """Close all files; reading from a component afterwards is an error."""
-        for file in self.files:
+        for file in (*self.files, *([self.vae_file] if self.vae_file else ())):
             file.close()
 
     def __enter__(self) -> Self:
@@ -95,10 +99,13 @@ class Checkpoint:
         self.close()
 
 
-def open_checkpoint(path: Path, overrides: Overrides | None = None) -> Checkpoint:
+def open_checkpoint(
+    path: Path, overrides: Overrides | None = None, vae: Path | None = None
+) -> Checkpoint:
     """Open a diffusers folder or a single-file checkpoint and check that it is complete.
 
-    `overrides`: what is to hold where the files say nothing, or something else.
+    `overrides`: what is to hold where the files say nothing, or something else. `vae`: a file
+    whose VAE takes the place of the checkpoint's own, which may then be absent.
 
     Raises CheckpointError (no such path), FileFormatError (not safetensors, truncated, a pickle),
     UnknownFamilyError (a LoRA, a VAE, another kind of model), TensorError (missing or wrong
@@ -113,8 +120,9 @@ def open_checkpoint(path: Path, overrides: Overrides | None = None) -> Checkpoin
         )
     overrides = overrides or Overrides()
     with ExitStack() as opened:
+        file = None if vae is None else opened.enter_context(open_vae(vae))
         read = _read_folder if path.is_dir() else _read_single
-        checkpoint = _checkpoint(path, overrides, read(path, overrides, opened))
+        checkpoint = _checkpoint(path, overrides, read(path, overrides, file, opened), file)
         opened.pop_all()
     return checkpoint
 
@@ -133,7 +141,9 @@ class _Found:
     files: tuple[SafetensorsFile, ...]
 
 
-def _read_single(path: Path, overrides: Overrides, opened: ExitStack) -> _Found:
+def _read_single(
+    path: Path, overrides: Overrides, vae: SafetensorsFile | None, opened: ExitStack
+) -> _Found:
     file = opened.enter_context(SafetensorsFile(path))
     store = TensorStore((file,))
     refuse_foreign(store, str(path))
@@ -141,8 +151,9 @@ def _read_single(path: Path, overrides: Overrides, opened: ExitStack) -> _Found:
     unet_table = ema_unet_table if overrides.ema else ldm_unet_table
     family = find_family(store, unet_table, str(path))
     tables = {**single_file_tables(family), UNET_FOLDER: unet_table(family)}
-    components = bind_components(family, tables, dict.fromkeys(tables, store), str(path))
+    components = _bind(path, family, tables, dict.fromkeys(tables, store), vae)
     used = frozenset[str]().union(*(component.keys() for component in components.values()))
+    used |= {source.key for places in tables["vae"].values() for source in places}
     plain_unet = {source.key for (source,) in ldm_unet_table(family).values()}
     return _Found(
         "single",
@@ -156,7 +167,9 @@ def _read_single(path: Path, overrides: Overrides, opened: ExitStack) -> _Found:
     )
 
 
-def _read_folder(path: Path, overrides: Overrides, opened: ExitStack) -> _Found:
+def _read_folder(
+    path: Path, overrides: Overrides, vae: SafetensorsFile | None, opened: ExitStack
+) -> _Found:
     check_folder(path)
     unet = _open_store(path / UNET_FOLDER, opened)
     refuse_other_unets(unet, str(path))
@@ -165,7 +178,7 @@ def _read_folder(path: Path, overrides: Overrides, opened: ExitStack) -> _Found:
     tables = folder_tables(family)
     others = [name for name in tables if name != UNET_FOLDER]
     stores = {UNET_FOLDER: unet} | {name: _open_store(path / name, opened) for name in others}
-    components = bind_components(family, tables, stores, str(path))
+    components = _bind(path, family, tables, stores, vae)
     refuse_other_settings(path, family)
     encoders = [config.name for config in family.text_encoders]
     lost = {n for name in encoders for n in lost_positions(stores[name], tables[name])}
@@ -178,11 +191,26 @@ def _read_folder(path: Path, overrides: Overrides, opened: ExitStack) -> _Found:
         {
             f"{name}/{key}"
             for name, store in stores.items()
+            if vae is None or name != "vae"
             for key in store.tensors.keys() - components[name].keys()
         },
         tuple(sorted(lost)),
         tuple(file for store in stores.values() for file in store.files),
     )
+
+
+def _bind(
+    path: Path,
+    family: Family,
+    tables: Mapping[str, Table],
+    stores: Mapping[str, TensorStore],
+    vae: SafetensorsFile | None,
+) -> dict[str, Component]:
+    """The checkpoint's components, the VAE from the file of its own where there is one."""
+    if vae is None:
+        return bind_components(family, tables, stores, str(path))
+    others = {name: table for name, table in tables.items() if name != "vae"}
+    return {**bind_components(family, others, stores, str(path)), "vae": bind_vae(vae, family)}
 
 
 def _open_store(folder: Path, opened: ExitStack) -> TensorStore:
@@ -208,7 +236,9 @@ def _check_averages(path: Path, store: TensorStore, overrides: Overrides) -> Non
         )
 
 
-def _checkpoint(path: Path, overrides: Overrides, found: _Found) -> Checkpoint:
+def _checkpoint(
+    path: Path, overrides: Overrides, found: _Found, vae: SafetensorsFile | None
+) -> Checkpoint:
     ignored, unknown = split_surplus(found.surplus)
     objective = settle(found.stated, overrides.prediction, overrides.zero_terminal_snr)
     repair = repair_note(path.name, found.lost) if found.lost else ""
@@ -225,4 +255,5 @@ def _checkpoint(path: Path, overrides: Overrides, found: _Found) -> Checkpoint:
         overrides=overrides,
         notes=tuple(filter(None, (contradiction(found.stated, objective), repair))),
         files=found.files,
+        vae_file=vae,
     )
