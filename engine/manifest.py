@@ -26,12 +26,16 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class CheckpointEntry:
-    """The checkpoint a bundle was built from; `unknown`: its tensors that no network reads."""
+    """The checkpoint a bundle was built from; `unknown`: its tensors that no network reads.
+
+    `overrides`: options of the build that say what its files did not, such as `--prediction v`.
+    """
 
     name: str
     layout: Literal["diffusers", "single"]
     sha256: str
     unknown: tuple[str, ...]
+    overrides: tuple[str, ...]
 
     @property
     def model_hash(self) -> str:

@@ -159,7 +159,11 @@ def _manifest(assembly: Assembly, preset: Preset | None, files: dict[str, FileEn
         zero_absent_negative=checkpoint.sampling.zero_absent_negative,
         timestep_spacing=checkpoint.sampling.timestep_spacing,
         checkpoint=CheckpointEntry(
-            checkpoint.path.stem, checkpoint.layout, assembly.sha256, checkpoint.unknown
+            name=checkpoint.path.stem,
+            layout=checkpoint.layout,
+            sha256=assembly.sha256,
+            unknown=checkpoint.unknown,
+            overrides=checkpoint.overrides.spoken(),
         ),
         loras=assembly.loras,
         vae=VaeEntry(vae.path.name, vae.sha256()) if vae else None,

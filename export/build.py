@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -29,6 +29,7 @@ from sakuga.export.adapters.stack import open_loras
 from sakuga.export.assemble import Assembly, Progress, assemble, unchanged
 from sakuga.export.bind import Adapt
 from sakuga.export.checkpoint.layouts import Checkpoint, open_checkpoint
+from sakuga.export.checkpoint.overrides import Overrides
 from sakuga.export.demo import DEMO_CHECKPOINT
 from sakuga.export.network_graph import Backend, network_graphs
 from sakuga.export.plans.build_plans import Say, Site, build_plans
@@ -65,7 +66,8 @@ class BuildOptions:
     as `832x1216,1024x1024`. `max_batch`: pictures at once, 4 by default. `refit`: plans on
     the GPU at hand that take another checkpoint's weights in seconds, perhaps at a loss of speed.
     `preset`: the name of one, `none` for none, and where None the one that knows the checkpoint's
-    hash. `loras` are merged in their order; `strict_loras` refuses one with keys that mean nothing
+    hash. `overrides`: what is to hold of the checkpoint where its files say nothing or are wrong.
+    `loras` are merged in their order; `strict_loras` refuses one with keys that mean nothing
     to the model, which are listed otherwise. `vae`: a file whose VAE takes the place of the
     checkpoint's own.
     """
@@ -78,6 +80,7 @@ class BuildOptions:
     max_batch: int | None = None
     refit: bool = False
     preset: str | None = None
+    overrides: Overrides = field(default_factory=Overrides)
     loras: tuple[LoraChoice, ...] = ()
     vae: Path | None = None
     strict_loras: bool = False
@@ -97,7 +100,8 @@ def build(
     Replaces a bundle that is there. `adapt` is the one place where tensors may be changed on their
     way: it is given each as `component/name` with its values, LoRAs merged, and
     returns values of the same shape (with `verify` a second time, for the reference). `say` is
-    told, before plans are built, what they will take.
+    told what was repaired or read otherwise than the checkpoint states and, before plans are
+    built, what they will take.
 
     Raises CheckpointError and its kinds for what is wrong with the model, the VAE or a LoRA or not
     supported yet,
@@ -123,10 +127,12 @@ def build(
         path = DEMO_CHECKPOINT if str(model) == DEMO else Path(model)
         # The model comes first: what is wrong with it leaves no trace at all.
         with (
-            open_checkpoint(path, options.vae) as checkpoint,
+            open_checkpoint(path, options.overrides, options.vae) as checkpoint,
             open_loras(options.loras, checkpoint.family, options.strict_loras) as loras,
             workshop(target) as folder,
         ):
+            for note in checkpoint.notes:
+                say(f"Note: {note}")
             work = replace(work, adapt=loras.before(adapt), loras=loras.entries)
             _replace(checkpoint, folder / "bundle", target, work)
     return open_bundle(target)

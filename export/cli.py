@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sakuga.engine.bundle import Bundle
     from sakuga.engine.manifest import LoraEntry
     from sakuga.export.assemble import Progress
+    from sakuga.export.checkpoint.prediction import PredictionType
 
 SHOWN = 5  # unknown tensors named
 
@@ -43,6 +44,13 @@ SHOWN = 5  # unknown tensors named
 @click.option("--refit", is_flag=True, help="Plans that take another checkpoint's weights later.")
 @click.option("--preset", help="Preset to use; the one that knows the file's hash if left out.")
 @click.option(
+    "--prediction",
+    type=click.Choice(["epsilon", "v"]),
+    help="What the UNet predicts, for a checkpoint that does not say it or is wrong.",
+)
+@click.option("--zero-terminal-snr", is_flag=True, help="The model was trained down to pure noise.")
+@click.option("--ema", is_flag=True, help="Take the averaged weights (model_ema) of the UNet.")
+@click.option(
     "--lora",
     "loras",
     multiple=True,
@@ -64,6 +72,9 @@ def build(
     max_batch: int | None,
     refit: bool,
     preset: str | None,
+    prediction: Literal["epsilon", "v"] | None,
+    zero_terminal_snr: bool,
+    ema: bool,
     loras: tuple[str, ...],
     strict_lora: bool,
     vae: Path | None,
@@ -76,11 +87,15 @@ def build(
     from sakuga.export.adapters.choice import parse_choice
     from sakuga.export.build import BuildOptions
     from sakuga.export.build import build as build_bundle
+    from sakuga.export.checkpoint.overrides import Overrides
     from sakuga.export.plans.report import read_report
 
-    options = BuildOptions(backend, precision, verify, gpu, shapes, max_batch, refit, preset)
-    chosen = tuple(map(parse_choice, loras))
-    options = replace(options, loras=chosen, vae=vae, strict_loras=strict_lora)
+    predicts: PredictionType | None = "v_prediction" if prediction == "v" else prediction
+    overrides = Overrides(predicts, zero_terminal_snr, ema)
+    options = BuildOptions(
+        backend, precision, verify, gpu, shapes, max_batch, refit, preset, overrides,
+        tuple(map(parse_choice, loras)), vae, strict_lora,
+    )  # fmt: skip
     with _progress() as progress:
         bundle = build_bundle(model, out, options, progress, say=_say)
     if report := read_report(bundle.path):

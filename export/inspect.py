@@ -17,7 +17,7 @@ from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 from sakuga.export.adapters.describe import describe_lora
 from sakuga.export.adapters.lora_file import is_lora
 from sakuga.export.adapters.parts import take_apart
-from sakuga.export.checkpoint.layouts import open_checkpoint
+from sakuga.export.checkpoint.layouts import Checkpoint, open_checkpoint
 from sakuga.export.checkpoint.safetensors_file import SafetensorsFile
 from sakuga.export.counted import counted
 from sakuga.profiles.preset import Preset
@@ -72,6 +72,7 @@ def _bundle(bundle: Bundle) -> Findings:
     size_bytes = sum(entry.size_bytes for entry in manifest.files.values())
     verified = [f"{name} {error:.1e}" for name, error in manifest.verification.items()]
     sampler = preset.sampler if preset else SAMPLERS[sampler_name(usual.sampler)].label
+    overrides = manifest.checkpoint.overrides
     return Findings(
         facts={
             "kind": "bundle",
@@ -83,7 +84,8 @@ def _bundle(bundle: Bundle) -> Findings:
         summary={
             "bundle": str(bundle.path),
             "model": f"{manifest.checkpoint.name} ({manifest.checkpoint.model_hash})",
-            "family": f"{manifest.family}, predicts {manifest.prediction}",
+            "family": f"{manifest.family}, {_objective(manifest)}",
+            **({"built with": " ".join(overrides)} if overrides else {}),
             **_merged(manifest),
             **terms,
             "sizes": f"multiples of {rule.step} from {rule.minimum} to {rule.maximum} a side",
@@ -95,6 +97,11 @@ def _bundle(bundle: Bundle) -> Findings:
             "verified": ", ".join(verified) or "no: build with --verify",
         },
     )
+
+
+def _objective(model: Manifest | Checkpoint) -> str:
+    zero = ", zero terminal SNR" if model.zero_terminal_snr else ""
+    return f"predicts {model.prediction}{zero}"
 
 
 def _merged(manifest: Manifest) -> dict[str, str]:
@@ -172,16 +179,19 @@ def _checkpoint(path: Path) -> Findings:
             "tensors": tensors,
             "ignored": list(checkpoint.ignored),
             "unknown": list(checkpoint.unknown),
+            "notes": list(checkpoint.notes),
         }
     summary = {
         "checkpoint": f"{path} ({digest[:10]}), {facts['layout']} layout",
-        "family": f"{facts['family']}, predicts {facts['prediction']}",
+        "family": f"{facts['family']}, {_objective(checkpoint)}",
         **_terms(preset),
     }
     for name, counts in tensors.items():
         summary[name] = ", ".join(f"{count} x {dtype}" for dtype, count in counts.items())
     summary["ignored"] = f"{counted(len(checkpoint.ignored), 'tensor')} known to do no harm"
     summary["unknown"] = ", ".join(checkpoint.unknown) or "none"
+    if checkpoint.notes:
+        summary["notes"] = " ".join(checkpoint.notes)
     return Findings(facts, summary)
 
 

@@ -386,6 +386,20 @@ def test_a_checkpoint_s_preset_and_licence_are_shown(run: Run) -> None:
     parts(run("presets", "animagine"))
 
 
+def test_a_build_says_what_the_checkpoint_does_not(
+    run: Run, sd15_file: Path, sd15_folder: Path, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "b.sakuga"
+    assert "Note" not in run("build", sd15_file, "--out", bundle, "--prediction", "v").err
+    assert "predicts v_prediction" in run("inspect", bundle).out
+    assert "--prediction v" in run("inspect", bundle).out
+    done = run("build", sd15_folder, "--out", bundle, "--prediction", "v")
+    assert "Note: The checkpoint says it predicts 'epsilon'" in done.err and done.code == 0
+    refused = run("build", sd15_file, "--out", bundle, "--ema")
+    parts(refused)
+    assert refused.code == 2 and "has no averaged" in refused.err
+
+
 def test_verify_writes_figures(run: Run, sdxl_file: Path, tmp_path: Path) -> None:
     done = run("build", sdxl_file, "--out", tmp_path / "b.sakuga", "--verify")
     facts = json.loads(run("inspect", tmp_path / "b.sakuga", "--json").out)

@@ -38,8 +38,11 @@ def bundle_defaults(bundle: Bundle, preset: Preset | None) -> Defaults:
         sizes=bundle_sizes(bundle),
         timestep_spacing=bundle.manifest.timestep_spacing,
     )
-    if preset is None:
-        return usual
+    return usual if preset is None else preset_defaults(usual, preset)
+
+
+def preset_defaults(usual: Defaults, preset: Preset) -> Defaults:
+    """The defaults with everything a preset says in their place."""
     return replace(
         usual,
         size=preset.size,

@@ -120,12 +120,12 @@ def test_what_is_wrong_with_it(
     change(tensors)
     save_file(tensors, file)
     with pytest.raises(kind, match=words) as caught:
-        open_checkpoint(sdxl_file, file)
+        open_checkpoint(sdxl_file, vae=file)
     assert str(file) in caught.value.what
 
 
 def test_what_is_no_vae(sdxl_file: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownFamilyError, match="is a LoRA, not a VAE"):
-        open_checkpoint(sdxl_file, DEMO_LORA)
+        open_checkpoint(sdxl_file, vae=DEMO_LORA)
     with pytest.raises(CheckpointError, match="There is no VAE file"):
-        open_checkpoint(sdxl_file, tmp_path / "none.safetensors")
+        open_checkpoint(sdxl_file, vae=tmp_path / "none.safetensors")
