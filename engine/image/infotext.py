@@ -53,6 +53,7 @@ class Infotext:
     loras: Mapping[str, str] = field(default_factory=dict)
     embeddings: Mapping[str, str] = field(default_factory=dict)
     emphasis: str = "Original"
+    pad_conds: bool = False
     compat: str = "a1111"
     negative_zeroed: bool = False
     precision: str | None = None

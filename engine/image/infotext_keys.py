@@ -105,6 +105,7 @@ KEYS = {
     "Lora hashes": Key("loras", NAMED_HASHES),
     "TI hashes": Key("embeddings", NAMED_HASHES),
     "Emphasis": Key("emphasis", TEXT),
+    "Pad conds": Key("pad_conds", FLAG),
     "Compat": Key("compat", TEXT),
     "Negative zeroed": Key("negative_zeroed", FLAG),
     "Precision": Key("precision", TEXT),
