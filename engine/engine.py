@@ -83,8 +83,7 @@ class Engine:
 
         Raises BundleFormatError, BundleDamagedError, BundleError where it is replaced meanwhile,
         PlanMismatchError where the bundle's plans are not for this machine,
-        DeviceMemoryError where it has too little memory, MissingDependencyError, FileFormatError
-        for an embedding that is none, and UsageError.
+        DeviceMemoryError where it has too little memory, MissingDependencyError, and UsageError.
         """
         _check_threads(threads)
         bundle = open_bundle(Path(path))

@@ -14,6 +14,7 @@ from sakuga.engine.sampling.table import Prediction, SamplerTable
 from sakuga.engine.text.clip_skip import Layer, choose_layer
 from sakuga.engine.text.segments import Emphasis, emphasis_name
 from sakuga.engine.text.surround import surround
+from sakuga.engine.text.tokenizer import check_text
 from sakuga.profiles.buckets import Size, Sizes
 from sakuga.profiles.families import Family
 from sakuga.profiles.preset import Preset
@@ -198,6 +199,7 @@ def _texts(request: Request, defaults: Defaults, tool: str) -> tuple[str, str | 
     if tool == "diffusers":
         return request.prompt, request.negative_prompt
     prompt, negative = request.prompt, request.negative_prompt
+    check_text(prompt)
     if request.prefix == "preset":
         prompt = surround(prompt, defaults.prefix, defaults.suffix)
     return prompt, defaults.negative_prompt if negative is None else negative

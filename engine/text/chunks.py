@@ -34,8 +34,9 @@ def split(segments: Sequence[Segment], rule: Rule) -> Pieces:
 
     `a1111`: pieces of 75 that end at a comma if one lies within the last 20 tokens, and with the
     segment; the vectors of an embedding stay together. (Where A1111 moves an embedding to the next
-    piece with the words behind a comma, it leaves its vectors behind; here they go along.) `comfy`: pieces of 75; a segment of fewer than 8
-    tokens moves whole to the next piece. `diffusers`: the first 75 tokens, the rest is cut.
+    piece with the words behind a comma, it leaves its vectors behind; here they go along.)
+    `comfy`: pieces of 75; a segment of fewer than 8 tokens moves whole to the next piece.
+    `diffusers`: the first 75 tokens, the rest is cut.
     """
     if rule == "a1111":
         return Pieces(_cut_at_commas(segments))
@@ -85,8 +86,8 @@ class _Filling:
         if word[0].id == COMMA:
             self.comma = len(self.now)
         elif len(self.now) == PIECE and self.comma is not None:
-            if PIECE - self.comma <= COMMA_BACKTRACK:
-                self.close(self.comma + 1)
+            near = PIECE - self.comma <= COMMA_BACKTRACK
+            self.close(self.comma + 1 if near else PIECE)
         if len(self.now) + len(word) > PIECE:
             self.close()
         self.now += word

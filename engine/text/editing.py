@@ -39,7 +39,7 @@ class _Turns(NamedTuple):
     options: list["_Nodes"]
 
 
-_Node = Union[str, _Edit, _Turns, list["_Node"]]
+_Node = Union[str, _Edit, _Turns, list["_Node"]]  # noqa: UP007 (a name yet to come)
 _Nodes = list[_Node]
 
 

@@ -1,7 +1,7 @@
 """Textual inversion: names that stand for vectors instead of tokens."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 import numpy as np
@@ -17,12 +17,13 @@ _SUFFIXES = (".safetensors", ".pt", ".bin")  # ComfyUI's users write them or lea
 class Embedding:
     """Vectors that were trained for a name, float32 [count, hidden], by text encoder.
 
-    `sha256`: of the file.
+    `sha256`: of the file. `fault`: why it cannot be used, if it cannot.
     """
 
     name: str
-    sha256: str
-    vectors: Mapping[str, NDArray[np.float32]]
+    sha256: str = ""
+    vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    fault: str = ""
 
     @property
     def short_hash(self) -> str:
@@ -52,25 +53,28 @@ class Embeddings:
     @property
     def hashes(self) -> dict[str, str]:
         """Name to hash, both as A1111 writes them into pictures."""
-        return {each.name: each.short_hash for each in self._by_name.values()}
+        return {each.name: each.short_hash for each in self._by_name.values() if not each.fault}
 
     def at(self, ids: Sequence[int], start: int) -> tuple[Embedding | None, int]:
-        """The longest name among the tokens at `start`, and how many they are; else None and 1."""
+        """The longest name among the tokens at `start`, and how many they are; else None and 1.
+
+        Raises UsageError where that embedding cannot be used.
+        """
         for name, embedding in self._by_first.get(ids[start], ()):
             if ids[start : start + len(name)] == name:
-                return embedding, len(name)
+                return _sound(embedding), len(name)
         return None, 1
 
     def called(self, name: str) -> tuple[Embedding, str]:
         """The embedding of a name as ComfyUI reads it, and the commas behind it that are no part.
 
-        Raises UsageError where there is none.
+        Raises UsageError where there is none, or it cannot be used.
         """
         for spelling in (name, name.strip(",")):
             for suffix in ("", *_SUFFIXES):
                 embedding = self._by_name.get(spelling.removesuffix(suffix))
                 if embedding is not None:
-                    return embedding, name[len(spelling) :]
+                    return _sound(embedding), name[len(spelling) :]
         bare = name.strip(",")
         near = get_close_matches(bare, self._by_name, n=1)
         raise UsageError(
@@ -80,6 +84,17 @@ class Embeddings:
             if near
             else "Give the folder it lies in: --embeddings DIR, or Engine.open(…, embeddings=DIR).",
         )
+
+
+def _sound(embedding: Embedding) -> Embedding:
+    if embedding.fault:
+        raise UsageError(
+            f"The embedding {embedding.name} cannot be used.",
+            note=f"{embedding.fault}.",
+            hint="Put a file of this model's family into the folder, or take the name out of the "
+            "prompt.",
+        )
+    return embedding
 
 
 NO_EMBEDDINGS = Embeddings()

@@ -27,7 +27,8 @@ def scale_and_restore_mean(states: States, weights: Weights, counts: NDArray[np.
     before, after = (counts @ each.mean((2, 3), np.float64) for each in (states, scaled))
     with np.errstate(divide="ignore", invalid="ignore"):  # found where the picture is checked
         ratio = (before / after).astype(np.float32)
-    return scaled * ratio[:, None, None]
+    restored: States = scaled * ratio[:, None, None]
+    return restored
 
 
 def interpolate(states: States, weights: Weights, empty: States) -> States:

@@ -90,8 +90,9 @@ def _not_built(lora: Lora, held: dict[str, tuple[float, float]]) -> UsageError:
         note = f"The bundle holds it with {_weights(te, unet)}."
     else:
         note = f"It holds {', '.join(sorted(held)) or 'none'}."
+    asked = _weights(lora.te_weight, lora.unet_weight)
     return UsageError(
-        f"The bundle was not built with {lora.name} at {_weights(lora.te_weight, lora.unet_weight)}.",
+        f"The bundle was not built with the LoRA {lora.name} at {asked}.",
         note=note,
         hint=f"Build one: sakuga build … --lora {lora.name}.safetensors:{lora.te_weight:g}",
     )
