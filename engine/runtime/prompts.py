@@ -102,6 +102,8 @@ class PromptEncoder:
 
     def embeddings_in(self, settings: Settings) -> dict[str, str]:
         """The embeddings that the prompts use: name to hash."""
+        if not self.embeddings.hashes:
+            return {}
         grammar = self._grammar(settings)
         strands = (*self._prompt(settings).strands, self._negative(settings))
         texts = dict.fromkeys(text for strand in strands for text in strand.texts)

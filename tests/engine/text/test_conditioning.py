@@ -61,7 +61,15 @@ def text_module(config: TextEncoder) -> torch.nn.Module:
             eos_token_id=vocabulary.END,
         )
     )
+    torch.nn.init.normal_(final_norm(module).bias, 0.3)  # as trained ones have: a mean not of 0
     return module.eval()
+
+
+def final_norm(module: torch.nn.Module) -> torch.nn.LayerNorm:
+    named = {name.split(".")[-1]: part for name, part in module.named_modules()}
+    norm = named["final_layer_norm"]
+    assert isinstance(norm, torch.nn.LayerNorm)
+    return norm
 
 
 def embedding(module: torch.nn.Module) -> torch.nn.Embedding:
@@ -70,7 +78,7 @@ def embedding(module: torch.nn.Module) -> torch.nn.Embedding:
 
 def runner(module: torch.nn.Module) -> RunNetwork:
     """The torch model as a network that reads embedded tokens, as the exported graphs do."""
-    norm = next(part for name, part in module.named_modules() if name.endswith("final_layer_norm"))
+    norm = final_norm(module)
 
     def run(inputs: Tensors) -> dict[str, NDArray[np.generic]]:
         embeds = torch.from_numpy(np.asarray(inputs["inputs_embeds"]))
