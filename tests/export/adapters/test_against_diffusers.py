@@ -157,13 +157,14 @@ def test_peft_s_own_files(
     )
     StableDiffusionXLPipeline.save_lora_weights(
         tmp_path,
-        unet_lora_layers=get_peft_model_state_dict(unet),
-        text_encoder_2_lora_layers=get_peft_model_state_dict(text),
+        unet_lora_layers={**get_peft_model_state_dict(unet)},
+        text_encoder_2_lora_layers={**get_peft_model_state_dict(text)},
         unet_lora_adapter_metadata=config.to_dict() if config_inside else None,
     )
     for module in (*unet.modules(), *text.modules()):
-        if hasattr(module, "merge"):
-            module.merge()
+        merge = getattr(module, "merge", None)
+        if callable(merge):
+            merge()
     wanted = {
         name.replace(".base_layer", ""): values
         for name, values in pipeline_weights(pipeline).items()
