@@ -1,8 +1,9 @@
 """The verbs that need a bundle or nothing: render, presets, doctor."""
 
+import itertools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,13 @@ from click.core import ParameterSource
 from sakuga.engine.errors import UsageError
 from sakuga.engine.manifest import is_bundle
 from sakuga.engine.plans import BACKENDS
+from sakuga.profiles.buckets import Size
 
 if TYPE_CHECKING:
     from sakuga.engine.engine import Engine
     from sakuga.engine.image.formats import FileFormat
     from sakuga.engine.jobs.jobfile import Job
+    from sakuga.engine.runtime.request import Request
 
 FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of the open bundle
 
@@ -36,7 +39,22 @@ class _Bytes(click.ParamType[int]):
         return int(float(match[1]) * (1 << (30 if match[2] == "G" else 20)))
 
 
+class _Size(click.ParamType[Size]):
+    """A size in pixels, `832x1216`."""
+
+    name = "WxH"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Size:
+        try:
+            return Size.parse(str(value))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
 BYTES = _Bytes()
+SIZE = _Size()
 
 
 @click.command(short_help="Render a prompt, a file of jobs, or a picture again, with a bundle.")
@@ -64,6 +82,21 @@ BYTES = _Bytes()
 @click.option("--eta", type=float, help="Noise put back at each step [default: the sampler's own].")
 @click.option("--s-noise", type=float, help="Scale of the noise drawn [default: 1].")
 @click.option("--seed", type=int, help="-1: a random one, which is also the default.")
+@click.option(
+    "--rng",
+    type=click.Choice(["NV", "CPU", "ComfyUI"], case_sensitive=False),
+    help="Where noise comes from [default: the compat tool's].",
+)
+@click.option("--variation-seed", type=int, help="Whose noise the seed's turns to; -1: any.")
+@click.option("--variation-strength", type=float, help="How far it turns, from 0 to 1.")
+@click.option("--seed-resize", type=SIZE, help="The size the seed made the picture to keep at.")
+@click.option("--ensd", type=int, help="Eta noise seed delta [default: 0].")
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    default=1,
+    help="Pictures of the prompt [default: 1]; seed, or variation seed, counts up.",
+)
 @click.option(
     "--compat",
     type=click.Choice(["a1111", "comfy", "diffusers"], case_sensitive=False),
@@ -101,6 +134,12 @@ def render(
     eta: float | None,
     s_noise: float | None,
     seed: int | None,
+    rng: str | None,
+    variation_seed: int | None,
+    variation_strength: float | None,
+    seed_resize: Size | None,
+    ensd: int | None,
+    count: int,
     compat: str | None,
     clip_skip: int | None,
     preset: str | None,
@@ -118,7 +157,7 @@ def render(
     With --from, other options change what the picture says.
     """
     from sakuga.engine.jobs.jobfile import read_jobs
-    from sakuga.engine.runtime.request import RANDOM_SEED, random_seed
+    from sakuga.engine.runtime.seeds import RANDOM_SEED, random_seed
 
     options = {
         "prompt": prompt,
@@ -132,12 +171,17 @@ def render(
         "eta": eta,
         "s_noise": s_noise,
         "seed": random_seed() if seed == RANDOM_SEED else seed,
+        "rng": rng,
+        "variation_seed": random_seed() if variation_seed == RANDOM_SEED else variation_seed,
+        "variation_strength": variation_strength,
+        "seed_resize": seed_resize,
+        "ensd": ensd,
         "compat": compat,
         "clip_skip": clip_skip,
         "prefix": "none" if no_prefix else None,
     }
     given: dict[str, Any] = {name: each for name, each in options.items() if each is not None}
-    target = _target(out, format, quality)
+    target = _target(out, format, quality, count)
     place = _Place(backend, preset, threads, vram)
     if ignore is not None and picture is None:
         raise UsageError(
@@ -147,9 +191,9 @@ def render(
         _check_alone(context, target)
         find = _known(read_jobs(jobs))
     elif picture is not None:
-        find = _made_again(picture, given, ignore or "", target)
+        find = _made_again(picture, given, ignore or "", count, target)
     elif prompt is not None:
-        find = _prompted({"seed": random_seed(), **given}, target)
+        find = _prompted(given, count, target)
     else:
         raise UsageError(
             "There is nothing to render.",
@@ -177,15 +221,20 @@ class _Target:
     name: str | None
     format: "FileFormat"
 
-    def id(self, seed: int | None) -> str:
-        """The name, else the folder's next running number and the seed, as other tools do."""
-        if self.name is not None:
-            return self.name
+    def jobs(self, requests: Iterable["Request"], notes: tuple[str, ...] = ()) -> list["Job"]:
+        """Called by the name, else by the folder's next running numbers and the seeds, as other
+        tools do."""
+        from sakuga.engine.jobs.jobfile import Job
+
         taken = [int(path.name[:5]) for path in self.folder.glob("[0-9]" * 5 + "-*.*")]
-        return f"{max(taken, default=-1) + 1:05d}-{seed}"
+        numbers = itertools.count(max(taken, default=-1) + 1)
+        return [
+            Job(self.name or f"{number:05d}-{request.seed}", request, notes=notes)
+            for number, request in zip(numbers, requests, strict=False)
+        ]
 
 
-def _target(out: Path, format: str | None, quality: int | None) -> _Target:
+def _target(out: Path, format: str | None, quality: int | None, count: int) -> _Target:
     from sakuga.engine.image.formats import SUFFIXES, format_called, format_of_name
 
     _check_out(out)
@@ -195,30 +244,39 @@ def _target(out: Path, format: str | None, quality: int | None) -> _Target:
         raise UsageError(
             f"--out {out} and --format {format} say two formats.", hint="Leave --format out."
         )
+    if count > 1:
+        raise _many(out, f"--count {count} makes more")
     return _Target(out.parent, out.stem, format_of_name(out, quality))
+
+
+def _many(out: Path, what: str) -> UsageError:
+    folder = out.parent / out.stem
+    return UsageError(
+        f"--out names one picture, and {what}.", hint=f"Give a folder: --out {folder}"
+    )
 
 
 def _known(jobs: list["Job"]) -> FindJobs:
     return lambda _: jobs
 
 
-def _prompted(settings: dict[str, Any], target: _Target) -> FindJobs:
-    from sakuga.engine.jobs.jobfile import Job
+def _prompted(given: dict[str, Any], count: int, target: _Target) -> FindJobs:
     from sakuga.engine.runtime.request import Request
 
-    return _known([Job(target.id(settings["seed"]), Request(**settings))])
+    return _known(target.jobs(Request(**given).times(count)))
 
 
-def _made_again(picture: Path, given: dict[str, Any], ignore: str, target: _Target) -> FindJobs:
+def _made_again(
+    picture: Path, given: dict[str, Any], ignore: str, count: int, target: _Target
+) -> FindJobs:
     from sakuga.engine.image.metadata import read_infotext
-    from sakuga.engine.jobs.jobfile import Job
     from sakuga.engine.runtime.remake import with_options
 
     settings = with_options(read_infotext(picture), given)
 
-    def find(engine: "Engine") -> list[Job]:
+    def find(engine: "Engine") -> list["Job"]:
         made = engine.remake(settings, ignore=ignore.split(","))
-        return [Job(target.id(settings.seed), made.request, notes=made.notes)]
+        return target.jobs(made.request.times(count), made.notes)
 
     return find
 
@@ -254,10 +312,7 @@ def _render(
 def _check_alone(context: click.Context, target: _Target) -> None:
     """A job says all of its settings itself; an option beside --jobs would be ignored."""
     if target.name is not None:
-        raise UsageError(
-            "--out names one picture, and --jobs renders many.",
-            hint=f"Give a folder: --out {target.folder / target.name}",
-        )
+        raise _many(target.folder / target.name, "--jobs renders many")
     beside = {
         *_Place.__annotations__,
         "bundle",

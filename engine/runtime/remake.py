@@ -10,19 +10,18 @@ from sakuga.engine.image.infotext import DEFAULTS, Infotext
 from sakuga.engine.image.infotext_keys import KEYS, NAMES
 from sakuga.engine.runtime.parameters import made_by
 from sakuga.engine.runtime.request import Request
+from sakuga.engine.runtime.seeds import random_seed
 from sakuga.engine.sampling.compat import COMPATS
+from sakuga.engine.sampling.noise.sources import find_rng
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 from sakuga.engine.sampling.schedules import schedule_name
 from sakuga.profiles.buckets import Size
 
 # Keys of other tools that change no pixel.
 _HARMLESS = {"User", "Created Date", "Civitai resources", "Civitai metadata", "Template"}
-_NOISES = {"NV", "GPU"}
+GPU = "GPU"  # A1111's usual noise source, of which NV is the part that all GPUs agree on
 # Fields that nothing here follows unless they have their usual value.
-_UNREAD = (
-    *("vae", "variation_seed", "seed_resize", "ensd"),
-    *("loras", "embeddings", "emphasis"),
-)
+_UNREAD = ("vae", "loras", "embeddings", "emphasis")
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,8 @@ def with_options(info: Infotext, options: Mapping[str, Any]) -> Infotext:
     width = options.get("width", info.size.width)
     height = options.get("height", info.size.height)
     others = {name: value for name, value in options.items() if name not in ("width", "height")}
+    if options.get("variation_strength") and info.variation_seed is None:
+        others.setdefault("variation_seed", random_seed())
     return replace(info, size=Size(width, height), **others)
 
 
@@ -79,8 +80,10 @@ def _obstacles(info: Infotext, bundle: Bundle) -> dict[str, str]:
         found["Compat"] = info.compat
     if not _known(schedule_name, info.schedule):
         found["Schedule type"] = info.schedule
-    if info.rng not in _NOISES:
+    if info.rng != GPU and not _known(find_rng, info.rng):
         found["RNG"] = info.rng
+    if info.variation_strength and info.variation_seed is None:
+        found["Variation seed"] = "is not told"
     for field in _UNREAD:
         value = getattr(info, field)
         if value != DEFAULTS[field]:
@@ -111,6 +114,7 @@ def _request(info: Infotext, bundle: Bundle, obstacles: Collection[str]) -> Requ
     one = compat == "a1111" or (compat == "comfy" and bundle.family.kind == "sd15")
     clip_skip = 1 if info.clip_skip is None and one else info.clip_skip
     zeroed = info.negative_zeroed and not info.negative_prompt
+    varied = info.variation_strength and "Variation seed" not in obstacles
     return Request(
         prompt=info.prompt,
         negative_prompt=None if zeroed else info.negative_prompt,
@@ -125,6 +129,11 @@ def _request(info: Infotext, bundle: Bundle, obstacles: Collection[str]) -> Requ
         seed=info.seed,
         compat=compat,
         clip_skip=clip_skip,
+        rng="NV" if info.rng == GPU or "RNG" in obstacles else info.rng,
+        variation_seed=info.variation_seed if varied else None,
+        variation_strength=info.variation_strength if varied else None,
+        seed_resize=info.seed_resize,
+        ensd=info.ensd,
         prefix="none",  # the texts are those that were used
     )
 
@@ -139,7 +148,7 @@ def _doubts(info: Infotext, bundle: Bundle, backend: str) -> list[str]:
             f"{info.version or 'Another tool'} made the picture: the rules of {info.compat} are "
             "followed, the last digits of its arithmetic are not."
         )
-        if info.rng == "GPU":
+        if info.rng == GPU:
             doubts.append(
                 "Its noise was drawn on a GPU; it is drawn as NV here, which is the same for GPUs "
                 "that draw the whole picture's noise at once."
