@@ -82,11 +82,7 @@ SIZE = _Size()
 @click.option("--eta", type=float, help="Noise put back at each step [default: the sampler's own].")
 @click.option("--s-noise", type=float, help="Scale of the noise drawn [default: 1].")
 @click.option("--seed", type=int, help="-1: a random one, which is also the default.")
-@click.option(
-    "--rng",
-    type=click.Choice(["NV", "CPU", "ComfyUI"], case_sensitive=False),
-    help="Where noise comes from [default: the compat tool's].",
-)
+@click.option("--rng", help="Noise source: NV, CPU or ComfyUI [default: the compat tool's].")
 @click.option("--variation-seed", type=int, help="Whose noise the seed's turns to; -1: any.")
 @click.option("--variation-strength", type=float, help="How far it turns, from 0 to 1.")
 @click.option("--seed-resize", type=SIZE, help="The size the seed made the picture to keep at.")

@@ -32,6 +32,7 @@ PUBLIC = [
     "RenderError",
     "Request",
     "SakugaError",
+    "Size",
     "SizeError",
     "StoppedError",
     "TargetError",

@@ -165,6 +165,37 @@ def test_sizes_may_be_mixed(sdxl_engine: Engine) -> None:
     assert np.array_equal(pictures[0].pixels, pictures[3].pixels)
 
 
+@pytest.mark.parametrize(
+    "noise",
+    [
+        {},
+        {"rng": "CPU"},
+        {"rng": "ComfyUI"},
+        {"rng": "CPU", "ensd": 31337},
+        {"rng": "CPU", "variation_seed": 3, "variation_strength": 0.3},
+        {"variation_seed": 3, "variation_strength": 0.3, "seed_resize": Size(96, 200)},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2M SDE", "Restart"])
+def test_a_picture_of_a_batch_is_the_same_alone(
+    sdxl_bundle: Bundle, sdxl_engine: Engine, noise: dict[str, Any], sampler: str
+) -> None:
+    requests = replace(SMALL, sampler=sampler, **noise).times(3)
+
+    def device() -> CpuDevice:
+        sessions = OnnxNetworks(sdxl_bundle, 1)
+        return CpuDevice(Networks.of(sdxl_bundle), sessions, slots=3)
+
+    with Engine(sdxl_bundle, device) as engine:
+        together = {each.index: each for each in engine.render_many([*requests, OTHER])}
+    for index in (2, 0):
+        single = sdxl_engine.render(requests[index])
+        assert np.array_equal(together[index].pixels, single.pixels)
+        assert together[index].parameters == single.parameters
+    assert not np.array_equal(together[0].pixels, together[1].pixels)
+
+
 def test_steps_are_reported(sdxl_engine: Engine) -> None:
     told: list[tuple[int, int, int]] = []
     requests = [replace(SMALL, steps=2), replace(SMALL, steps=1)]

@@ -40,7 +40,7 @@ def log(x: Values) -> Values:
     low = half < _ROOT_HALF
     power = (exponent - low).astype(np.float32)
     part: Values = (half - _ONE) + np.where(low, half, np.float32(0))
-    square = part * part
+    square: Values = np.square(part)
     curve: Values = np.multiply(_polynomial(_LOG, part), part)
     curve = _fused(curve, square, power * _LN_2[1])
     curve = _fused(square, -_HALF, curve)
@@ -52,7 +52,7 @@ def sin_cos(x: Values) -> tuple[Values, Values]:
     eighth = ((x * _EIGHTHS).astype(np.int32) + 1) & ~1  # of a turn, the even one next to x
     for part in _EIGHTH:
         x = _fused(eighth.astype(np.float32), -part, x)
-    square = x * x
+    square: Values = np.square(x)
     cos = _fused(_polynomial(_COS, square) * square, square, -(square * _HALF)) + _ONE
     sin = _fused(_polynomial(_SIN, square) * square, x, x)
     swapped = (eighth & 2) != 0

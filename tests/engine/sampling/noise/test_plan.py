@@ -1,5 +1,7 @@
 """Which numbers a picture is made of, against generators as the tools use them."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -41,7 +43,7 @@ def test_the_first_latent_is_torch_s(rng: str) -> None:
 
 
 @pytest.mark.parametrize(("rng", "draw"), [("NV", nv), ("CPU", cpu)])
-def test_variation_and_size_of_a_seed(rng: str, draw: type[F32]) -> None:
+def test_variation_and_size_of_a_seed(rng: str, draw: Callable[..., F32]) -> None:
     varied = NoisePlan(RNGS[rng], 5, 6, 0.25).first(LATENT)
     assert varied is not None and np.array_equal(varied, slerp(0.25, draw(5), draw(6)))
     # Both at once: the variation is of the noise at the seed's own size.
