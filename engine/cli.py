@@ -1,9 +1,7 @@
 """The verbs that need a bundle or nothing: render, presets, doctor."""
 
-import itertools
 import json
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,49 +10,16 @@ import click
 from click.core import ParameterSource
 
 from sakuga.engine.errors import UsageError
-from sakuga.engine.manifest import is_bundle
+from sakuga.engine.option_types import BYTES, SEED, SIZE
+from sakuga.engine.outputs import Target, find_target, too_many
 from sakuga.engine.plans import BACKENDS
 from sakuga.profiles.buckets import Size
 
 if TYPE_CHECKING:
     from sakuga.engine.engine import Engine
-    from sakuga.engine.image.formats import FileFormat
     from sakuga.engine.jobs.jobfile import Job
-    from sakuga.engine.runtime.request import Request
 
 FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of the open bundle
-
-
-class _Bytes(click.ParamType[int]):
-    """A number of bytes, `8G`, `7.5GB` or `6144M`; a G is 2³⁰, as GPUs are sold."""
-
-    name = "bytes"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MG])I?B?", str(value).strip().upper())
-        if match is None:
-            self.fail(f"{value!r} is no amount of memory such as 8G or 6144M.", param, ctx)
-        return int(float(match[1]) * (1 << (30 if match[2] == "G" else 20)))
-
-
-class _Size(click.ParamType[Size]):
-    """A size in pixels, `832x1216`."""
-
-    name = "WxH"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Size:
-        try:
-            return Size.parse(str(value))
-        except ValueError as error:
-            self.fail(f"{error}.", param, ctx)
-
-
-BYTES = _Bytes()
-SIZE = _Size()
 
 
 @click.command(short_help="Render a prompt, a file of jobs, or a picture again, with a bundle.")
@@ -81,11 +46,11 @@ SIZE = _Size()
 @click.option("--schedule", help='Such as "Karras" [default: the sampler\'s own].')
 @click.option("--eta", type=float, help="Noise put back at each step [default: the sampler's own].")
 @click.option("--s-noise", type=float, help="Scale of the noise drawn [default: 1].")
-@click.option("--seed", type=int, help="-1: a random one, which is also the default.")
+@click.option("--seed", type=SEED, help="-1: a random one, which is also the default.")
 @click.option("--rng", help="Noise source: NV, CPU or ComfyUI [default: the compat tool's].")
-@click.option("--variation-seed", type=int, help="Whose noise the seed's turns to; -1: any.")
+@click.option("--variation-seed", type=SEED, help="Whose noise the seed's turns to; -1: any.")
 @click.option("--variation-strength", type=float, help="How far it turns, from 0 to 1.")
-@click.option("--seed-resize", type=SIZE, help="The size the seed made the picture to keep at.")
+@click.option("--seed-resize", type=SIZE, help="Size at which the seed made what to keep.")
 @click.option("--ensd", type=int, help="Eta noise seed delta [default: 0].")
 @click.option(
     "--count",
@@ -153,7 +118,6 @@ def render(
     With --from, other options change what the picture says.
     """
     from sakuga.engine.jobs.jobfile import read_jobs
-    from sakuga.engine.runtime.seeds import RANDOM_SEED, random_seed
 
     options = {
         "prompt": prompt,
@@ -166,9 +130,9 @@ def render(
         "schedule": schedule,
         "eta": eta,
         "s_noise": s_noise,
-        "seed": random_seed() if seed == RANDOM_SEED else seed,
+        "seed": seed,
         "rng": rng,
-        "variation_seed": random_seed() if variation_seed == RANDOM_SEED else variation_seed,
+        "variation_seed": variation_seed,
         "variation_strength": variation_strength,
         "seed_resize": seed_resize,
         "ensd": ensd,
@@ -177,8 +141,7 @@ def render(
         "prefix": "none" if no_prefix else None,
     }
     given: dict[str, Any] = {name: each for name, each in options.items() if each is not None}
-    target = _target(out, format, quality, count)
-    place = _Place(backend, preset, threads, vram)
+    target = find_target(out, format, quality, count)
     if ignore is not None and picture is None:
         raise UsageError(
             "--ignore says what to leave out of a picture.", hint="Add --from PICTURE."
@@ -196,7 +159,7 @@ def render(
             hint='Give a prompt: sakuga render BUNDLE "1girl, smile" --out DIR, or --jobs FILE, '
             "or --from PICTURE.",
         )
-    _render(bundle, find, target, place, as_json)
+    _render(bundle, find, target, _Place(backend, preset, threads, vram), as_json)
 
 
 @dataclass(frozen=True)
@@ -209,61 +172,18 @@ class _Place:
     vram_bytes: int | None
 
 
-@dataclass(frozen=True)
-class _Target:
-    """Where pictures go: a folder, the name of the one picture if it was given, the format."""
-
-    folder: Path
-    name: str | None
-    format: "FileFormat"
-
-    def jobs(self, requests: Iterable["Request"], notes: tuple[str, ...] = ()) -> list["Job"]:
-        """Called by the name, else by the folder's next running numbers and the seeds, as other
-        tools do."""
-        from sakuga.engine.jobs.jobfile import Job
-
-        taken = [int(path.name[:5]) for path in self.folder.glob("[0-9]" * 5 + "-*.*")]
-        numbers = itertools.count(max(taken, default=-1) + 1)
-        return [
-            Job(self.name or f"{number:05d}-{request.seed}", request, notes=notes)
-            for number, request in zip(numbers, requests, strict=False)
-        ]
-
-
-def _target(out: Path, format: str | None, quality: int | None, count: int) -> _Target:
-    from sakuga.engine.image.formats import SUFFIXES, format_called, format_of_name
-
-    _check_out(out)
-    if out.suffix.lower() not in SUFFIXES or out.is_dir():
-        return _Target(out, None, format_called(format or "png", quality))
-    if format not in (None, SUFFIXES[out.suffix.lower()]):
-        raise UsageError(
-            f"--out {out} and --format {format} say two formats.", hint="Leave --format out."
-        )
-    if count > 1:
-        raise _many(out, f"--count {count} makes more")
-    return _Target(out.parent, out.stem, format_of_name(out, quality))
-
-
-def _many(out: Path, what: str) -> UsageError:
-    folder = out.parent / out.stem
-    return UsageError(
-        f"--out names one picture, and {what}.", hint=f"Give a folder: --out {folder}"
-    )
-
-
 def _known(jobs: list["Job"]) -> FindJobs:
     return lambda _: jobs
 
 
-def _prompted(given: dict[str, Any], count: int, target: _Target) -> FindJobs:
+def _prompted(given: dict[str, Any], count: int, target: Target) -> FindJobs:
     from sakuga.engine.runtime.request import Request
 
     return _known(target.jobs(Request(**given).times(count)))
 
 
 def _made_again(
-    picture: Path, given: dict[str, Any], ignore: str, count: int, target: _Target
+    picture: Path, given: dict[str, Any], ignore: str, count: int, target: Target
 ) -> FindJobs:
     from sakuga.engine.image.metadata import read_infotext
     from sakuga.engine.runtime.remake import with_options
@@ -280,7 +200,7 @@ def _made_again(
 def _render(
     bundle: Path,
     find_jobs: FindJobs,
-    target: _Target,
+    target: Target,
     place: _Place,
     as_json: bool,
 ) -> None:
@@ -305,10 +225,10 @@ def _render(
         click.echo(f"Contact sheet: {target.folder / SHEET_FILE}", err=True)
 
 
-def _check_alone(context: click.Context, target: _Target) -> None:
+def _check_alone(context: click.Context, target: Target) -> None:
     """A job says all of its settings itself; an option beside --jobs would be ignored."""
     if target.name is not None:
-        raise _many(target.folder / target.name, "--jobs renders many")
+        raise too_many(target.folder / target.name, "--jobs renders many")
     beside = {
         *_Place.__annotations__,
         "bundle",
@@ -331,16 +251,6 @@ def _check_alone(context: click.Context, target: _Target) -> None:
             note="A job file says the prompt and the settings of each picture.",
             hint="Write the settings into the job lines, or give a prompt without --jobs.",
         )
-
-
-def _check_out(out: Path) -> None:
-    for folder in (out.absolute(), *out.absolute().parents):
-        if is_bundle(folder):
-            raise UsageError(
-                f"{out} lies inside the bundle {folder}.",
-                note="A bundle holds what a build put there and nothing else.",
-                hint="Give a folder beside it.",
-            )
 
 
 @click.command(short_help="Show what the models' cards recommend.")

@@ -32,7 +32,6 @@ PUBLIC = [
     "RenderError",
     "Request",
     "SakugaError",
-    "Size",
     "SizeError",
     "StoppedError",
     "TargetError",

@@ -20,7 +20,6 @@ from sakuga.engine.sampling.schedules import schedule_name
 from sakuga.profiles.buckets import Size
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_SIZE = re.compile(r"\d{1,5}x\d{1,5}")
 MIN_DIGITS = 5  # of a default id, so that a growing file keeps its ids
 MOST_PICTURES = 9999  # of one job
 
@@ -60,11 +59,14 @@ def _is_scale(value: object) -> bool:
 
 
 def _is_share(value: object) -> bool:
-    return _is_scale(value) and 0 <= cast(float, value) <= 1
+    return _is_scale(value) and cast(float, value) <= 1
 
 
 def _is_size(value: object) -> bool:
-    return isinstance(value, str) and _SIZE.fullmatch(value) is not None
+    try:
+        return isinstance(value, str) and bool(Size.parse(value))
+    except ValueError:
+        return False
 
 
 _COUNT = _Field("a whole number from 1", _whole(1, 2**31))

@@ -67,7 +67,9 @@ class Request:
     def times(self, count: int) -> "list[Request]":
         """This many pictures: the seed counts up, or with a variation the variation's, as in A1111.
 
-        Each is the same as it would be alone. Raises UsageError for a count below 1.
+        Each is the same as it would be alone, with every compat: ComfyUI cuts the pictures of a
+        batch from one stream of numbers instead, so only its first is one that can be had here.
+        Raises UsageError for a count below 1.
         """
         if count < 1:
             raise UsageError(f"{count} pictures cannot be made.", hint="Ask for 1 or more.")
@@ -106,8 +108,8 @@ class Settings:
 
     The prompts are the texts that are encoded. `layer` and `negative_layer` are where the text
     encoders' states are taken. `schedule` is the name of the schedule used, "Automatic" where A1111
-    would say so; `eta` and `s_noise` are None where they are the sampler's own. `notes`: settings
-    outside what the preset recommends.
+    would say so; `eta` and `s_noise` are None where they are the sampler's own. `noise`: what is
+    drawn for it. `notes`: settings outside what the preset recommends.
     """
 
     prompt: str

@@ -40,7 +40,6 @@ from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.remake import Remake
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.version import VERSION as __version__
-from sakuga.profiles.buckets import Size
 
 __all__ = [
     "BuildError",
@@ -64,7 +63,6 @@ __all__ = [
     "RenderError",
     "Request",
     "SakugaError",
-    "Size",
     "SizeError",
     "StoppedError",
     "TargetError",

@@ -165,6 +165,17 @@ def test_sizes_may_be_mixed(sdxl_engine: Engine) -> None:
     assert np.array_equal(pictures[0].pixels, pictures[3].pixels)
 
 
+@pytest.fixture(scope="module")
+def three_at_once(sdxl_bundle: Bundle) -> Iterator[Engine]:
+    """An engine that works on three pictures of one size in turns."""
+
+    def device() -> CpuDevice:
+        return CpuDevice(Networks.of(sdxl_bundle), OnnxNetworks(sdxl_bundle, 1), slots=3)
+
+    with Engine(sdxl_bundle, device) as engine:
+        yield engine
+
+
 @pytest.mark.parametrize(
     "noise",
     [
@@ -177,22 +188,15 @@ def test_sizes_may_be_mixed(sdxl_engine: Engine) -> None:
     ],
     ids=str,
 )
-@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2M SDE", "Restart"])
+@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2S a"])
 def test_a_picture_of_a_batch_is_the_same_alone(
-    sdxl_bundle: Bundle, sdxl_engine: Engine, noise: dict[str, Any], sampler: str
+    three_at_once: Engine, sdxl_engine: Engine, noise: dict[str, Any], sampler: str
 ) -> None:
     requests = replace(SMALL, sampler=sampler, **noise).times(3)
-
-    def device() -> CpuDevice:
-        sessions = OnnxNetworks(sdxl_bundle, 1)
-        return CpuDevice(Networks.of(sdxl_bundle), sessions, slots=3)
-
-    with Engine(sdxl_bundle, device) as engine:
-        together = {each.index: each for each in engine.render_many([*requests, OTHER])}
-    for index in (2, 0):
-        single = sdxl_engine.render(requests[index])
-        assert np.array_equal(together[index].pixels, single.pixels)
-        assert together[index].parameters == single.parameters
+    together = {each.index: each for each in three_at_once.render_many([*requests, OTHER])}
+    single = sdxl_engine.render(requests[2])
+    assert np.array_equal(together[2].pixels, single.pixels)
+    assert together[2].parameters == single.parameters
     assert not np.array_equal(together[0].pixels, together[1].pixels)
 
 

@@ -1,4 +1,4 @@
-"""A1111's two ways to change the noise of a first latent a little, or to keep it in another size.
+"""What A1111 does to the noise of a first latent: a variation of it, and another size.
 
 Source: `slerp` and `ImageRNG.first` in A1111's modules/rng.py.
 """

@@ -201,11 +201,11 @@ def test_when_memory_runs_out_the_engine_goes_on_with_fewer_rows(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Room for the working memory of three rows, where six are tried first."""
-    requests, driver = [MANY[n] for n in (0, 1, 7)], HostDriver(3 * LARGE + LARGE // 2)
+    requests, driver = [MANY[n] for n in (0, 8, 7)], HostDriver(3 * LARGE + LARGE // 2)
     with engine_on(sdxl_bundle, driver, CudaOptions(rows=6), unet=LARGE) as engine:
         pictures = list(engine.render_many(requests))
         assert engine._worker.device.rows == 3
-    assert_same(pictures, [on_the_processor[n] for n in (0, 1, 7)])
+    assert_same(pictures, [on_the_processor[n] for n in (0, 8, 7)])
     assert "going on with 3" in caplog.text
 
 
