@@ -42,7 +42,7 @@ def step_case(site: Site, held: Memory, count: int, slots: int, noisy: bool) -> 
     """A step of guided pictures: Euler a draws noise, Euler does not."""
     settings = settings_of(site.family, site.slot_size, 28, "euler_a" if noisy else "euler")
     guided = [(GUIDANCE, 1 - GUIDANCE)] * settings.table.evaluations
-    table = step_table(settings.table, guided)
+    table = step_table(settings.table, guided, settings.noise, first_given=False)
     record = _launch(slots, step=len(table) // 2)
     latents, rows = held.normal(slots * count, np.float32), 2 * slots
     arguments: list[Argument] = [
