@@ -71,7 +71,14 @@ BYTES = _Bytes()
 )
 @click.option("--clip-skip", type=int, help="Counted as the compat tool counts.")
 @click.option("--preset", help="Preset to use instead of the bundle's own; none: without one.")
+@click.option("--emphasis", help="What weights do in A1111: Original, No norm, Ignore or None.")
+@click.option("--pad-conds", is_flag=True, help="Pad the shorter of both prompts, as A1111 can.")
 @click.option("--no-prefix", is_flag=True, help="Leave the preset's tags out of the prompt.")
+@click.option(
+    "--embeddings",
+    type=click.Path(path_type=Path),
+    help="Folder of textual inversions (.safetensors); their names are words of a prompt.",
+)
 @click.option("--threads", type=int, help="Threads of the networks [default: all cores].")
 @click.option(
     "--backend",
@@ -104,7 +111,10 @@ def render(
     compat: str | None,
     clip_skip: int | None,
     preset: str | None,
+    emphasis: str | None,
+    pad_conds: bool,
     no_prefix: bool,
+    embeddings: Path | None,
     threads: int | None,
     backend: str | None,
     vram: int | None,
@@ -134,11 +144,13 @@ def render(
         "seed": random_seed() if seed == RANDOM_SEED else seed,
         "compat": compat,
         "clip_skip": clip_skip,
+        "emphasis": emphasis,
+        "pad_conds": pad_conds or None,
         "prefix": "none" if no_prefix else None,
     }
     given: dict[str, Any] = {name: each for name, each in options.items() if each is not None}
     target = _target(out, format, quality)
-    place = _Place(backend, preset, threads, vram)
+    place = _Place(backend, preset, threads, vram, embeddings)
     if ignore is not None and picture is None:
         raise UsageError(
             "--ignore says what to leave out of a picture.", hint="Add --from PICTURE."
@@ -167,6 +179,7 @@ class _Place:
     preset: str | None
     threads: int | None
     vram_bytes: int | None
+    embeddings: Path | None
 
 
 @dataclass(frozen=True)
@@ -240,6 +253,7 @@ def _render(
         preset=place.preset,
         threads=place.threads,
         vram_bytes=place.vram_bytes,
+        embeddings=place.embeddings,
     ) as engine:
         jobs = find_jobs(engine)
         with render_progress(len(jobs)) as report:

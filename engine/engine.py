@@ -15,7 +15,7 @@ from sakuga.engine.bundle import Bundle, check_same, open_bundle
 from sakuga.engine.errors import EngineFault, RenderError, SakugaError, UsageError
 from sakuga.engine.image.infotext import Infotext, write_infotext
 from sakuga.engine.runtime import rescue
-from sakuga.engine.runtime.defaults import bundle_defaults, bundle_preset
+from sakuga.engine.runtime.defaults import bundle_defaults, bundle_embeddings, bundle_preset
 from sakuga.engine.runtime.lookahead import in_order_of_completion
 from sakuga.engine.runtime.notes import notes_of
 from sakuga.engine.runtime.parameters import infotext_of
@@ -37,18 +37,27 @@ class Engine:
     `preset`: what it takes its defaults from, None if from none.
     """
 
-    def __init__(self, bundle: Bundle, open_device: OpenDevice, preset: str | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        open_device: OpenDevice,
+        preset: str | None = None,
+        embeddings: Path | None = None,
+    ) -> None:
         """`open_device` is called once, on the thread that will own the device."""
         self.bundle = bundle
         self.preset = bundle_preset(bundle, preset)
         self._defaults = bundle_defaults(bundle, self.preset)
         self._rescue = rescue.Rescue(bundle)
+        known = bundle_embeddings(bundle, embeddings)
         self._worker = Worker(open_device)
         try:
             self._defaults = replace(
                 self._defaults, sizes=self._worker.device.sizes or self._defaults.sizes
             )
-            self._prompts = PromptEncoder(bundle, lambda name: self._worker.device.network(name))
+            self._prompts = PromptEncoder(
+                bundle, lambda name: self._worker.device.network(name), known
+            )
             check_same(bundle)
         except SakugaError:
             self.close()
@@ -63,6 +72,7 @@ class Engine:
         preset: str | None = None,
         threads: int | None = None,
         vram_bytes: int | None = None,
+        embeddings: str | Path | None = None,
     ) -> "Engine":
         """Open and verify the bundle at `path`.
 
@@ -70,6 +80,8 @@ class Engine:
         that bundle and machine have. `preset`: the name of one to use instead of the bundle's own,
         "none" for none at all. `threads`: of networks on the processor, default all cores.
         `vram_bytes`: GPU memory that networks and pictures may take, default what is free.
+        `embeddings`: a folder of textual inversion files (.safetensors), whose names prompts may
+        use as words, in compat comfy as `embedding:NAME`.
 
         Raises BundleFormatError, BundleDamagedError, BundleError where it is replaced meanwhile,
         PlanMismatchError where the bundle's plans are not for this machine,
@@ -77,7 +89,8 @@ class Engine:
         """
         _check_threads(threads)
         bundle = open_bundle(Path(path))
-        return cls(bundle, choose_device(bundle, backend, threads, vram_bytes), preset)
+        device = choose_device(bundle, backend, threads, vram_bytes)
+        return cls(bundle, device, preset, None if embeddings is None else Path(embeddings))
 
     @property
     def backend(self) -> str:
@@ -127,7 +140,7 @@ class Engine:
         to leave out where the picture asks for more than this bundle gives, such as "model" or
         "hires". Raises MetadataError that lists what is in the way.
         """
-        return remake(settings, self.bundle, self.backend, ignore)
+        return remake(settings, self.bundle, self.backend, ignore, self._prompts.embeddings)
 
     def denoise(self, request: Request) -> Array:
         """The final latent of a request, float32 [4, height / 8, width / 8], not decoded."""
@@ -193,7 +206,8 @@ class Engine:
 
     def _infotext(self, settings: Settings) -> Infotext:
         zeroed = self._prompts.zeroes(settings)
-        return infotext_of(settings, self.bundle.manifest, self.backend, zeroed)
+        info = infotext_of(settings, self.bundle.manifest, self.backend, zeroed)
+        return replace(info, embeddings=self._prompts.embeddings_in(settings))
 
     def _check_finite(self, output: Array, network: str) -> None:
         if not np.isfinite(output).all():

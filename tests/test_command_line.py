@@ -110,27 +110,18 @@ def test_diffusers_cuts_long_prompts_and_says_so(
     assert "not read" not in run(*command).err
 
 
-def test_syntax_that_is_not_read_is_told_once(
+def test_syntax_read_otherwise_than_meant_is_told_once(
     run: Run, sdxl_bundle: Bundle, tmp_path: Path
 ) -> None:
     jobs = tmp_path / "jobs.jsonl"
-    line = json.dumps({"prompt": "a (cat:1.2)", "steps": 1, "seed": 1})
+    line = json.dumps({"prompt": "a (cat:1.2.3)", "steps": 1, "seed": 1})
     jobs.write_text("\n".join([line] * 3))
     done = run("render", sdxl_bundle.path, "--jobs", jobs, "--out", tmp_path / "out", "--json")
-    assert done.err.count("was read as plain text") == 1
+    assert done.err.count("'1.2.3' in a prompt is no number") == 1
     assert all(json.loads(one)["notes"] for one in done.out.splitlines())
-    literal = run(
-        "render",
-        sdxl_bundle.path,
-        "a (cat)",
-        "--compat",
-        "diffusers",
-        "--steps",
-        1,
-        "--out",
-        tmp_path / "out",
-    )
-    assert "plain text" not in literal.err
+    command = ["render", sdxl_bundle.path, "a (cat:1.2)", "--steps", 1, "--out", tmp_path / "out"]
+    assert "number" not in run(*command).err
+    assert "number" not in run(*command, "--emphasis", "no norm", "--pad-conds").err
 
 
 def test_a_job_file_takes_no_settings_beside_it(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sakuga.engine.runtime.request import Defaults, Request, Settings, resolve
-from sakuga.engine.runtime.slot import Slot, row_sources
+from sakuga.engine.runtime.slot import Course, Slot, row_sources
 from sakuga.engine.text.conditioning import Conditioning
 from sakuga.profiles.buckets import Size
 from sakuga.profiles.families import CHUNK, Family
@@ -23,8 +23,11 @@ def settings_of(
 def guided_slot(family: Family, size: Size, steps: int, index: int = 0) -> Slot:
     """A picture with a prompt and a negative prompt of its own."""
     settings = settings_of(family, size, steps, seed=index)
-    told = [_conditioning(family, 2 * index + nth) for nth in range(2)]
-    return Slot(index, settings, row_sources(settings, *told))
+    positive, negative = (
+        Course((_conditioning(family, 2 * index + nth),) * settings.table.evaluations)
+        for nth in range(2)
+    )
+    return Slot(index, settings, row_sources(settings, [positive], negative))
 
 
 def _conditioning(family: Family, seed: int) -> Conditioning:

@@ -56,6 +56,7 @@ class Infotext:
     embeddings: Mapping[str, str] = field(default_factory=dict)
     emphasis: str = "Original"
     lora_weights: Mapping[str, str] = field(default_factory=dict)
+    pad_conds: bool = False
     compat: str = "a1111"
     negative_zeroed: bool = False
     precision: str | None = None

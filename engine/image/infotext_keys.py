@@ -107,6 +107,7 @@ KEYS = {
     "TI hashes": Key("embeddings", NAMED_HASHES),
     "Emphasis": Key("emphasis", TEXT),
     "Lora weights": Key("lora_weights", NAMED_WEIGHTS),
+    "Pad conds": Key("pad_conds", FLAG),
     "Compat": Key("compat", TEXT),
     "Negative zeroed": Key("negative_zeroed", FLAG),
     "Precision": Key("precision", TEXT),

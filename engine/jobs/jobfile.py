@@ -16,6 +16,7 @@ from sakuga.engine.runtime.request import Prefix, Request
 from sakuga.engine.sampling.compat import find_compat
 from sakuga.engine.sampling.samplers import find_sampler
 from sakuga.engine.sampling.schedules import schedule_name
+from sakuga.engine.text.segments import emphasis_name
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 MIN_DIGITS = 5  # of a default id, so that a growing file keeps its ids
@@ -73,6 +74,8 @@ FIELDS = {
     "id": _TEXT,
     "compat": _TEXT,
     "clip_skip": _Field("a whole number from 0", _whole(0, 2**31)),
+    "emphasis": _TEXT,
+    "pad_conds": _Field("true or false", lambda value: isinstance(value, bool)),
     "prefix": _Field('"preset" or "none"', lambda value: value in get_args(Prefix)),
 }
 # What A1111 and diffusers call them.
@@ -91,6 +94,7 @@ _FINDERS: dict[str, Callable[[str], object]] = {
     "sampler": lru_cache(find_sampler),
     "schedule": lru_cache(schedule_name),
     "compat": find_compat,
+    "emphasis": emphasis_name,
 }
 
 

@@ -2,11 +2,16 @@
 
 from dataclasses import replace
 from math import lcm
+from pathlib import Path
 
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.errors import UsageError
 from sakuga.engine.presets import choose_preset, preset_known
 from sakuga.engine.runtime.request import Defaults
+from sakuga.engine.text.embedding_files import load_embeddings
+from sakuga.engine.text.embeddings import NO_EMBEDDINGS, Embeddings
+from sakuga.engine.text.networks import Lora
+from sakuga.engine.text.tokenizer import Tokenizer
 from sakuga.profiles.buckets import SizeRule
 from sakuga.profiles.families import CHUNK, VAE_FACTOR
 from sakuga.profiles.preset import Preset
@@ -67,6 +72,19 @@ def bundle_sizes(bundle: Bundle) -> SizeRule:
         maximum=min(side.maximum for side in sides) * VAE_FACTOR,
         step=lcm(*(side.step for side in sides)) * VAE_FACTOR,
     )
+
+
+def bundle_loras(bundle: Bundle) -> tuple[Lora, ...]:
+    """The LoRAs merged into the bundle."""
+    entries = bundle.manifest.loras
+    return tuple(Lora(each.name, each.text_weight, each.unet_weight) for each in entries)
+
+
+def bundle_embeddings(bundle: Bundle, folder: Path | None) -> Embeddings:
+    """The embeddings of a folder that are for the bundle's family; none without a folder."""
+    if folder is None:
+        return NO_EMBEDDINGS
+    return load_embeddings(folder, bundle.family.text_encoders, Tokenizer.load(bundle.tokenizer))
 
 
 def bundle_chunks(bundle: Bundle) -> int:

@@ -33,6 +33,8 @@ def infotext_of(
         model=manifest.checkpoint.name,
         clip_skip=None if (compat, clip_skip) == ("a1111", 1) else clip_skip,
         rng=NOISE,
+        emphasis=settings.emphasis,
+        pad_conds=settings.pad_conds,
         compat=compat,
         # Elsewhere an empty text tells; diffusers treats it unlike an absent one.
         negative_zeroed=negative_zeroed and compat == "diffusers",

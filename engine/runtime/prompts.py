@@ -1,33 +1,57 @@
-"""Conditioning of a picture: encoded prompts, remembered, and the zeroing rule."""
+"""Conditioning of a picture: prompts read and encoded, remembered, and the zeroing rule."""
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from sakuga.engine.backend.base import Session
 from sakuga.engine.bundle import Bundle
-from sakuga.engine.runtime.defaults import bundle_chunks
+from sakuga.engine.runtime.defaults import bundle_chunks, bundle_loras
 from sakuga.engine.runtime.request import Settings
-from sakuga.engine.text.chunks import LongPrompt
+from sakuga.engine.runtime.slot import Course, edited_steps, guidance_weights
 from sakuga.engine.text.clip_skip import Layer
 from sakuga.engine.text.conditioning import (
     ClipEncoder,
     Conditioning,
     check_prompt,
-    encode_prompts,
+    encode,
+    pad_with,
+    stretch,
 )
+from sakuga.engine.text.editing import variant_at
+from sakuga.engine.text.embeddings import NO_EMBEDDINGS, Embeddings
+from sakuga.engine.text.networks import check_loras
+from sakuga.engine.text.prompt import Prompt, Strand, read_negative_prompt, read_prompt
+from sakuga.engine.text.segments import Emphasis, Grammar, Rule
 from sakuga.engine.text.tokenizer import Tokenizer
 
 _REMEMBERED_BYTES = 1 << 26  # negative prompts repeat, so do the prompts of a seed sweep
 
 
+class _Key(NamedTuple):
+    """All that decides over a conditioning. What a prompt becomes by editing has one mean."""
+
+    texts: tuple[str, ...]
+    rule: Rule
+    emphasis: Emphasis
+    layer: Layer
+
+
 class PromptEncoder:
     """The text encoders of a bundle. `session` gives the loaded network of a name."""
 
-    def __init__(self, bundle: Bundle, session: Callable[[str], Session]) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        session: Callable[[str], Session],
+        embeddings: Embeddings = NO_EMBEDDINGS,
+    ) -> None:
         self._bundle = bundle
         self._session = session
+        self.embeddings = embeddings
         self._tokenizer = Tokenizer.load(bundle.tokenizer)
         self._tables = {
             config.name: np.load(
@@ -37,48 +61,99 @@ class PromptEncoder:
         }
         self._max_chunks = bundle_chunks(bundle)
         self._encoders: dict[bool, list[ClipEncoder]] = {}
-        self._known: OrderedDict[tuple[str, LongPrompt, Layer], Conditioning] = OrderedDict()
+        self._known: OrderedDict[_Key, tuple[Conditioning, ...]] = OrderedDict()
 
-    def encode(self, settings: Settings) -> tuple[Conditioning, Conditioning | None]:
-        """Conditioning of the prompt and, with guidance, of the negative prompt."""
-        rule = settings.compat.long_prompt
-        positive = self._one(settings.prompt, rule, settings.layer)
-        if not settings.guided:
-            return positive, None
-        negative = self._one(settings.negative_prompt or "", rule, settings.negative_layer)
-        return positive, negative.zeroed() if self.zeroes(settings) else negative
+    def encode(self, settings: Settings) -> tuple[list[Course], Course | None]:
+        """The prompts between ANDs, and the negative prompt if it counts."""
+        strands = self._prompt(settings).strands
+        positives = [self._course(strand, settings, settings.layer) for strand in strands]
+        longest = max(course.chunks for course in positives)
+        positives = [course.each(partial(stretch, chunks=longest)) for course in positives]
+        _, weight = guidance_weights(settings, [strand.weight for strand in strands])
+        if weight == 0:
+            return positives, None
+        negative = self._course(self._negative(settings), settings, settings.negative_layer)
+        if self.zeroes(settings):
+            negative = negative.each(Conditioning.zeroed)
+        if settings.pad_conds:
+            positives = [self._padded(course, settings, negative.chunks) for course in positives]
+            negative = self._padded(negative, settings, longest)
+        return positives, negative
 
     def check(self, settings: Settings) -> None:
-        """Raises UsageError for prompts that cannot be encoded: too long, or no text."""
-        rule = settings.compat.long_prompt
-        for prompt in (settings.prompt, settings.negative_prompt or ""):
-            check_prompt(prompt, self._tokenizer, rule, self._max_chunks)
+        """Raises UsageError for prompts that cannot be followed: too long, no text, or with a LoRA
+        that is not in the bundle."""
+        prompt, negative = self._prompt(settings), self._negative(settings)
+        check_loras(prompt.loras, bundle_loras(self._bundle))
+        for text in dict.fromkeys(
+            each for one in (*prompt.strands, negative) for each in one.texts
+        ):
+            check_prompt(text, self._tokenizer, self._grammar(settings), self._max_chunks)
 
     def zeroes(self, settings: Settings) -> bool:
         """Whether zeros stand for the negative prompt: SDXL, and as the compat mode has it."""
-        if self._bundle.family.kind != "sdxl" or not settings.guided:
+        if self._bundle.family.kind != "sdxl":
             return False
-        rule, negative = settings.compat.zeroed_negative, settings.negative_prompt
+        rule = settings.compat.zeroed_negative
         if rule == "absent":  # diffusers leaves it to the checkpoint
-            return negative is None and self._bundle.manifest.zero_absent_negative
-        return rule == "empty" and not negative
+            absent = settings.guided and settings.negative_prompt is None
+            return absent and self._bundle.manifest.zero_absent_negative
+        return rule == "empty" and not any(self._negative(settings).texts)
 
-    def _one(self, prompt: str, rule: LongPrompt, layer: Layer) -> Conditioning:
-        key = prompt, rule, layer
+    def embeddings_in(self, settings: Settings) -> dict[str, str]:
+        """The embeddings that the prompts use: name to hash."""
+        if not self.embeddings.hashes:
+            return {}
+        grammar = self._grammar(settings)
+        strands = (*self._prompt(settings).strands, self._negative(settings))
+        texts = dict.fromkeys(text for strand in strands for text in strand.texts)
+        tokens = (
+            token
+            for text in texts
+            for segment in grammar.read(text, self._tokenizer)
+            for word in segment
+            for token in word
+        )
+        return {each.embedding.name: each.embedding.short_hash for each in tokens if each.embedding}
+
+    def _prompt(self, settings: Settings) -> Prompt:
+        return read_prompt(settings.prompt, settings.compat.long_prompt, edited_steps(settings))
+
+    def _negative(self, settings: Settings) -> Strand:
+        text, rule = settings.negative_prompt or "", settings.compat.long_prompt
+        return read_negative_prompt(text, rule, edited_steps(settings))
+
+    def _grammar(self, settings: Settings) -> Grammar:
+        return Grammar(settings.compat.long_prompt, settings.emphasis, self.embeddings)
+
+    def _course(self, strand: Strand, settings: Settings, layer: Layer) -> Course:
+        encoded = self._encoded(strand.texts, settings, layer)
+        evaluations = range(settings.table.evaluations)
+        found = [encoded[variant_at(strand.variants, evaluation)] for evaluation in evaluations]
+        return Course(tuple(found), strand.weight)
+
+    def _padded(self, course: Course, settings: Settings, chunks: int) -> Course:
+        (empty,) = self._encoded(("",), settings, settings.layer)
+        return course.each(partial(pad_with, empty=empty, chunks=chunks))
+
+    def _encoded(
+        self, texts: tuple[str, ...], settings: Settings, layer: Layer
+    ) -> tuple[Conditioning, ...]:
+        grammar = self._grammar(settings)
+        key = _Key(texts, grammar.rule, grammar.emphasis, layer)
         if key not in self._known:
-            encoders = self._for_rule(rule)
-            (self._known[key],) = encode_prompts([prompt], encoders, rule, layer)
+            self._known[key] = tuple(encode(texts, self._for_rule(grammar.rule), grammar, layer))
             self._forget()
         self._known.move_to_end(key)
         return self._known[key]
 
     def _forget(self) -> None:
-        sizes = [known.states.nbytes for known in self._known.values()]
+        sizes = [_bytes(known) for known in self._known.values()]
         kept_bytes = sum(sizes)
         while kept_bytes > _REMEMBERED_BYTES and len(self._known) > 1:
-            kept_bytes -= self._known.popitem(last=False)[1].states.nbytes
+            kept_bytes -= _bytes(self._known.popitem(last=False)[1])
 
-    def _for_rule(self, rule: LongPrompt) -> list[ClipEncoder]:
+    def _for_rule(self, rule: Rule) -> list[ClipEncoder]:
         # SDXL's second tokenizer pads with "!", and diffusers reads every "!" as that padding.
         pads = rule == "diffusers"
         if pads not in self._encoders:
@@ -94,3 +169,8 @@ class PromptEncoder:
                 for config in self._bundle.family.text_encoders
             ]
         return self._encoders[pads]
+
+
+def _bytes(conditionings: tuple[Conditioning, ...]) -> int:
+    distinct = {id(each): each.states.nbytes for each in conditionings}
+    return sum(distinct.values())

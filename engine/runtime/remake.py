@@ -1,5 +1,6 @@
 """From the settings in a picture to the request that makes it again."""
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,8 @@ from sakuga.engine.runtime.request import Request
 from sakuga.engine.sampling.compat import COMPATS
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 from sakuga.engine.sampling.schedules import schedule_name
+from sakuga.engine.text.embeddings import NO_EMBEDDINGS, Embeddings
+from sakuga.engine.text.segments import emphasis_name
 from sakuga.profiles.buckets import Size
 
 # Keys of other tools that change no pixel.
@@ -28,10 +31,7 @@ _HARMLESS = {
 }
 _NOISES = {"NV", "GPU"}
 # Fields that nothing here follows unless they have their usual value.
-_UNREAD = (
-    *("variation_seed", "seed_resize", "ensd"),
-    *("embeddings", "emphasis"),
-)
+_UNREAD = (*("variation_seed", "seed_resize", "ensd"),)
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,19 @@ class Remake:
     notes: tuple[str, ...]
 
 
-def remake(info: Infotext, bundle: Bundle, backend: str, ignore: Collection[str] = ()) -> Remake:
+def remake(
+    info: Infotext,
+    bundle: Bundle,
+    backend: str,
+    ignore: Collection[str] = (),
+    embeddings: Embeddings = NO_EMBEDDINGS,
+) -> Remake:
     """Everything the settings say, as a request for this bundle.
 
     `ignore` names settings to leave out, as the error does: the first word of a key, such as
     "model" or "hires". Raises MetadataError that lists what cannot be made again.
     """
-    obstacles = _obstacles(info, bundle)
+    obstacles = _obstacles(info, bundle) | _lacking(info, embeddings)
     ignored = {name.strip().casefold() for name in ignore}
     in_the_way = {key: words for key, words in obstacles.items() if _topic(key) not in ignored}
     if in_the_way:
@@ -89,6 +95,8 @@ def _obstacles(info: Infotext, bundle: Bundle) -> dict[str, str]:
         found["Compat"] = info.compat
     if not _known(schedule_name, info.schedule):
         found["Schedule type"] = info.schedule
+    if not _known(emphasis_name, info.emphasis):
+        found["Emphasis"] = info.emphasis
     if info.rng not in _NOISES:
         found["RNG"] = info.rng
     for field in _UNREAD:
@@ -99,12 +107,23 @@ def _obstacles(info: Infotext, bundle: Bundle) -> dict[str, str]:
     return found
 
 
+def _lacking(info: Infotext, embeddings: Embeddings) -> dict[str, str]:
+    """Embeddings of the picture that are not at hand. A1111 hashes files or what is in them."""
+    here = {re.sub("[:,]", "", name): digest for name, digest in embeddings.hashes.items()}
+    lacking = {name: digest for name, digest in info.embeddings.items() if here.get(name) != digest}
+    return {NAMES["embeddings"]: KEYS[NAMES["embeddings"]].kind.write(lacking)} if lacking else {}
+
+
 def _known(find: Callable[[str], object], name: str) -> bool:
     try:
         find(name)
     except UsageError:
         return False
     return True
+
+
+def _emphasis(info: Infotext) -> str | None:
+    return None if info.emphasis == DEFAULTS["emphasis"] else info.emphasis
 
 
 def _schedule(info: Infotext, compat: str, obstacles: Collection[str]) -> str | None:
@@ -135,6 +154,8 @@ def _request(info: Infotext, bundle: Bundle, obstacles: Collection[str]) -> Requ
         seed=info.seed,
         compat=compat,
         clip_skip=clip_skip,
+        emphasis=None if {"Emphasis", "Compat"} & set(obstacles) else _emphasis(info),
+        pad_conds=info.pad_conds and info.compat == "a1111",
         prefix="none",  # the texts are those that were used
     )
 

@@ -12,7 +12,9 @@ from sakuga.engine.sampling.plan import SamplerOptions, Training, sampling_table
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 from sakuga.engine.sampling.table import Prediction, SamplerTable
 from sakuga.engine.text.clip_skip import Layer, choose_layer
+from sakuga.engine.text.segments import Emphasis, emphasis_name
 from sakuga.engine.text.surround import surround
+from sakuga.engine.text.tokenizer import check_text
 from sakuga.profiles.buckets import Size, Sizes
 from sakuga.profiles.families import Family
 from sakuga.profiles.preset import Preset
@@ -36,6 +38,10 @@ class Request:
     already; "none" leaves it as it is written. `negative_prompt` None is the preset's, "" is none.
     Compat diffusers takes both texts as they are given, with no word of a preset, and None is
     "not given" there, which it treats unlike "". A picture's parameters hold the texts used.
+
+    Prompts are read by the grammar of the compat tool. Two settings of A1111 go with its own:
+    `emphasis`, what weights do ("Original", "No norm", "Ignore", "None"), and `pad_conds`, whether
+    the shorter of prompt and negative prompt gets empty chunks, which changes the picture a little.
     """
 
     prompt: str
@@ -52,6 +58,8 @@ class Request:
     eta: float | None = None
     s_noise: float | None = None
     prefix: Prefix = "preset"
+    emphasis: str | None = None
+    pad_conds: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,8 @@ class Settings:
     layer: Layer
     negative_layer: Layer
     table: SamplerTable
+    emphasis: Emphasis = "Original"
+    pad_conds: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -159,8 +169,22 @@ def resolve(
         table=sampling_table(
             compat, choice, steps, Training(prediction, zero_terminal_snr), options
         ),
+        emphasis=_emphasis(request, compat),
+        pad_conds=request.pad_conds,
         notes=defaults.preset.doubts(size, steps, guidance) if defaults.preset else (),
     )
+
+
+def _emphasis(request: Request, compat: Compat) -> Emphasis:
+    """The emphasis asked for; and whether A1111's settings are A1111's to follow."""
+    if compat.name != "a1111" and (request.emphasis is not None or request.pad_conds):
+        raise UsageError(
+            f"{'pad_conds' if request.emphasis is None else 'emphasis'} means nothing in compat "
+            f"{compat.name}.",
+            note="It is a setting of A1111.",
+            hint="Leave it out, or use compat a1111.",
+        )
+    return "Original" if request.emphasis is None else emphasis_name(request.emphasis)
 
 
 def _texts(request: Request, defaults: Defaults, tool: str) -> tuple[str, str | None]:
@@ -174,6 +198,7 @@ def _texts(request: Request, defaults: Defaults, tool: str) -> tuple[str, str | 
     if tool == "diffusers":
         return request.prompt, request.negative_prompt
     prompt, negative = request.prompt, request.negative_prompt
+    check_text(prompt)
     if request.prefix == "preset":
         prompt = surround(prompt, defaults.prefix, defaults.suffix)
     return prompt, defaults.negative_prompt if negative is None else negative

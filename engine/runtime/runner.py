@@ -54,7 +54,7 @@ def _prepare(lane: Lane, seated: Arrangement, slots: tuple[Slot, ...], steps: li
 
 def _start(slot: Slot) -> Start:
     settings = slot.settings
-    weights = [source.weight for source in slot.sources]
+    weights = [[source.weight for source in sources] for sources in slot.rows]
     table = step_table(settings.table, weights)
     return Start(slot.place, table, (settings.seed, settings.seed))
 

@@ -1,5 +1,6 @@
 """Prompts to conditioning: embedding lookup, the text networks, joining their states."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -7,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sakuga.engine.errors import UsageError
-from sakuga.engine.text.chunks import LongPrompt, end_index, frame, split
+from sakuga.engine.text.chunks import Row, end_index, frame, split
 from sakuga.engine.text.clip_skip import Layer
+from sakuga.engine.text.emphasis import interpolate, scale, scale_and_restore_mean
+from sakuga.engine.text.segments import Grammar
 from sakuga.engine.text.tokenizer import Tokenizer
 from sakuga.profiles.buckets import Size
-from sakuga.profiles.families import TextEncoder
+from sakuga.profiles.families import CHUNK, TextEncoder
 from sakuga.profiles.networks import ROWS
 
 Tensors = Mapping[str, NDArray[np.generic]]
@@ -44,23 +47,48 @@ class Conditioning:
     pooled: NDArray[np.float32] | None
     tokens_cut: int = 0
 
+    @property
+    def chunks(self) -> int:
+        """Its length in chunks of 77 tokens."""
+        return len(self.states) // CHUNK
+
     def zeroed(self) -> "Conditioning":
         """The same shapes filled with zeros: what some tools use for an empty negative prompt."""
         pooled = None if self.pooled is None else np.zeros_like(self.pooled)
         return replace(self, states=np.zeros_like(self.states), pooled=pooled)
 
 
-def encode_prompts(
-    prompts: Sequence[str], encoders: Sequence[ClipEncoder], rule: LongPrompt, layer: Layer
+def encode(
+    texts: Sequence[str], encoders: Sequence[ClipEncoder], grammar: Grammar, layer: Layer
 ) -> list[Conditioning]:
-    """Encodes prompts, all chunks of all prompts in one call per encoder (63 rows at most).
+    """Encodes the texts one prompt becomes by editing, usually one; the same text is encoded once.
 
-    A chunk is encoded on its own. Chunks are joined along the sequence, encoders (SDXL: L, G)
-    along the features; pooled is chunk 0's of the last encoder.
+    All chunks of all texts go in one call per encoder, up to 63 rows. A chunk is encoded on its
+    own. Shorter texts get empty chunks. Chunks are joined along the sequence, encoders (SDXL: L, G)
+    along the features; pooled is chunk 0's of the last encoder, which weights leave as it is.
     How long a prompt may be is for `check_prompt` to say.
     """
-    encoded = [_encode(prompts, encoder, rule, layer) for encoder in encoders]
-    return [_join(parts) for parts in zip(*encoded, strict=True)]
+    counts = Counter(texts)
+    encoded = [_encode(counts, encoder, grammar, layer) for encoder in encoders]
+    joined = dict(zip(counts, map(_join, zip(*encoded, strict=True)), strict=True))
+    return [joined[text] for text in texts]
+
+
+def pad_with(short: Conditioning, empty: Conditioning, chunks: int) -> Conditioning:
+    """The conditioning with that of the empty prompt behind it: A1111's `pad_cond_uncond`."""
+    missing = chunks - short.chunks
+    if missing <= 0:
+        return short
+    return replace(short, states=np.concatenate([short.states, *[empty.states] * missing]))
+
+
+def stretch(short: Conditioning, chunks: int) -> Conditioning:
+    """The conditioning with its last vector repeated, as A1111 makes AND's prompts equally long."""
+    missing = chunks * CHUNK - len(short.states)
+    if not missing:
+        return short
+    last = np.repeat(short.states[-1:], missing, axis=0)
+    return replace(short, states=np.concatenate([short.states, last]))
 
 
 def gather(table: NDArray[np.generic], rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -87,24 +115,38 @@ def time_ids(
 
 
 def _encode(
-    prompts: Sequence[str], encoder: ClipEncoder, rule: LongPrompt, layer: Layer
+    counts: Mapping[str, int], encoder: ClipEncoder, grammar: Grammar, layer: Layer
 ) -> list[Conditioning]:
-    cuts = [split([encoder.tokenizer.encode(prompt)], rule) for prompt in prompts]
-    pad = encoder.config.pad
-    rows = [frame(piece, pad, rule) for cut in cuts for piece in cut.pieces]
+    """Each of the texts as one encoder has it."""
+    cuts = [split(grammar.read(text, encoder.tokenizer), grammar.rule) for text in counts]
+    chunks = max(len(cut.pieces) for cut in cuts)
+    pad, rule = encoder.config.pad, grammar.rule
+    pieces = [piece for cut in cuts for piece in (*cut.pieces, *[()] * (chunks - len(cut.pieces)))]
+    rows = [frame(piece, pad, rule) for piece in pieces]
+    weights = np.array([[token.weight for token in row] for row in rows], np.float32)
+    weighted = bool((weights != 1).any())
+    if weighted and rule == "comfy":
+        rows.append(frame((), pad, rule))
     states, pooled = _run(encoder, rows, layer)
-    conditionings, start = [], 0
-    for cut in cuts:
-        stop = start + len(cut.pieces)
-        joined = states[start:stop].reshape(-1, encoder.config.hidden)
-        first = None if pooled is None else pooled[start]
-        conditionings.append(Conditioning(joined, first, cut.cut))
-        start = stop
-    return conditionings
+    shape = (len(cuts), chunks, CHUNK)
+    found = states[: len(pieces)].reshape(*shape, encoder.config.hidden)
+    if weighted:
+        weights = weights.reshape(shape)
+        if rule == "comfy":
+            found = interpolate(found, weights, states[-1])
+        elif grammar.emphasis == "Original":
+            found = scale_and_restore_mean(found, weights, np.array([*counts.values()]))
+        else:
+            found = scale(found, weights)
+    first = [None] * len(cuts) if pooled is None else pooled[: len(pieces) : chunks]
+    return [
+        Conditioning(text.reshape(chunks * CHUNK, -1), one, cut.cut)
+        for text, one, cut in zip(found, first, cuts, strict=True)
+    ]
 
 
 def _run(
-    encoder: ClipEncoder, rows: Sequence[Sequence[int]], layer: Layer
+    encoder: ClipEncoder, rows: Sequence[Row], layer: Layer
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     calls = [rows[start : start + ROWS.maximum] for start in range(0, len(rows), ROWS.maximum)]
     outputs = [encoder.run(_inputs(encoder, call, layer)) for call in calls]
@@ -114,10 +156,14 @@ def _run(
     return states, np.concatenate([np.asarray(out["pooled"], np.float32) for out in outputs])
 
 
-def _inputs(encoder: ClipEncoder, rows: Sequence[Sequence[int]], layer: Layer) -> Tensors:
-    ids = np.array(rows, dtype=np.int64)
+def _inputs(encoder: ClipEncoder, rows: Sequence[Row], layer: Layer) -> Tensors:
+    embeds = gather(encoder.table, np.array([[token.id for token in row] for row in rows]))
+    for row, tokens in enumerate(rows):
+        for at, token in enumerate(tokens):
+            if token.embedding is not None:
+                embeds[row, at] = token.embedding.vectors[encoder.config.name][token.nth]
     return {
-        "inputs_embeds": gather(encoder.table, ids),
+        "inputs_embeds": embeds,
         "end_index": np.array([end_index(row) for row in rows], dtype=np.int64),
         "clip_skip": np.array([layer.clip_skip], dtype=np.int64),
     }
@@ -128,9 +174,9 @@ def _join(parts: Sequence[Conditioning]) -> Conditioning:
     return Conditioning(states, parts[-1].pooled, max(part.tokens_cut for part in parts))
 
 
-def check_prompt(prompt: str, tokenizer: Tokenizer, rule: LongPrompt, max_chunks: int) -> None:
+def check_prompt(text: str, tokenizer: Tokenizer, grammar: Grammar, max_chunks: int) -> None:
     """Raises UsageError for a prompt that is no text or has more chunks than a UNet takes."""
-    cut = split([tokenizer.encode(prompt)], rule)
+    cut = split(grammar.read(text, tokenizer), grammar.rule)
     if len(cut.pieces) > max_chunks:
         raise UsageError(
             "The prompt is too long.",

@@ -64,14 +64,27 @@ class Tokenizer:
 
         Raises UsageError for text longer than MAX_CHARACTERS or with lone surrogates.
         """
-        if len(text) > MAX_CHARACTERS:
-            raise UsageError(
-                "The prompt is too long.",
-                note=f"{len(text):,} characters; at most {MAX_CHARACTERS:,} are read.",
-                hint="Shorten the prompt: a model reads a few hundred tokens at most.",
-            )
-        _refuse_surrogates(text)
+        check_text(text)
         return self._backend.encode(text, add_special_tokens=False).ids
+
+
+def check_text(text: str) -> None:
+    """Raises UsageError for text longer than MAX_CHARACTERS or with lone surrogates."""
+    if len(text) > MAX_CHARACTERS:
+        raise UsageError(
+            "The prompt is too long.",
+            note=f"{len(text):,} characters; at most {MAX_CHARACTERS:,} are read.",
+            hint="Shorten the prompt: a model reads a few hundred tokens at most.",
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        code = ord(text[error.start])
+        raise UsageError(
+            "The prompt is not valid Unicode text.",
+            note=f"Character {error.start + 1} is the lone surrogate U+{code:04X}.",
+            hint="Remove that character; it often comes from cutting an emoji in half.",
+        ) from error
 
 
 def clip_tokenizer() -> Tokenizer:
@@ -101,15 +114,3 @@ def clip_tokenizer() -> Tokenizer:
 def write_tokenizer(path: Path) -> None:
     """Writes CLIP's `tokenizer.json`, the same bytes every time."""
     clip_tokenizer().save(path)
-
-
-def _refuse_surrogates(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        code = ord(text[error.start])
-        raise UsageError(
-            "The prompt is not valid Unicode text.",
-            note=f"Character {error.start + 1} is the lone surrogate U+{code:04X}.",
-            hint="Remove that character; it often comes from cutting an emoji in half.",
-        ) from error

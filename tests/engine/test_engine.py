@@ -25,7 +25,6 @@ from sakuga.engine.engine import Engine
 from sakuga.engine.errors import BundleFormatError, RenderError, SakugaError, SizeError, UsageError
 from sakuga.engine.runtime.prompts import PromptEncoder
 from sakuga.engine.runtime.request import Request
-from sakuga.engine.runtime.slot import RowSource
 from sakuga.engine.text.conditioning import time_ids
 from sakuga.kernels.philox import normals
 from sakuga.kernels.to_rgb8 import to_rgb8
@@ -104,23 +103,25 @@ def denoised(
     unet = OnnxSession(bundle.graph("unet"), threads=1)
     prompts = PromptEncoder(bundle, lambda name: OnnxSession(bundle.graph(name), threads=1))
     guided = replace(settings, guidance=7.0)  # to have both prompts, whatever their weights
-    sources = [RowSource(c, w) for c, w in zip(prompts.encode(guided), weights, strict=True) if c]
+    positives, negative = prompts.encode(guided)
+    courses = [*positives, *([] if negative is None else [negative])]
     shape = (4, *size.latent())
     assert request.seed is not None
     x = normals(request.seed, 0, int(np.prod(shape))).reshape(shape) * table.init_scale
     histories = np.zeros((table.histories, *shape))
     for step in range(table.evaluations):
         eps = np.zeros(shape)
-        for source in sources:
-            assert source.conditioning.pooled is not None
+        for course, weight in zip(courses, weights, strict=True):
+            conditioning = course.conditionings[step]
+            assert conditioning.pooled is not None
             inputs = {
                 "sample": (x * table.c_in[step])[None].astype(np.float32),
                 "timestep": np.array([table.timestep[step]], np.float32),
-                "encoder_hidden_states": source.conditioning.states[None],
-                "text_embeds": source.conditioning.pooled[None],
+                "encoder_hidden_states": conditioning.states[None],
+                "text_embeds": conditioning.pooled[None],
                 "time_ids": time_ids(size)[None],
             }
-            eps += source.weight * unet.run(inputs)["noise_pred"][0].astype(np.float64)
+            eps += weight * unet.run(inputs)["noise_pred"][0].astype(np.float64)
         noise = normals(request.seed, int(table.draw[step]), int(np.prod(shape))).reshape(shape)
         kept = table.e[step] * x + table.f[step] * eps
         x = table.a[step] * x + table.b[step] * eps + table.c[step] * noise
@@ -197,6 +198,48 @@ def test_a_long_prompt_beside_a_short_one(
     assert_near(latent, denoised(sdxl_bundle, engine, request, [7.0, -6.0]), 1e-4)
     shorter = engine.denoise(replace(SMALL, prompt="girl " * 75))
     assert not np.allclose(latent, shorter)  # the tokens beyond 75 count
+
+
+def test_prompts_between_ands_have_rows_of_their_own(
+    sdxl_bundle: Bundle, recorded: tuple[Engine, Recorder]
+) -> None:
+    engine, unet = recorded
+    request = replace(SMALL, prompt="1girl :0.6 AND night :-0.2 AND smile")
+    latent = engine.denoise(request)
+    assert unet.shapes == [(4, 77)] * 3
+    weights = [0.6 * 7, -0.2 * 7, 7.0]
+    expected = denoised(sdxl_bundle, engine, request, [*weights, 1 - sum(weights)])
+    assert_near(latent, expected, 1e-4)
+
+
+def test_one_prompt_may_count_more_than_guidance_says(sdxl_engine: Engine) -> None:
+    whole = sdxl_engine.denoise(replace(SMALL, prompt="1girl", guidance=7 * 1.5))
+    weighed = sdxl_engine.denoise(replace(SMALL, prompt="1girl :1.5", guidance=7.0))
+    assert_near(weighed, whole, 1e-6)
+
+
+def test_with_guidance_of_one_the_negative_prompt_may_count(
+    sdxl_bundle: Bundle, recorded: tuple[Engine, Recorder]
+) -> None:
+    engine, unet = recorded
+    request = replace(SMALL, prompt="1girl :0.5", guidance=1.0)
+    latent = engine.denoise(request)
+    assert unet.shapes == [(2, 77)] * 3
+    assert_near(latent, denoised(sdxl_bundle, engine, request, [0.5, 0.5]), 1e-4)
+
+
+@pytest.mark.parametrize("sampler", ["Euler a", "Heun"])
+@pytest.mark.parametrize("prompt", ["[cat:dog:0.5]", "[cat|dog|], smile", "a [b:2] AND [c::1]"])
+def test_a_prompt_that_changes(
+    sdxl_bundle: Bundle, sdxl_engine: Engine, prompt: str, sampler: str
+) -> None:
+    request = replace(SMALL, prompt=prompt, negative_prompt="[x|y]", steps=4, sampler=sampler)
+    count = 1 + prompt.count("AND")
+    weights = [*[7.0] * count, 1 - 7.0 * count]
+    expected = denoised(sdxl_bundle, sdxl_engine, request, weights)
+    assert_near(sdxl_engine.denoise(request), expected, 1e-4)
+    steady = replace(request, prompt="cat")
+    assert not np.allclose(sdxl_engine.denoise(steady), expected, atol=1e-3)
 
 
 def test_guidance_of_one_takes_one_row(

@@ -39,6 +39,8 @@ def test_all_fields() -> None:
         "schedule": "Trailing",
         "eta": 1,
         "s_noise": 1.02,
+        "emphasis": "No norm",
+        "pad_conds": True,
         "prefix": "none",
     }
     assert set(fields) == set(FIELDS)

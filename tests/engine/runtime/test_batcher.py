@@ -19,7 +19,7 @@ def source(chunks: int, weight: float = 1.0) -> RowSource:
 def slot_of(ticket: int, chunks: tuple[int, ...] = (1, 1), steps: int = 3, side: int = 256) -> Slot:
     request = Request("", steps=steps, width=side, height=side)
     settings = resolve(request, SDXL_TINY, DEFAULTS, "epsilon")
-    return Slot(ticket, settings, tuple(source(count) for count in chunks))
+    return Slot(ticket, settings, (tuple(source(count) for count in chunks),) * steps)
 
 
 def run(batcher: InOrder, slots: list[Slot]) -> tuple[list[list[int]], list[int]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.engine import Engine
@@ -15,6 +16,7 @@ from sakuga.engine.image.metadata import read_infotext
 from sakuga.engine.runtime.remake import with_options
 from sakuga.engine.runtime.request import Request
 from sakuga.profiles.buckets import Size
+from sakuga.profiles.families import SDXL_TINY
 
 A_LONG_WAY = 'a "b",\nNegative prompt: c\\\nSteps: 3, 緑 '
 REQUESTS = [
@@ -25,6 +27,14 @@ REQUESTS = [
     Request("1girl", steps=1, width=128, height=128, seed=1, compat="comfy"),
     Request("1girl", steps=1, width=128, height=128, seed=1, compat="diffusers"),
     Request("1girl", "", steps=1, width=128, height=128, seed=1, compat="diffusers", clip_skip=1),
+    Request(
+        "(cat:1.3) AND [dog|] :0.5 AND [a:b:0.5] BREAK " + "c, " * 40,
+        "[low]",
+        *(128, 128, 2),
+        seed=1,
+        emphasis="No norm",
+        pad_conds=True,
+    ),
 ]
 
 
@@ -59,6 +69,19 @@ def info(sdxl_engine: Engine) -> Infotext:
     """What a small picture of the tiny bundle says."""
     picture = sdxl_engine.render(Request("1girl", width=128, height=128, steps=1, seed=1))
     return parse_infotext(picture.parameters)
+
+
+@pytest.fixture
+def embeddings(tmp_path: Path) -> Path:
+    """A folder with one for sdxl-tiny."""
+    generator = np.random.default_rng(0)
+    keys = zip(("clip_l", "clip_g"), SDXL_TINY.text_encoders, strict=True)
+    tensors = {
+        key: generator.standard_normal((3, encoder.hidden)).astype(np.float32)
+        for key, encoder in keys
+    }
+    save_file(tensors, tmp_path / "easynegative.safetensors")
+    return tmp_path
 
 
 def test_a_picture_says_what_computed_it(sdxl_engine: Engine, info: Infotext) -> None:
@@ -101,6 +124,7 @@ def test_another_model_is_refused(sd15_bundle: Bundle, info: Infotext) -> None:
         ({"vae": "kl-f8-anime2"}, "VAE kl-f8-anime2", "vae"),
         ({"loras": {"thick": "0a1b"}}, "Lora hashes thick: 0a1b", "lora"),
         ({"embeddings": {"easy": "0a1b"}}, "TI hashes easy: 0a1b", "ti"),
+        ({"emphasis": "Loud"}, "Emphasis Loud", "emphasis"),
         ({"extra": {"Hires upscale": "2", "Hires steps": "9"}}, "Hires upscale 2; Hires", "hires"),
         ({"extra": {"ADetailer model": "face.pt"}}, "ADetailer model face.pt", "adetailer"),
         ({"extra": {"Denoising strength": "0.5"}}, "Denoising strength 0.5", "denoising"),
@@ -117,6 +141,37 @@ def test_what_cannot_be_made_is_listed(
     made = sdxl_engine.remake(asked, ignore=[topic])
     assert words in made.notes[0]
     sdxl_engine.resolve(made.request)
+
+
+def test_emphasis_and_padding_are_followed(sdxl_engine: Engine, info: Infotext) -> None:
+    assert sdxl_engine.remake(info).request.emphasis is None
+    made = sdxl_engine.remake(replace(info, emphasis="No norm", pad_conds=True)).request
+    assert (made.emphasis, made.pad_conds) == ("No norm", True)
+    other = sdxl_engine.remake(replace(info, compat="comfy", pad_conds=True)).request
+    assert not other.pad_conds
+    sdxl_engine.resolve(other)
+
+
+def test_embeddings_are_followed_where_they_are_the_same(
+    sdxl_bundle: Bundle, embeddings: Path, info: Infotext
+) -> None:
+    with Engine.open(sdxl_bundle.path, threads=1, embeddings=embeddings) as engine:
+        request = engine.remake(info).request
+        picture = engine.render(replace(request, prompt="1girl, easynegative"))
+        plain = engine.render(request)
+        said = parse_infotext(picture.parameters)
+        assert list(said.embeddings) == ["easynegative"]
+        assert parse_infotext(plain.parameters).embeddings == {}
+        again = engine.render(engine.remake(said).request)
+        assert np.array_equal(again.pixels, picture.pixels)
+        assert not np.array_equal(plain.pixels, picture.pixels)
+        with pytest.raises(MetadataError, match="cannot be made again"):
+            engine.remake(replace(said, embeddings={"easynegative": "0a1b"}))
+    with Engine.open(sdxl_bundle.path, threads=1) as engine:
+        with pytest.raises(MetadataError, match="cannot be made again") as caught:
+            engine.remake(said)
+        assert "TI hashes easynegative: " in caught.value.note
+        assert "--ignore ti leaves" in caught.value.hint
 
 
 def test_everything_is_listed_at_once(sdxl_engine: Engine, info: Infotext) -> None:

@@ -78,7 +78,7 @@ def slot_of(ticket: int, request: Request, *chunks: int) -> Slot:
         RowSource(conditioning(10 * ticket + index, count), weight)
         for index, (count, weight) in enumerate(zip(chunks, weights, strict=True))
     )
-    return Slot(ticket, settings, tuple(sources))
+    return Slot(ticket, settings, (tuple(sources),) * settings.table.evaluations)
 
 
 @pytest.mark.parametrize("name", ["sdxl_bundle", "sdxl_fp16_bundle"])
@@ -97,7 +97,7 @@ def test_the_network_gets_what_its_border_says(name: str, request: pytest.Fixtur
     for call, timestep in zip(unet.calls, table.timestep, strict=True):
         assert call["timestep"].tolist() == [np.float32(timestep)] * 2
         assert call["time_ids"].tolist() == [[128, 160, 0, 0, 128, 160]] * 2
-        for row, source in enumerate(slot.sources):
+        for row, source in enumerate(slot.rows[0]):
             wanted = source.conditioning
             states = wanted.states.astype(dtype["encoder_hidden_states"])
             assert np.array_equal(call["encoder_hidden_states"][row], states)
@@ -135,3 +135,29 @@ def test_pictures_share_calls_and_keep_apart(sdxl_bundle: Bundle) -> None:
     assert max(len(call["sample"]) for call in unet.calls) == 3
     for found, expected in zip(together, alone, strict=True):
         assert np.array_equal(found, expected)
+
+
+def test_conditioning_and_weights_follow_the_step(sdxl_bundle: Bundle) -> None:
+    """Three prompts of which one changes, weighed otherwise at each step: what AND and editing do,
+    and more."""
+    slot = slot_of(0, Request("", steps=4, seed=7), 1, 1)
+    changes = [conditioning(seed) for seed in (50, 50, 51, 50)]
+    steady, other = conditioning(60), conditioning(61, 2)
+    weights = [(3.0, 2.0, -4.0), (1.0, 1.0, 1.0), (0.5, 0.0, 2.0), (1.0, -1.0, 1.0)]
+    slot.rows = tuple(
+        tuple(map(RowSource, (change, steady, other), each))
+        for change, each in zip(changes, weights, strict=True)
+    )
+    (latent,), unet = run_to_the_end(sdxl_bundle, [slot])
+    states = [call["encoder_hidden_states"] for call in unet.calls]
+    assert [array.shape[:2] for array in states] == [(2, 77), (1, 154)] * 4
+    for step, change in enumerate(changes):
+        assert np.array_equal(states[2 * step], [change.states, steady.states])
+        assert np.array_equal(states[2 * step + 1], [other.states])
+    table = slot.settings.table
+    x = normals(7, 0, 4 * 16 * 20).reshape(4, 16, 20).astype(np.float64) * table.init_scale
+    for step in range(4):
+        eps = 0.1 * table.c_in[step] * x * sum(weights[step])
+        noise = normals(7, int(table.draw[step]), 4 * 16 * 20).reshape(4, 16, 20)
+        x = table.a[step] * x + table.b[step] * eps + table.c[step] * noise
+    assert np.abs(latent - x).max() <= 1e-5 * np.abs(x).max()

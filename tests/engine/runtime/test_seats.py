@@ -20,7 +20,7 @@ def slot_of(place: int, *chunks: int) -> Slot:
         RowSource(Conditioning(np.zeros((CHUNK * count, 8), np.float32), None), 1.0)
         for count in chunks
     )
-    return Slot(place, SETTINGS, tuple(sources), place)
+    return Slot(place, SETTINGS, (tuple(sources),) * SETTINGS.table.evaluations, place)
 
 
 @given(
@@ -82,12 +82,16 @@ def test_a_newcomer_takes_the_gap() -> None:
 
 def test_a_row_is_told_of_new_conditioning_and_does_not_move() -> None:
     seats, slot = Seats(), slot_of(0, 1, 1)
-    seats.arrange([slot])
+    first, negative = slot.sources
     edited = slot_of(0, 1).sources[0]
-    slot.sources = (edited, slot.sources[1])
-    after = seats.arrange([slot])
-    assert after.moved == ()
-    assert [(row, source) for row, source, _ in after.told] == [(0, edited)]
+    slot.rows = (slot.sources, (edited, negative), (edited, negative), (first, negative))
+    told = []
+    for step in range(4):
+        slot.step = step
+        seated = seats.arrange([slot])
+        assert seated.moved == (() if step else (0,))
+        told.append([(row, source) for row, source, _ in seated.told])
+    assert told == [[(0, first), (1, negative)], [(0, edited)], [], [(0, first)]]
 
 
 def test_what_fits_is_counted_by_length() -> None:

@@ -97,7 +97,7 @@ def slot_of(ticket: int, steps: int = 3) -> Slot:
     request = Request("", steps=steps, guidance=1.0)
     settings = resolve(request, SDXL_TINY, Defaults(Size(128, 128)), "epsilon")
     conditioning = Conditioning(np.zeros((77, 8), np.float32), None)
-    return Slot(ticket, settings, (RowSource(conditioning, 1.0),))
+    return Slot(ticket, settings, ((RowSource(conditioning, 1.0),),) * steps)
 
 
 def job_of(ticket: int, steps: int = 3, **more: Any) -> Job[int]:  # noqa: ANN401

@@ -1,15 +1,19 @@
 """Chunking by the three tools' rules."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sakuga.engine.text.chunks import LongPrompt, Pad, chunk, end_index, frame, split
+from sakuga.engine.text.chunks import Pad, end_index, frame, split
+from sakuga.engine.text.embeddings import Embedding
+from sakuga.engine.text.segments import Rule, Segment, Token
 from sakuga.engine.text.tokenizer import clip_tokenizer
 from sakuga.engine.text.vocabulary import BEGIN, COMMA, END
 
 WORD = 320
-RULES: tuple[LongPrompt, ...] = ("a1111", "comfy", "diffusers")
+RULES: tuple[Rule, ...] = ("a1111", "comfy", "diffusers")
 IDS = st.lists(st.sampled_from([WORD, WORD, WORD, WORD, 539, COMMA]), max_size=400)
 
 
@@ -17,8 +21,24 @@ def words(count: int) -> list[int]:
     return [WORD] * count
 
 
-def lengths(ids: list[int], rule: LongPrompt = "a1111") -> list[int]:
-    return [len(piece) for piece in split([ids], rule).pieces]
+def segment(ids: list[int]) -> Segment:
+    return tuple((Token(token),) for token in ids)
+
+
+def ids_of(tokens: Sequence[Token]) -> list[int]:
+    return [token.id for token in tokens]
+
+
+def framed(ids: list[int], pad: Pad, rule: Rule) -> list[int]:
+    return ids_of(frame(tuple(map(Token, ids)), pad, rule))
+
+
+def chunks(ids: list[int], rule: Rule, pad: Pad) -> list[list[int]]:
+    return [ids_of(frame(piece, pad, rule)) for piece in split([segment(ids)], rule).pieces]
+
+
+def lengths(ids: list[int], rule: Rule = "a1111") -> list[int]:
+    return [len(piece) for piece in split([segment(ids)], rule).pieces]
 
 
 def a1111_oracle(ids: list[int]) -> list[list[int]]:
@@ -43,13 +63,13 @@ def a1111_oracle(ids: list[int]) -> list[list[int]]:
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize(("pad", "filler"), [("end", END), ("zero", 0)])
-def test_empty_prompt_is_one_chunk(rule: LongPrompt, pad: Pad, filler: int) -> None:
-    assert chunk([[]], rule, pad) == ((BEGIN, END, *[filler] * 75),)
+def test_empty_prompt_is_one_chunk(rule: Rule, pad: Pad, filler: int) -> None:
+    assert chunks([], rule, pad) == [[BEGIN, END, *[filler] * 75]]
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_seventy_five_tokens_fill_one_chunk(rule: LongPrompt) -> None:
-    assert chunk([words(75)], rule, "zero") == ((BEGIN, *words(75), END),)
+def test_seventy_five_tokens_fill_one_chunk(rule: Rule) -> None:
+    assert chunks(words(75), rule, "zero") == [[BEGIN, *words(75), END]]
 
 
 def test_a1111_starts_a_new_chunk_when_one_is_full() -> None:
@@ -81,20 +101,21 @@ def test_a1111_85_tokens_make_75_and_10() -> None:
 
 @given(IDS)
 def test_a1111_against_a_state_machine(ids: list[int]) -> None:
-    assert [list(piece) for piece in split([ids], "a1111").pieces] == a1111_oracle(ids)
+    found = [ids_of(piece) for piece in split([segment(ids)], "a1111").pieces]
+    assert found == a1111_oracle(ids)
 
 
 @given(IDS)
 def test_a1111_and_comfy_lose_no_token(ids: list[int]) -> None:
     for rule in ("a1111", "comfy"):
-        cut = split([ids], rule)
-        assert [token for piece in cut.pieces for token in piece] == ids
+        cut = split([segment(ids)], rule)
+        assert [token.id for piece in cut.pieces for token in piece] == ids
         assert cut.cut == 0
 
 
 @pytest.mark.parametrize(("size", "expected"), [(7, [70, 7]), (8, [75, 3])])
 def test_comfy_moves_only_short_segments_whole(size: int, expected: list[int]) -> None:
-    pieces = split([words(70), words(size)], "comfy").pieces
+    pieces = split([segment(words(70)), segment(words(size))], "comfy").pieces
     assert [len(piece) for piece in pieces] == expected
 
 
@@ -103,26 +124,78 @@ def test_comfy_cuts_a_plain_prompt_at_75() -> None:
 
 
 def test_diffusers_cuts_and_counts() -> None:
-    cut = split([words(85)], "diffusers")
-    assert cut.pieces == (tuple(words(75)),)
+    cut = split([segment(words(85))], "diffusers")
+    assert [ids_of(piece) for piece in cut.pieces] == [words(75)]
     assert cut.cut == 10
 
 
 def test_padding_of_both_encoders() -> None:
-    assert frame([WORD], "end", "a1111") == (BEGIN, WORD, END, *[END] * 74)
-    assert frame([WORD], "zero", "a1111") == (BEGIN, WORD, END, *[0] * 74)
+    assert framed([WORD], "end", "a1111") == [BEGIN, WORD, END, *[END] * 74]
+    assert framed([WORD], "zero", "a1111") == [BEGIN, WORD, END, *[0] * 74]
 
 
 def test_end_of_text_inside_a_prompt() -> None:
     ids = clip_tokenizer().encode("a<|endoftext|>a")
-    assert frame(ids, "zero", "a1111") == (BEGIN, WORD, END, *[0] * 74)
-    assert frame(ids, "zero", "diffusers") == (BEGIN, WORD, END, WORD, END, *[0] * 72)
-    assert end_index(frame(ids, "end", "diffusers")) == 2
+    assert framed(ids, "zero", "a1111") == [BEGIN, WORD, END, *[0] * 74]
+    assert framed(ids, "zero", "diffusers") == [BEGIN, WORD, END, WORD, END, *[0] * 72]
+    assert end_index(frame(tuple(map(Token, ids)), "end", "diffusers")) == 2
 
 
 @given(IDS, st.sampled_from(RULES), st.sampled_from(["end", "zero"]))
-def test_every_chunk_is_77_ids(ids: list[int], rule: LongPrompt, pad: Pad) -> None:
-    for row in chunk([ids], rule, pad):
+def test_every_chunk_is_77_ids(ids: list[int], rule: Rule, pad: Pad) -> None:
+    for row in chunks(ids, rule, pad):
         assert len(row) == 77
         assert row[0] == BEGIN
-        assert row[end_index(row)] == END
+        assert row.index(END) == end_index(tuple(map(Token, row)))
+
+
+def test_a1111_begins_a_chunk_with_every_segment() -> None:
+    found = split([segment(words(2)), segment(words(3)), ()], "a1111").pieces
+    assert [len(piece) for piece in found] == [2, 3]  # nothing behind the last BREAK
+    assert [len(piece) for piece in split([(), segment(words(1))], "a1111").pieces] == [0, 1]
+    assert [len(piece) for piece in split([(), (), ()], "a1111").pieces] == [0, 0]
+
+
+def vectors(count: int) -> tuple[Token, ...]:
+    embedding = Embedding("x", vectors={})
+    return tuple(Token(0, 1.0, embedding, nth) for nth in range(count))
+
+
+def test_a1111_never_splits_an_embedding() -> None:
+    row = (*segment(words(70)), vectors(6), *segment(words(1)))
+    assert [len(piece) for piece in split([row], "a1111").pieces] == [70, 7]
+    fits = (*segment(words(70)), vectors(5), *segment(words(1)))
+    assert [len(piece) for piece in split([fits], "a1111").pieces] == [75, 1]
+
+
+def test_an_embedding_behind_a_comma_moves_with_its_vectors() -> None:
+    row = (*segment([*words(60), COMMA]), vectors(10), *segment(words(10)))
+    first, second = split([row], "a1111").pieces
+    assert (len(first), len(second)) == (61, 20)
+    assert [token.nth for token in second[:10]] == list(range(10))
+    assert all(token.embedding is not None for token in second[:10])
+
+
+@pytest.mark.parametrize(("count", "expected"), [(7, [70, 7]), (8, [75, 3])])
+def test_comfy_splits_embeddings_of_eight_vectors_and_more(count: int, expected: list[int]) -> None:
+    pieces = split([segment(words(70)), (vectors(count),)], "comfy").pieces
+    assert [len(piece) for piece in pieces] == expected
+
+
+def test_weights_go_with_their_tokens() -> None:
+    row = tuple((Token(WORD, weight / 100),) for weight in range(100))
+    for rule in ("a1111", "comfy"):
+        first, second = split([row], rule).pieces
+        assert [token.weight for token in (*first, *second)] == [n / 100 for n in range(100)]
+        framed_row = frame(second, "zero", rule)
+        assert [token.weight for token in framed_row] == [
+            1,
+            *[n / 100 for n in range(75, 100)],
+            *[1] * 51,
+        ]
+
+
+def test_what_is_blanked_keeps_its_weight() -> None:
+    row = frame((Token(WORD, 2.0), Token(END, 3.0), Token(WORD, 4.0)), "zero", "a1111")
+    assert ids_of(row)[:5] == [BEGIN, WORD, END, 0, 0]
+    assert [token.weight for token in row[:5]] == [1, 2, 3, 4, 1]

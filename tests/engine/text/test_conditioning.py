@@ -17,7 +17,6 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from sakuga.engine.errors import UsageError
 from sakuga.engine.text import vocabulary
-from sakuga.engine.text.chunks import LongPrompt
 from sakuga.engine.text.clip_skip import choose_layer
 from sakuga.engine.text.conditioning import (
     ClipEncoder,
@@ -25,10 +24,12 @@ from sakuga.engine.text.conditioning import (
     RunNetwork,
     Tensors,
     check_prompt,
-    encode_prompts,
+    encode,
     gather,
     time_ids,
 )
+from sakuga.engine.text.embeddings import Embedding, Embeddings
+from sakuga.engine.text.segments import Emphasis, Grammar, Rule
 from sakuga.engine.text.tokenizer import clip_tokenizer
 from sakuga.profiles.buckets import Size
 from sakuga.profiles.families import SD15_TINY, SDXL_TINY, Family, TextEncoder
@@ -60,7 +61,15 @@ def text_module(config: TextEncoder) -> torch.nn.Module:
             eos_token_id=vocabulary.END,
         )
     )
+    torch.nn.init.normal_(final_norm(module).bias, 0.3)  # as trained ones have: a mean not of 0
     return module.eval()
+
+
+def final_norm(module: torch.nn.Module) -> torch.nn.LayerNorm:
+    named = {name.split(".")[-1]: part for name, part in module.named_modules()}
+    norm = named["final_layer_norm"]
+    assert isinstance(norm, torch.nn.LayerNorm)
+    return norm
 
 
 def embedding(module: torch.nn.Module) -> torch.nn.Embedding:
@@ -69,7 +78,7 @@ def embedding(module: torch.nn.Module) -> torch.nn.Embedding:
 
 def runner(module: torch.nn.Module) -> RunNetwork:
     """The torch model as a network that reads embedded tokens, as the exported graphs do."""
-    norm = next(part for name, part in module.named_modules() if name.endswith("final_layer_norm"))
+    norm = final_norm(module)
 
     def run(inputs: Tensors) -> dict[str, NDArray[np.generic]]:
         embeds = torch.from_numpy(np.asarray(inputs["inputs_embeds"]))
@@ -115,7 +124,8 @@ class Oracle:
     def encode(self, prompts: Sequence[str], clip_skip: int | None) -> list[Conditioning]:
         layers = min(config.layers for config in self.family.text_encoders)
         layer = choose_layer(self.family.kind, "diffusers", clip_skip, layers)
-        return encode_prompts(prompts, self.diffusers_encoders(), "diffusers", layer)
+        grammar = Grammar("diffusers")
+        return [encode([one], self.diffusers_encoders(), grammar, layer)[0] for one in prompts]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -188,9 +198,9 @@ def test_diffusers_reports_the_tokens_it_cut(sd15: Oracle) -> None:
     assert [one.tokens_cut for one in sd15.encode(["1girl", LONG], None)] == [0, 119 - 75]
 
 
-def web_ui(oracle: Oracle, prompts: Sequence[str], rule: LongPrompt) -> list[Conditioning]:
+def web_ui(oracle: Oracle, prompts: Sequence[str], rule: Rule) -> list[Conditioning]:
     layer = choose_layer(oracle.family.kind, "a1111", None, 3)
-    return encode_prompts(prompts, oracle.encoders(), rule, layer)
+    return [encode([one], oracle.encoders(), Grammar(rule), layer)[0] for one in prompts]
 
 
 def test_long_prompt_is_its_chunks_encoded_apart(sdxl: Oracle) -> None:
@@ -215,11 +225,12 @@ def test_one_call_per_encoder_reads_all_rows(sdxl: Oracle) -> None:
         return replace(encoder, run=run)
 
     encoders = [spied(encoder) for encoder in sdxl.encoders()]
-    encode_prompts([LONG, "1girl"], encoders, "a1111", choose_layer("sdxl", "a1111", None, 3))
+    layer = choose_layer("sdxl", "a1111", None, 3)
+    encode([LONG, "1girl", LONG], encoders, Grammar("a1111"), layer)
     assert shapes == [
         {
-            "inputs_embeds": ((3, 77, config.hidden), "float32"),
-            "end_index": ((3,), "int64"),
+            "inputs_embeds": ((4, 77, config.hidden), "float32"),
+            "end_index": ((4,), "int64"),
             "clip_skip": ((1,), "int64"),
         }
         for config in SDXL_TINY.text_encoders
@@ -228,19 +239,20 @@ def test_one_call_per_encoder_reads_all_rows(sdxl: Oracle) -> None:
 
 def test_more_rows_than_a_call_takes(sd15: Oracle) -> None:
     prompts = [f"{number} girls" for number in range(70)]
-    together = web_ui(sd15, prompts, "a1111")
+    layer = choose_layer("sd15", "a1111", None, 3)
+    together = encode(prompts, sd15.encoders(), Grammar("a1111"), layer)
     (alone,) = web_ui(sd15, prompts[69:], "a1111")
     assert len(together) == 70
     np.testing.assert_allclose(together[69].states, alone.states, atol=1e-6)
 
 
 @pytest.mark.parametrize("rule", ["a1111", "comfy"])
-def test_too_many_chunks(rule: LongPrompt) -> None:
+def test_too_many_chunks(rule: Rule) -> None:
     tokenizer = clip_tokenizer()
-    check_prompt("cat " * 225, tokenizer, rule, 3)
+    check_prompt("cat " * 225, tokenizer, Grammar(rule), 3)
     with pytest.raises(UsageError, match="4 chunks of 75; at most 3"):
-        check_prompt("cat " * 226, tokenizer, rule, 3)
-    check_prompt("cat " * 226, tokenizer, "diffusers", 1)
+        check_prompt("cat " * 226, tokenizer, Grammar(rule), 3)
+    check_prompt("cat " * 226, tokenizer, Grammar("diffusers"), 1)
 
 
 def test_zeroed_keeps_shapes(sdxl: Oracle) -> None:
@@ -270,3 +282,145 @@ def test_time_ids_order() -> None:
     )
     np.testing.assert_array_equal(given, [1080, 1920, 3, 4, 1536, 640])
     assert given.dtype == np.float32
+
+
+def encoded_by_torch(oracle: Oracle, rows: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
+    """The states of rows of 77 ids by each encoder's torch model, [rows, 77, hidden]: SDXL's
+    penultimate layer, or SD1.5's last one behind the norm."""
+    found = []
+    for config, module in zip(oracle.family.text_encoders, oracle.modules, strict=True):
+        ids = torch.tensor([padded(row, config.pad) for row in rows])
+        with torch.no_grad():
+            out: Any = module(input_ids=ids, output_hidden_states=True)
+        states = out.last_hidden_state if oracle.family.kind == "sd15" else out.hidden_states[-2]
+        found.append(states.double().numpy())
+    return found
+
+
+def padded(row: Sequence[int], pad: str) -> list[int]:
+    filler = 49407 if pad == "end" else 0
+    return [49406, *row, 49407, *[filler] * (75 - len(row))]
+
+
+def tokens(pieces: Sequence[tuple[str, float]]) -> tuple[list[int], list[float]]:
+    """Ids and weights of pieces tokenised apart by transformers."""
+    tokenizer: Any = their_tokenizer("<|endoftext|>")
+    ids, weights = [], []
+    for text, weight in pieces:
+        found = tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids += found
+        weights += [weight] * len(found)
+    return ids, weights
+
+
+def column(weights: Sequence[float]) -> NDArray[np.float64]:
+    return np.array([1, *weights, *[1] * (76 - len(weights))])[:, None]
+
+
+WEIGHTED = "a (cat:1.3), ((red [eyes])) BREAK (night:0.5)"
+FIRST = [("a ", 1.0), ("cat", 1.3), (", ", 1.0), ("red ", 1.1 * 1.1), ("eyes", 1.1)]
+SECOND = [("night", 0.5)]
+
+
+@pytest.mark.parametrize("emphasis", ["Original", "No norm", "Ignore"])
+@pytest.mark.parametrize("family", ["sdxl", "sd15"])
+def test_a1111_scales_states_and_restores_the_mean_of_a_chunk(
+    family: str, emphasis: Emphasis, request: pytest.FixtureRequest
+) -> None:
+    oracle: Oracle = request.getfixturevalue(family)
+    layer = choose_layer(oracle.family.kind, "a1111", None, 3)
+    (ours,) = encode([WEIGHTED], oracle.encoders(), Grammar("a1111", emphasis), layer)
+    (first, one), (second, other) = tokens(FIRST), tokens(SECOND)
+    parts = []
+    for states in encoded_by_torch(oracle, [first, second]):
+        chunks = []
+        for z, weights in zip(states, (one, other), strict=True):
+            scaled = z if emphasis == "Ignore" else z * column(weights)
+            ratio = z.mean() / scaled.mean() if emphasis == "Original" else 1.0
+            chunks.append(scaled * ratio)
+        parts.append(np.concatenate(chunks))
+    expected = np.concatenate(parts, axis=-1)
+    np.testing.assert_allclose(ours.states, expected, atol=2e-5 * np.abs(expected).max())
+    plain, *_ = encode(["a cat, red eyes"], oracle.encoders(), Grammar("a1111"), layer)
+    if plain.pooled is not None:
+        assert ours.pooled is not None
+        np.testing.assert_allclose(ours.pooled, plain.pooled, atol=1e-6)
+
+
+def test_emphasis_none_reads_nothing(sdxl: Oracle) -> None:
+    layer = choose_layer("sdxl", "a1111", None, 3)
+    (ours,) = encode([WEIGHTED], sdxl.encoders(), Grammar("a1111", "None"), layer)
+    ids, _ = tokens([(WEIGHTED, 1.0)])
+    expected = np.concatenate(encoded_by_torch(sdxl, [ids]), axis=-1)[0]
+    np.testing.assert_allclose(ours.states, expected, atol=2e-5)
+
+
+def test_the_mean_runs_over_all_that_editing_makes_of_a_prompt(sdxl: Oracle) -> None:
+    layer = choose_layer("sdxl", "a1111", None, 3)
+    texts = ["a (cat:1.5)", "dog", "a (cat:1.5)"]
+    ours = encode(texts, sdxl.encoders(), Grammar("a1111"), layer)
+    assert ours[0] is ours[2]
+    (cat, one), (dog, other) = tokens([("a ", 1.0), ("cat", 1.5)]), tokens([("dog", 1.0)])
+    parts = []
+    for states in encoded_by_torch(sdxl, [cat, dog, cat]):
+        scaled = states * np.stack([column(one), column(other), column(one)])
+        parts.append(scaled * (states.mean() / scaled.mean()))
+    expected = np.concatenate(parts, axis=-1)
+    for found, wanted in zip(ours, expected, strict=True):
+        np.testing.assert_allclose(found.states, wanted, atol=2e-5 * np.abs(wanted).max())
+
+
+def test_shorter_texts_of_one_prompt_get_empty_chunks(sdxl: Oracle) -> None:
+    layer = choose_layer("sdxl", "a1111", None, 3)
+    long, short = encode([LONG, "1girl"], sdxl.encoders(), Grammar("a1111"), layer)
+    assert len(long.states) == len(short.states) == 154
+    ids, _ = tokens([("1girl", 1.0)])
+    empty_g = [49406, 49407, *[0] * 75]
+    states = encoded_by_torch(sdxl, [ids, []])
+    expected = np.concatenate([each.reshape(154, -1) for each in states], axis=-1)
+    assert padded([], "zero") == empty_g
+    np.testing.assert_allclose(short.states, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("family", ["sdxl", "sd15"])
+def test_comfy_goes_from_the_empty_prompt(family: str, request: pytest.FixtureRequest) -> None:
+    oracle: Oracle = request.getfixturevalue(family)
+    layer = choose_layer(oracle.family.kind, "comfy", None, 3)
+    text = "a (cat:1.3), ((red (eyes:0.4) [b])) BREAK"
+    pieces = [("a ", 1.0), ("cat", 1.3), (", ", 1.0), ("red ", 1.21), ("eyes", 0.4)]
+    pieces += [(" [b]", 1.21), (" BREAK", 1.0)]
+    (ours,) = encode([text], oracle.encoders(), Grammar("comfy"), layer)
+    ids, weights = tokens(pieces)
+    parts = [
+        empty + (z - empty) * column(weights) for z, empty in encoded_by_torch(oracle, [ids, []])
+    ]
+    expected = np.concatenate(parts, axis=-1)
+    np.testing.assert_allclose(ours.states, expected, atol=2e-5)
+
+
+def test_vectors_of_an_embedding_stand_for_its_name(sdxl: Oracle) -> None:
+    generator = np.random.default_rng(0)
+    vectors = {
+        config.name: generator.standard_normal((2, config.hidden)).astype(np.float32)
+        for config in SDXL_TINY.text_encoders
+    }
+    known = Embeddings([Embedding("EasyNegative", "", vectors)], clip_tokenizer())
+    seen = []
+
+    def spied(encoder: ClipEncoder) -> ClipEncoder:
+        def run(inputs: Tensors) -> Tensors:
+            seen.append(np.asarray(inputs["inputs_embeds"]))
+            return encoder.run(inputs)
+
+        return replace(encoder, run=run)
+
+    encoders = [spied(encoder) for encoder in sdxl.encoders()]
+    layer = choose_layer("sdxl", "a1111", None, 3)
+    encode(["cat, easynegative, a"], encoders, Grammar("a1111", embeddings=known), layer)
+    encode(["cat, embedding:EasyNegative, a"], encoders, Grammar("comfy", embeddings=known), layer)
+    for index, embeds in enumerate(seen):
+        config, table = SDXL_TINY.text_encoders[index % 2], encoders[index % 2].table
+        ids = [49406, 2368, 267, 0, 0, 267, 320, 49407]
+        np.testing.assert_array_equal(embeds[0, 3:5], vectors[config.name])
+        others = [0, 1, 2, 5, 6, 7]
+        np.testing.assert_array_equal(embeds[0, others], table[[ids[at] for at in others]])

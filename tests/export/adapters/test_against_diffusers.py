@@ -156,17 +156,16 @@ def test_peft_s_own_files(
         LoraConfig(r=2, lora_alpha=2, init_lora_weights=False, target_modules=["q_proj", "fc1"]),
         pipeline.text_encoder_2,
     )
-    save: Any = StableDiffusionXLPipeline.save_lora_weights
-    save(
+    StableDiffusionXLPipeline.save_lora_weights(
         tmp_path,
-        unet_lora_layers=get_peft_model_state_dict(unet),
-        text_encoder_2_lora_layers=get_peft_model_state_dict(text),
+        unet_lora_layers={**get_peft_model_state_dict(unet)},
+        text_encoder_2_lora_layers={**get_peft_model_state_dict(text)},
         unet_lora_adapter_metadata=config.to_dict() if config_inside else None,
     )
-    layers: list[Any] = [*unet.modules(), *text.modules()]
-    for layer in layers:
-        if hasattr(layer, "merge"):
-            layer.merge()
+    for module in (*unet.modules(), *text.modules()):
+        merge = getattr(module, "merge", None)
+        if callable(merge):
+            merge()
     wanted = {
         name.replace(".base_layer", ""): values
         for name, values in pipeline_weights(pipeline).items()
