@@ -63,6 +63,7 @@ def kohya(family: Family, sgm: bool) -> Tensors:
 def fused(folder: Path, files: dict[Path, float]) -> dict[str, Array]:
     """What diffusers' pipeline holds after loading and fusing, by `component/name`."""
     pipeline = reference(folder).pipeline
+    vars(pipeline.text_encoder).pop("text_model", None)  # an alias of itself that PEFT stumbles on
     for number, (file, scale) in enumerate(files.items()):
         pipeline.load_lora_weights(file, adapter_name=f"n{number}")
         pipeline.fuse_lora(adapter_names=[f"n{number}"], lora_scale=scale)
