@@ -55,7 +55,7 @@ FLOORS = (
     {"engine"},
     {"jobs"},
     {"doctor", "option_types", "outputs", "preset_text", "progress"},
-    {"cli"},
+    {"about", "cli"},
 )
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 

@@ -16,8 +16,8 @@ VERBS = {
     "build": "sakuga.export.cli",
     "render": "sakuga.engine.cli",
     "inspect": "sakuga.export.cli",
-    "presets": "sakuga.engine.cli",
-    "doctor": "sakuga.engine.cli",
+    "presets": "sakuga.engine.about",
+    "doctor": "sakuga.engine.about",
 }
 FAILED = 1
 INTERRUPTED = 1
