@@ -52,6 +52,9 @@ class NoOpDriver:
         work()
         return _Graph()
 
+    def attach(self) -> None:
+        """Nothing."""
+
     def free_bytes(self) -> int:
         """Enough."""
         return 1 << 40
@@ -75,8 +78,6 @@ class NoOpLoader:
 
 class NoOpSession:
     """A network that answers nothing."""
-
-    captures = True
 
     def bind(self, tensors: Mapping[str, Tensor], arena: Arena) -> Binding:
         """A run that does nothing."""
@@ -127,6 +128,11 @@ class _Graph:
 
 
 class _Binding:
+    capturable = True
+
+    def rebase(self, arena: Arena) -> None:
+        pass
+
     def launch(self, stream: Stream) -> None:
         pass
 

@@ -229,6 +229,8 @@ def _render(
         vram_bytes=place.vram_bytes,
         embeddings=place.embeddings,
     ) as engine:
+        if engine.residency:
+            click.echo(f"GPU memory: {engine.residency}.", err=True)
         jobs = find_jobs(engine)
         with render_progress(len(jobs)) as report:
             for done in render_jobs(engine, jobs, target.folder, report.step, target.format):

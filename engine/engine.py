@@ -98,6 +98,11 @@ class Engine:
         return self._worker.device.name
 
     @property
+    def residency(self) -> str:
+        """What lies in GPU memory, in words; empty on the processor."""
+        return self._worker.device.residency
+
+    @property
     def fault(self) -> EngineFault | None:
         """Why this process must be replaced, for whoever supervises it; None while all is well."""
         return self._worker.fault

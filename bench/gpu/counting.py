@@ -76,6 +76,10 @@ class CountingDriver:
         finally:
             self.counts.capturing = False
 
+    def attach(self) -> None:
+        """As below."""
+        self._driver.attach()
+
     def free_bytes(self) -> int:
         """As below."""
         return self._driver.free_bytes()
@@ -146,7 +150,6 @@ class CountingLoader:
 class _CountedSession:
     def __init__(self, session: DeviceSession, counts: Counts) -> None:
         self._session, self._counts = session, counts
-        self.captures = session.captures
 
     def bind(self, tensors: Mapping[str, Tensor], arena: Arena) -> Binding:
         return _CountedBinding(self._session.bind(tensors, arena), self._counts)
@@ -158,6 +161,10 @@ class _CountedSession:
 class _CountedBinding:
     def __init__(self, binding: Binding, counts: Counts) -> None:
         self._binding, self._counts = binding, counts
+        self.capturable = binding.capturable
+
+    def rebase(self, arena: Arena) -> None:
+        self._binding.rebase(arena)
 
     def launch(self, stream: AnyStream) -> None:
         self._counts.see("network")

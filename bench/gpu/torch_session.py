@@ -29,8 +29,6 @@ class TorchSession:
     `graphs` off launches torch's kernels one by one. `arena` is not used: torch has its own.
     """
 
-    captures = False  # torch does
-
     def __init__(self, module: torch.nn.Module, device: str, graphs: bool = True) -> None:
         self._module, self._device, self._graphs = module, device, graphs
         self._pool = torch.cuda.graph_pool_handle() if device == "cuda" else None
@@ -55,6 +53,11 @@ class TorchSession:
 
 
 class _GpuBinding:
+    capturable = False  # torch captures itself
+
+    def rebase(self, arena: Arena) -> None:
+        """Torch has memory of its own."""
+
     def __init__(self, run: Run, pool: Any, graphs: bool) -> None:  # noqa: ANN401
         self._run, self._pool, self._graphs = run, pool, graphs
         self._runs, self._graph = 0, None
@@ -81,6 +84,11 @@ class _GpuBinding:
 
 
 class _HostBinding:
+    capturable = False
+
+    def rebase(self, arena: Arena) -> None:
+        """As above."""
+
     def __init__(self, run: Run) -> None:
         self._run = run
 

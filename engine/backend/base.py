@@ -122,6 +122,11 @@ class Device(Protocol):
         ...
 
     @property
+    def residency(self) -> str:
+        """What lies in the device's memory, in words; empty where nobody need plan it."""
+        ...
+
+    @property
     def slots(self) -> int:
         """How many pictures of one size are worked on at once."""
         ...

@@ -39,6 +39,7 @@ class CpuDevice:
     """
 
     sizes = None
+    residency = ""
 
     def __init__(self, networks: Networks, sessions: Sessions, slots: int = 1) -> None:
         self.slots, self.rows = slots, networks.max_rows

@@ -72,6 +72,7 @@ class Worker:
         def message(ended: SakugaError | None) -> None:
             if ended is None:
                 _resolve(result, lambda: work(self.device))
+                self._raise_fault(result)
             else:
                 _fail(result, ended)
 
@@ -104,6 +105,8 @@ class Worker:
             self._work(device)
         except EngineFault as fault:
             self._ended = fault
+        except Exception as error:  # nothing foreseen it; nobody may wait for ever
+            self._ended = _broken(error)
         finally:
             self._end(self._ended or _closed())
             with suppress(EngineFault):
@@ -125,6 +128,9 @@ class Worker:
         elif not job.result.cancelled():
             try:
                 slot = job.prepare()
+            except EngineFault as fault:
+                _fail(job.result, fault)
+                raise
             except Exception as error:  # the job's own
                 _fail(job.result, error)
             else:
@@ -167,8 +173,18 @@ class Worker:
         except Exception as error:
             _fail(job.result, error)
         else:
-            finished.add_done_callback(lambda done: _resolve(job.result, done.result))
+            finished.add_done_callback(lambda done: self._delivered(job, done))
         device.leave(slot.latent, slot.place)
+
+    def _delivered(self, job: Job[T], done: "Future[T]") -> None:
+        """On whatever thread; a fault found there is the worker's to know."""
+        _resolve(job.result, done.result)
+        if isinstance(done.exception(), EngineFault):
+            self._inbox.put(lambda ended: None if ended else self._raise_fault(done))
+
+    def _raise_fault(self, done: "Future[Any]") -> None:
+        if not done.cancelled() and isinstance(fault := done.exception(), EngineFault):
+            raise fault
 
     def _tell(self, device: Device, slot: Slot) -> None:
         job = self._jobs[slot]
@@ -218,6 +234,14 @@ def _resolve(result: "Future[T]", work: Callable[[], T]) -> None:
 def _fail(result: "Future[Any]", error: BaseException) -> None:
     with suppress(InvalidStateError):
         result.set_exception(error)
+
+
+def _broken(error: Exception) -> EngineFault:
+    return EngineFault(
+        "The engine failed in a way nobody foresaw.",
+        note=f"{type(error).__name__}: {error}.",
+        hint="Start the process again, and report this with what was asked for.",
+    )
 
 
 def _closed() -> SakugaError:

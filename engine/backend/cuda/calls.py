@@ -5,15 +5,18 @@ captured, and every later one is a single graph launch. The least recently used 
 too many.
 """
 
+import logging
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sakuga.engine.backend.cuda.driver import Driver, Graph, Stream
+from sakuga.engine.backend.cuda.driver import Driver, Graph, NotCapturedError, Stream
 from sakuga.engine.backend.cuda.session import Arena, Binding, DeviceSession, Tensor
 
-MAX_CALLS = 64  # each holds an execution context, and a graph of some thousand nodes
+MAX_CALLS = 32  # each holds an execution context, and a graph of some thousand nodes
 
+_LOG = logging.getLogger("sakuga")
+Key = tuple[object, ...]  # of a lane's runs, the first is their size
 MakeTensors = Callable[[], Mapping[str, Tensor]]
 
 
@@ -23,6 +26,7 @@ class _Call:
     generation: int  # of the arena it is bound to
     runs: int = 0
     graph: Graph | None = None
+    capturable: bool = True
 
     def close(self) -> None:
         if self.graph is not None:
@@ -40,25 +44,33 @@ class Calls:
         self._driver, self.stream, self._arena = driver, arena.stream, arena
         self._load, self._graphs = load, graphs
         self._session: DeviceSession | None = None
-        self._calls: OrderedDict[Hashable, _Call] = OrderedDict()
+        self._calls: OrderedDict[Key, _Call] = OrderedDict()
 
-    def launch(self, key: Hashable, tensors: MakeTensors) -> None:
+    def launch(self, key: Key, tensors: MakeTensors) -> None:
         """Put one run on the stream; `tensors` says, for a new key, what it works on."""
         call = self._call(key, tensors)
         call.runs += 1
-        if call.runs == 2 and self._graphs and self._loaded().captures:
-            call.graph = self._driver.capture(self.stream, lambda: call.binding.launch(self.stream))
+        if call.runs >= 2 and call.graph is None and call.capturable:
+            self._capture(call)
         if call.graph is not None:
             call.graph.launch(self.stream)
         else:
             call.binding.launch(self.stream)
 
-    def forget(self) -> None:
-        """Let go of all runs."""
+    def prepare(self, key: Key, tensors: MakeTensors) -> None:
+        """Bind a run without launching it, so that the arena holds what it needs."""
+        self._call(key, tensors)
+
+    def forget(self, these: Callable[[Key], bool] = lambda key: True) -> None:
+        """Let go of the runs with these keys, of all by default."""
         self.stream.sync()
-        for call in self._calls.values():
-            call.close()
-        self._calls.clear()
+        for key in [key for key in self._calls if these(key)]:
+            self._calls.pop(key).close()
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the network is in memory."""
+        return self._session is not None
 
     def unload(self) -> None:
         """Let go of the network too."""
@@ -72,20 +84,43 @@ class Calls:
             self._session = self._load(self.stream)
         return self._session
 
-    def _call(self, key: Hashable, tensors: MakeTensors) -> _Call:
+    def _call(self, key: Key, tensors: MakeTensors) -> _Call:
         call = self._calls.get(key)
         if call is not None and call.generation == self._arena.generation:
             self._calls.move_to_end(key)
             return call
         if call is not None:
-            self._drop(key)
+            return self._rebased(key, call)
         while len(self._calls) >= MAX_CALLS:
             self._drop(next(iter(self._calls)))
         binding = self._loaded().bind(tensors(), self._arena)
-        self._calls[key] = call = _Call(binding, self._arena.generation)
+        capturable = self._graphs and binding.capturable
+        self._calls[key] = call = _Call(binding, self._arena.generation, capturable=capturable)
         return call
 
-    def _drop(self, key: Hashable) -> None:
+    def _rebased(self, key: Key, call: _Call) -> _Call:
+        """The same run on an arena that has moved; only its graph must be captured anew."""
+        if call.graph is not None:
+            self.stream.sync()
+            call.graph.close()
+            call.graph = None
+        try:
+            call.binding.rebase(self._arena)
+        except Exception:
+            self._drop(key)
+            raise
+        call.generation = self._arena.generation
+        self._calls.move_to_end(key)
+        return call
+
+    def _capture(self, call: _Call) -> None:
+        try:
+            call.graph = self._driver.capture(self.stream, lambda: call.binding.launch(self.stream))
+        except NotCapturedError as error:
+            call.capturable = False
+            _LOG.info("A network's run is not captured: %s", error)
+
+    def _drop(self, key: Key) -> None:
         self.stream.sync()  # it may be at work
         self._calls.pop(key).close()
 

@@ -2,13 +2,21 @@
 
 import ctypes
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sakuga.engine.backend.cuda.driver import Buffer, Event, Graph, Launch, PinnedBuffer, Stream
+from sakuga.engine.backend.cuda.driver import (
+    Buffer,
+    Event,
+    Graph,
+    Launch,
+    NotCapturedError,
+    PinnedBuffer,
+    Stream,
+)
 from sakuga.engine.errors import DeviceMemoryError, EngineFault, MissingDependencyError
 from sakuga.engine.gpu import Gpu
 from sakuga.engine.platform import cache_folder
@@ -23,7 +31,7 @@ class CoreDriver:
 
     def __init__(self, gpu: Gpu) -> None:
         try:
-            core = cuda_package("core")
+            self._core = core = cuda_package("core")
             self._driver = cuda_package("bindings.driver")
         except ImportError as error:
             raise MissingDependencyError(
@@ -37,15 +45,14 @@ class CoreDriver:
             self._device.set_current()
             self._pinned = core.LegacyPinnedMemoryResource()
             self._options = core.EventOptions(timing_enabled=False, blocking_sync=True)
-            self._setup = self._device.create_stream()
         self._kernels = Kernels(gpu.capability.replace("sm", "sm_"), cache_folder() / "kernels")
 
     def allocate(self, size_bytes: int) -> Buffer:
-        """Memory of the device's pool; complete when this returns, so any stream may use it."""
+        """Plain memory: what is given back can be had by TensorRT at once, which memory of a
+        stream-ordered pool cannot. It may wait for the GPU, so nothing asks for any in a step."""
         with translated(size_bytes):
-            buffer = self._device.allocate(max(size_bytes, 1), stream=self._setup)
-            self._setup.sync()
-        return _Memory(buffer, size_bytes)
+            address = checked(self._driver.cuMemAlloc, max(size_bytes, 1))
+        return _Memory(self._driver, int(address), size_bytes)
 
     def allocate_pinned(self, size_bytes: int) -> PinnedBuffer:
         """Page-locked host memory."""
@@ -85,13 +92,21 @@ class CoreDriver:
         assert isinstance(stream, _Stream)
         with translated():
             builder = stream.core.create_graph_builder().begin_building("thread_local")
-            try:
-                work()
-            finally:
+        try:
+            work()
+            options = self._core.graph.GraphCompleteOptions(upload_stream=stream.core)
+            return _Graph(builder.end_building().complete(options))
+        except Exception as error:  # the stream takes plain work again once building has ended
+            with suppress(Exception):
                 builder.end_building()
-            graph = _Graph(builder.complete())
+            raise NotCapturedError(str(error)) from error
+        finally:
             builder.close()
-        return graph
+
+    def attach(self) -> None:
+        """A device object of the thread's own."""
+        with translated():
+            self._core.Device(0).set_current()
 
     def free_bytes(self) -> int:
         """What the driver says, which other processes change."""
@@ -106,23 +121,27 @@ class CoreDriver:
         with translated():
             self._device.sync()
             self._kernels.close()
-            self._setup.close()
 
 
 class _Memory:
+    def __init__(self, driver: Any, address: int, size_bytes: int) -> None:  # noqa: ANN401
+        self._driver, self.address, self.size_bytes = driver, address, size_bytes
+
+    def close(self) -> None:
+        if self._driver is not None:
+            with translated():
+                checked(self._driver.cuMemFree, self.address)
+            self._driver = None
+
+
+class _Pinned:
     def __init__(self, buffer: Any, size_bytes: int) -> None:  # noqa: ANN401
-        self._buffer, self.size_bytes = buffer, size_bytes
-        self.address = int(buffer.handle)
+        self._buffer, self.size_bytes, self.address = buffer, size_bytes, int(buffer.handle)
+        memory = (ctypes.c_uint8 * size_bytes).from_address(self.address)
+        self.bytes: NDArray[np.uint8] = np.frombuffer(memoryview(memory), np.uint8)
 
     def close(self) -> None:
         self._buffer.close()
-
-
-class _Pinned(_Memory):
-    def __init__(self, buffer: Any, size_bytes: int) -> None:  # noqa: ANN401
-        super().__init__(buffer, size_bytes)
-        memory = (ctypes.c_uint8 * size_bytes).from_address(self.address)
-        self.bytes: NDArray[np.uint8] = np.frombuffer(memoryview(memory), np.uint8)
 
 
 class _Event:

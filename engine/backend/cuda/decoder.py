@@ -145,6 +145,7 @@ class Decoder:
         self._deliveries.put(_Delivery(pictures, pinned, self._stream.record()))
 
     def _deliver(self) -> None:
+        self._driver.attach()
         while (delivery := self._deliveries.get()) is not None:
             try:
                 delivery.arrived.sync()

@@ -9,10 +9,11 @@ import logging
 from collections import OrderedDict, deque
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from sakuga.engine.backend.base import Decoded, Session
-from sakuga.engine.backend.cuda.calls import Calls
+from sakuga.engine.backend.cuda.calls import Calls, Key
 from sakuga.engine.backend.cuda.decoder import Decoder, Finished
 from sakuga.engine.backend.cuda.driver import Driver, Event, Stream
 from sakuga.engine.backend.cuda.host_call import HostCall
@@ -20,7 +21,7 @@ from sakuga.engine.backend.cuda.lane import CudaLane
 from sakuga.engine.backend.cuda.session import Arena, DeviceSession
 from sakuga.engine.backend.cuda.staging import Staging
 from sakuga.engine.backend.network import Networks
-from sakuga.engine.errors import DeviceMemoryError
+from sakuga.engine.errors import DeviceMemoryError, EngineFault, RenderError
 from sakuga.kernels.launch import ENTRIES
 from sakuga.kernels.to_rgb8 import Rounding
 from sakuga.profiles.buckets import Sizes
@@ -33,15 +34,17 @@ _AHEAD = 2  # evaluations the host may be ahead of the GPU while somebody watche
 
 @dataclass(frozen=True)
 class CudaOptions:
-    """`rows` of the largest UNet call; `sizes` that can be rendered, None for all; `vae_rows`
-    pictures of one VAE call. `visitors`: networks loaded only while they are used. `turns`: steps
-    and decoding never hold working memory at the same time. `graphs`, `overlap`, `padding`: off
-    switches of CUDA graphs, of decoding beside the steps, and of calls padded to row counts that
+    """`rows` of the largest UNet call; `sizes` that can be rendered, None for all;
+    `residency` in words; `vae_rows` pictures of one VAE call. `visitors`: networks loaded only
+    while they are used. `turns`: steps and decoding never hold working memory at the same time.
+    `graphs`, `overlap`, `padding`: off switches of CUDA graphs, of decoding beside the steps, and
+    of calls padded to row counts that
     others have captured, to show what they are worth.
     """
 
     rows: int
     sizes: Sizes | None = None
+    residency: str = ""
     vae_rows: int = 1
     visitors: frozenset[str] = frozenset()
     turns: bool = False
@@ -74,7 +77,7 @@ class CudaDevice:
         self, driver: Driver, networks: Networks, load: Loader, options: CudaOptions
     ) -> None:
         self.name, self.sizes = f"{load.name} {driver.name}", options.sizes
-        self.rows = options.rows
+        self.rows, self.residency = options.rows, options.residency
         self.slots = min(options.rows, ENTRIES)
         self._driver, self._networks, self._load, self._options = driver, networks, load, options
         steps, text = driver.create_stream(), driver.create_stream()
@@ -95,9 +98,10 @@ class CudaDevice:
     def network(self, name: str) -> Session:
         """A text encoder, or the VAE, on arrays of the host."""
         if name not in self._host_calls:
+            arrive = partial(self._send_visitors_away, name)
             self._host_calls[name] = HostCall(
                 self._driver, self._stagings[id(self._arena(name))], self._calls[name],
-                self._networks.entries[name], self._give_back,
+                self._networks.entries[name], self._give_back, arrive,
             )  # fmt: skip
         return self._host_calls[name]
 
@@ -123,24 +127,42 @@ class CudaDevice:
         """Take the latent off its lane; `flush` decodes what was taken."""
         lane = self._lanes[latent]
         size_bytes = 4 * lane.count
-        held = self._pictures_decoder().latents.take(size_bytes)
+        try:
+            held = self._pictures_decoder().latents.take(size_bytes)
+        except DeviceMemoryError:
+            self._give_back()
+            held = self._pictures_decoder().latents.take(size_bytes)
         self._driver.copy(self._steps.stream, held.address, lane.latent_address(slot), size_bytes)
         finished = Finished(latent, rounding, held)
         self._finished.append(finished)
         return finished.result
 
     def flush(self) -> None:
-        """Decode all latents taken since the last time, those alike together."""
+        """Decode all latents taken since the last time, those alike together.
+
+        Whatever goes wrong, every one of them gets a picture or learns why not.
+        """
         if not self._finished:
             return
+        pictures, self._finished = self._finished, []
+        try:
+            self._decode_all(pictures)
+        except Exception as error:
+            for picture in pictures:
+                if not picture.begun and not picture.result.done():
+                    picture.result.set_exception(error)
+                    self._pictures_decoder().latents.give(picture.held)
+            if isinstance(error, EngineFault):
+                raise
+
+    def _decode_all(self, finished: list[Finished]) -> None:
         ready = self._steps.stream.record()
         if self._options.turns:
             self._calls["unet"].forget()
             self._steps.release()
         alike: dict[tuple[object, ...], list[Finished]] = {}
-        for picture in self._finished:
+        for picture in finished:
             alike.setdefault((picture.latent, picture.rounding), []).append(picture)
-        self._finished = []
         for pictures in alike.values():
             try:
                 self._pictures_decoder().decode(pictures, ready)
@@ -172,6 +194,8 @@ class CudaDevice:
 
     def close(self) -> None:
         """Finish the pictures on their way, then give everything back."""
+        for picture in self._finished:
+            picture.result.set_exception(RenderError("The engine closed before it was decoded."))
         if self._decoder is not None:
             self._decoder.close()
         for lane in self._lanes.values():
@@ -200,6 +224,7 @@ class CudaDevice:
         return Calls(self._driver, self._arena(name), load, self._options.graphs)
 
     def _pictures_decoder(self) -> Decoder:
+        self._send_visitors_away(but="vae_decoder")
         if self._decoder is None:
             self._decoder = Decoder(
                 self._driver, self._stagings[id(self._pictures)], self._networks,
@@ -207,13 +232,13 @@ class CudaDevice:
             )  # fmt: skip
         return self._decoder
 
-    def _send_visitors_away(self) -> None:
-        """Before a step: whoever was loaded for a prompt or a picture leaves."""
-        for name in self._options.visitors:
-            self._calls[name].unload()
-        for arena in self._arenas().values():
-            if arena is not self._steps and self._options.visitors:
-                arena.release()
+    def _send_visitors_away(self, but: str = "") -> None:
+        """Before a step, or before another visitor comes, for there is room for one at a time."""
+        for name in self._options.visitors - {but}:
+            if self._calls[name].loaded:
+                self._calls[name].unload()
+                if self._arena(name) is not self._arena(but):
+                    self._arena(name).release()
 
     def _decode_at_last(self, pictures: list[Finished], ready: Event) -> None:
         """With nothing else in the way; who does not fit even so must be told."""
@@ -242,5 +267,9 @@ class CudaDevice:
         """Of the lanes with no picture in them, the least recently used, until `most` are left."""
         idle = [latent for latent, lane in self._lanes.items() if not lane.busy]
         for latent in idle[: max(len(self._lanes) - most, 0)]:
-            self._calls["unet"].forget()
+            self._calls["unet"].forget(partial(_is_of, latent))
             self._lanes.pop(latent).close()
+
+
+def _is_of(latent: tuple[int, int], key: Key) -> bool:
+    return key[0] == latent

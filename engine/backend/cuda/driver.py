@@ -83,6 +83,10 @@ class Graph(Protocol):
         ...
 
 
+class NotCapturedError(Exception):
+    """Work that cannot be a graph; it has not been run."""
+
+
 class Driver(Protocol):
     """One GPU, current on the thread that made it.
 
@@ -120,7 +124,11 @@ class Driver(Protocol):
         ...
 
     def capture(self, stream: Stream, work: Callable[[], None]) -> Graph:
-        """What `work` puts on the stream, as a graph; it is not run."""
+        """What `work` puts on the stream, as a graph; it is not run. Raises NotCapturedError."""
+        ...
+
+    def attach(self) -> None:
+        """Make the GPU current on the calling thread too."""
         ...
 
     def free_bytes(self) -> int:

@@ -7,12 +7,12 @@ import numpy as np
 from sakuga.engine.backend.base import Array
 from sakuga.engine.backend.cuda.calls import Calls
 from sakuga.engine.backend.cuda.driver import Buffer, Driver
-from sakuga.engine.backend.cuda.pool import allocate_all
+from sakuga.engine.backend.cuda.pool import Pool, allocate_all
 from sakuga.engine.backend.cuda.session import Tensor
 from sakuga.engine.backend.cuda.staging import Staging
 from sakuga.engine.backend.network import dtype_of
 from sakuga.engine.errors import DeviceMemoryError
-from sakuga.engine.manifest import NetworkEntry, TensorEntry
+from sakuga.engine.manifest import NetworkEntry
 from sakuga.profiles.families import VAE_FACTOR
 
 _KEPT = 8  # shape sets whose buffers are kept
@@ -22,7 +22,8 @@ _Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 class HostCall:
     """A `Session`: uploads, runs, waits and downloads, on the network's own stream.
 
-    Where memory is short, `make_room` is asked once to free what others can make again.
+    `arrive` is told before a run. Where memory is short, `make_room` is asked once to free what
+    others can make again.
     """
 
     def __init__(
@@ -32,14 +33,18 @@ class HostCall:
         calls: Calls,
         entry: NetworkEntry,
         make_room: Callable[[], None],
+        arrive: Callable[[], None],
     ) -> None:
         self._driver, self._stream, self._staging = driver, calls.stream, staging
-        self._calls, self._entry, self._make_room = calls, entry, make_room
+        self._calls, self._entry = calls, entry
+        self._make_room, self._arrive = make_room, arrive
         self._tensors = (*entry.inputs, *entry.outputs)
+        self._pinned = Pool(driver.allocate_pinned)
         self._buffers: dict[_Shapes, dict[str, Buffer]] = {}
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name. Raises DeviceMemoryError."""
+        self._arrive()
         try:
             return self._run(inputs)
         except DeviceMemoryError:
@@ -54,14 +59,12 @@ class HostCall:
             values = inputs[tensor.name].astype(dtype_of(tensor), copy=False)
             self._staging.upload(buffers[tensor.name].address, values)
         self._calls.launch(key, lambda: self._bound(shapes, buffers))
-        return {
-            tensor.name: self._download(tensor, buffers[tensor.name], shapes[tensor.name])
-            for tensor in self._entry.outputs
-        }
+        return self._download(buffers, shapes)
 
     def forget(self) -> None:
         """Give the buffers back."""
         self._calls.forget()
+        self._pinned.close()
         for buffers in self._buffers.values():
             for buffer in buffers.values():
                 buffer.close()
@@ -103,11 +106,20 @@ class HostCall:
             for tensor in self._tensors
         }
 
-    def _download(self, tensor: TensorEntry, buffer: Buffer, shape: tuple[int, ...]) -> Array:
-        pinned = self._driver.allocate_pinned(buffer.size_bytes)
-        try:
+    def _download(
+        self, buffers: Mapping[str, Buffer], shapes: Mapping[str, tuple[int, ...]]
+    ) -> dict[str, Array]:
+        """All outputs, with one wait for all of them."""
+        arrived = {}
+        for tensor in self._entry.outputs:
+            buffer = buffers[tensor.name]
+            arrived[tensor.name] = pinned = self._pinned.take(buffer.size_bytes)
             self._driver.copy(self._stream, pinned.address, buffer.address, buffer.size_bytes)
-            self._stream.sync()
-            return pinned.bytes.view(dtype_of(tensor)).reshape(shape).copy()
-        finally:
-            pinned.close()
+        self._stream.sync()
+        found: dict[str, Array] = {}
+        for tensor in self._entry.outputs:
+            pinned = arrived[tensor.name]
+            values = pinned.bytes.view(dtype_of(tensor)).reshape(shapes[tensor.name])
+            found[tensor.name] = values.copy()
+            self._pinned.give(pinned)
+        return found

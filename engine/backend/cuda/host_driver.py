@@ -10,6 +10,7 @@ import ctypes
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +92,9 @@ class HostDriver:
         finally:
             stream.captured = None
         return _Graph(self, captured)
+
+    def attach(self) -> None:
+        """Every thread has the processor."""
 
     def free_bytes(self) -> int:
         """What is left."""
@@ -187,19 +191,16 @@ class HostSession:
     """A network of ONNX Runtime's CPU provider, on buffers. `scratch_bytes`: of the arena it says
     it needs for each row, which it fills with poison as a network fills its activations."""
 
-    captures = True
-
     def __init__(self, session: Session, scratch_bytes: int = 0) -> None:
         self._session, self._scratch_bytes = session, scratch_bytes
 
     def bind(self, tensors: Mapping[str, Tensor], arena: Arena) -> Binding:
         """Views of the buffers."""
         rows = max(tensor.shape[0] for tensor in tensors.values())
-        size_bytes = self._scratch_bytes * rows
-        address = arena.reserve(size_bytes)
+        assert all(tensor.address % _ALIGNMENT == 0 for tensor in tensors.values())
         views = {name: _view(tensor) for name, tensor in tensors.items()}
 
-        def run() -> None:
+        def run(address: int, size_bytes: int) -> None:
             outputs = self._session.run(
                 {name: view for name, view in views.items() if not tensors[name].output}
             )
@@ -208,18 +209,24 @@ class HostSession:
                 if name in views:
                     views[name][...] = values
 
-        return _HostBinding(run)
+        return _HostBinding(run, self._scratch_bytes * rows, arena)
 
     def close(self) -> None:
         """Nothing to give back."""
 
 
 class _HostBinding:
-    def __init__(self, run: _Work) -> None:
-        self._run = run
+    capturable = True
+
+    def __init__(self, run: Callable[[int, int], None], size_bytes: int, arena: Arena) -> None:
+        self._run, self._size_bytes = run, size_bytes
+        self.rebase(arena)
+
+    def rebase(self, arena: Arena) -> None:
+        self._address = arena.reserve(self._size_bytes)
 
     def launch(self, stream: Stream) -> None:
-        _put(stream, self._run)
+        _put(stream, partial(self._run, self._address, self._size_bytes))
 
     def close(self) -> None:
         pass

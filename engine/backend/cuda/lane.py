@@ -1,13 +1,14 @@
 """All pictures of one latent size on the GPU: latents, tables, rows, and the launches on them."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from sakuga.engine.backend.base import GROUP, Array, Block, Latent, Start
-from sakuga.engine.backend.cuda.calls import Calls, captured_rows
+from sakuga.engine.backend.cuda.calls import Calls, Key, MakeTensors, captured_rows
 from sakuga.engine.backend.cuda.driver import Buffer, Driver, Launch, Stream
+from sakuga.engine.backend.cuda.pool import allocate_all
 from sakuga.engine.backend.cuda.session import Tensor
 from sakuga.engine.backend.cuda.staging import Staging
 from sakuga.engine.backend.network import Networks, dtype_of, latent_shape, row_shape
@@ -25,6 +26,7 @@ from sakuga.kernels.launch import (
 )
 from sakuga.kernels.launcher import Argument, grid
 
+_OPTIONAL = {"histories", "noises"}  # what only some samplers and noise sources need
 TABLE_ROWS = 2048  # evaluations of a slot: a thousand steps of a second-order sampler
 _SEED_BYTES = 8 * SEEDS
 
@@ -68,6 +70,7 @@ class CudaLane:
             self.close()
             raise
         self.busy: set[int] = set()
+        self._sized: set[tuple[int, int]] = set()
         self._record = new_launch()
         self._steps = self._record["entries"]["step"]
         self._seated: Sequence[Seat] = ()
@@ -108,15 +111,16 @@ class CudaLane:
 
     def evaluate(self, block: Block) -> None:
         """Launches of the network, padded to the rows of a captured one."""
-        for part in block.parts(self.call_rows):
-            count = part.count
-            if self._padding:
-                count = captured_rows(count, self.call_rows)
-            key = (self._latent, self._chunks, part.chunks, part.first, count)
-            try:
-                self._unet.launch(key, functools.partial(self._tensors, part, count))
-            except DeviceMemoryError as error:
-                raise self._too_large(count, error) from error
+        if block.count > self.call_rows:
+            for part in block.parts(self.call_rows):
+                self._evaluate_aside(part)
+            return
+        if (block.chunks, self.call_rows) not in self._sized:
+            # The largest first, so that no smaller call has to follow an arena that moves.
+            self._sized.add((block.chunks, self.call_rows))
+            self._call(self._unet.prepare, block, self.call_rows)
+        padded = captured_rows(block.count, self.call_rows) if self._padding else block.count
+        self._call(self._unet.launch, block, padded)
 
     def give(self, slot: int, noise: Latent) -> None:
         """Upload it, behind the step before."""
@@ -182,10 +186,44 @@ class CudaLane:
             arguments += [self._pointer("histories"), self._pointer("noise_pred"), *rows]
         return self._driver.kernel(name, grid(self.count, seats), arguments)
 
-    def _tensors(self, part: Block, count: int) -> dict[str, Tensor]:
+    def _evaluate_aside(self, part: Block) -> None:
+        """Rows in the middle of a buffer lie where TensorRT takes no tensor from (it wants
+        multiples of 256 bytes), so they are copied to buffers of their own and back."""
+        tensors = (*self._entry.inputs, *self._entry.outputs)
+        for tensor in tensors:
+            self._allocate(_aside(tensor, part), self._row_bytes(tensor, part.chunks) * self._rows)
+        for tensor in self._entry.inputs:
+            self._move(tensor, part, self._place(tensor, part.chunks, part.first), aside=True)
+        self._call(self._unet.launch, part, part.count, aside=True)
+        for tensor in self._entry.outputs:
+            self._move(tensor, part, self._place(tensor, part.chunks, part.first), aside=False)
+
+    def _move(self, tensor: TensorEntry, part: Block, place: int, *, aside: bool) -> None:
+        here = self._address(_aside(tensor, part))
+        to, from_ = (here, place) if aside else (place, here)
+        size_bytes = self._row_bytes(tensor, part.chunks) * part.count
+        self._driver.copy(self._stream, to, from_, size_bytes)
+
+    def _call(
+        self,
+        use: Callable[[Key, MakeTensors], None],
+        block: Block,
+        count: int,
+        *,
+        aside: bool = False,
+    ) -> None:
+        key = (self._latent, self._chunks, block.chunks, count, aside)
+        try:
+            use(key, functools.partial(self._tensors, block, count, aside))
+        except DeviceMemoryError as error:
+            raise self._too_large(count, error) from error
+
+    def _tensors(self, part: Block, count: int, aside: bool) -> dict[str, Tensor]:
         return {
             tensor.name: Tensor(
-                self._place(tensor, part.chunks, part.first),
+                self._address(_aside(tensor, part))
+                if aside
+                else self._place(tensor, part.chunks, part.first),
                 (count, *row_shape(tensor, self._latent, part.chunks)),
                 dtype_of(tensor),
                 output=tensor in self._entry.outputs,
@@ -225,13 +263,20 @@ class CudaLane:
         if chunks <= self._chunks:
             return
         rows = GROUP * (chunks - 1) + self._rows
-        for tensor in self._moving():
-            old, size_bytes = self._buffers.pop(tensor.name), self._row_bytes(tensor, 1) * rows
-            self._allocate(tensor.name, size_bytes)
-            self._driver.copy(self._stream, self._address(tensor.name), old.address, old.size_bytes)
+        moving = self._moving()
+        try:
+            sizes = [self._row_bytes(tensor, 1) * rows for tensor in moving]
+            larger = allocate_all(self._driver, sizes)
+        except DeviceMemoryError as error:
+            raise self._too_large(self.call_rows, error) from error
+        for tensor, new in zip(moving, larger, strict=True):
+            old = self._buffers[tensor.name]
+            self._driver.clear(self._stream, new.address, new.size_bytes)
+            self._driver.copy(self._stream, new.address, old.address, old.size_bytes)
+            self._buffers[tensor.name] = new
             self._stream.sync()
             old.close()
-        self._chunks = chunks
+        self._chunks, self._launches = chunks, {}
 
     def _row_bytes(self, tensor: TensorEntry, chunks: int) -> int:
         size = int(np.prod(row_shape(tensor, self._latent, chunks)))
@@ -251,4 +296,9 @@ class CudaLane:
         return self._buffers[name].address
 
     def _pointer(self, name: str) -> np.uint64:
-        return np.uint64(self._address(name) if name in self._buffers else 0)
+        absent = name in _OPTIONAL and name not in self._buffers
+        return np.uint64(0 if absent else self._address(name))
+
+
+def _aside(tensor: TensorEntry, part: Block) -> str:
+    return f"{tensor.name} aside {part.chunks}"

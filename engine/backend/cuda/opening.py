@@ -1,6 +1,5 @@
 """Opens the GPU for a bundle: with its plans, or with ONNX Runtime's CUDA provider."""
 
-import logging
 from pathlib import Path
 
 from sakuga.engine.backend.cuda.core_driver import CoreDriver
@@ -19,7 +18,6 @@ from sakuga.engine.manifest import PlanSetEntry
 from sakuga.profiles.buckets import Size, SizeList, SizeRule, Sizes
 from sakuga.profiles.plan_shapes import ROWS_PER_PICTURE
 
-_LOG = logging.getLogger("sakuga")
 _ONNX_ROWS = 8  # of a call where nothing says how many fit; memory that runs out halves them
 _UNUSED = "vae_encoder"  # until pictures are read
 
@@ -67,11 +65,12 @@ class OnnxLoader:
 def open_plans(bundle: Bundle, plans: PlanSetEntry, gpu: Gpu, vram_bytes: int | None) -> CudaDevice:
     """A device with plans, within `vram_bytes` of GPU memory or what is free of it now."""
     driver = CoreDriver(gpu)
-    residency = residency_of(plans, vram_bytes or driver.free_bytes())
-    _LOG.info("GPU memory: %s", residency)
+    free = driver.free_bytes()
+    residency = residency_of(plans, min(vram_bytes or free, free))
     options = CudaOptions(
         residency.rows,
         sizes_of(bundle, plans),
+        residency=str(residency),
         visitors=residency.visitors,
         turns=residency.turns,
     )
@@ -108,7 +107,8 @@ def residency_of(plans: PlanSetEntry, budget_bytes: int) -> Residency:
     needs = {
         name: Need(
             plan.weights_bytes, plan.activation_bytes,
-            rows if name == "unet" else 1, covered.width * covered.height,
+            rows if name == "unet" else 1,
+            1 if name.startswith("text") else covered.width * covered.height,
         )
         for name, plan in plans.plans.items()
         if name != _UNUSED

@@ -57,6 +57,15 @@ class Arena:
 class Binding(Protocol):
     """A network with its tensors in place."""
 
+    @property
+    def capturable(self) -> bool:
+        """Whether its runs can be captured in a graph."""
+        ...
+
+    def rebase(self, arena: Arena) -> None:
+        """The arena has moved. Raises DeviceMemoryError where it cannot grow."""
+        ...
+
     def launch(self, stream: Stream) -> None:
         """Put one run on the stream."""
         ...
@@ -68,11 +77,6 @@ class Binding(Protocol):
 
 class DeviceSession(Protocol):
     """One network, loaded on the GPU."""
-
-    @property
-    def captures(self) -> bool:
-        """Whether its runs can be captured in a graph."""
-        ...
 
     def bind(self, tensors: Mapping[str, Tensor], arena: Arena) -> Binding:
         """Ready to run on these tensors. Raises DeviceMemoryError where the arena cannot grow."""

@@ -55,7 +55,7 @@ class FakeLane:
 
 
 class FakeDevice:
-    name, sizes = "fake", None
+    name, sizes, residency = "fake", None, ""
 
     def __init__(
         self, slots: int = 2, trouble: Callable[["FakeDevice"], None] = lambda device: None

@@ -17,10 +17,8 @@ from sakuga.engine.errors import DeviceMemoryError
 class Counting:
     """A session whose runs are only counted."""
 
-    captures = True
-
     def __init__(self) -> None:
-        self.bound = self.open = self.runs = 0
+        self.bound = self.open = self.runs = self.rebased = 0
         self.closed = False
 
     def bind(self, tensors: object, arena: Arena) -> Binding:
@@ -34,6 +32,12 @@ class Counting:
 
 
 class _Run:
+    capturable = True
+
+    def rebase(self, arena: Arena) -> None:
+        arena.reserve(1024)
+        self._session.rebased += 1
+
     def __init__(self, session: Counting) -> None:
         self._session = session
 
@@ -59,7 +63,7 @@ def test_the_first_run_is_plain_the_second_captured_the_rest_replayed() -> None:
     arena = Arena(driver, driver.create_stream())
     calls = Calls(driver, arena, lambda stream: session, graphs=True)
     for launches in range(1, 5):
-        calls.launch("key", dict)
+        calls.launch(("key",), dict)
         arena.stream.sync()
         assert session.runs == launches
         assert driver.launches.count("graph") == max(launches - 1, 0)
@@ -68,14 +72,16 @@ def test_the_first_run_is_plain_the_second_captured_the_rest_replayed() -> None:
     assert session.closed and session.open == 0
 
 
-def test_a_run_is_bound_anew_when_its_memory_has_moved() -> None:
+def test_a_run_follows_its_memory_and_is_captured_anew() -> None:
     driver, session = HostDriver(), Counting()
     arena = Arena(driver, driver.create_stream())
     calls = Calls(driver, arena, lambda stream: session, graphs=True)
-    calls.launch("key", dict)
+    for _ in range(2):
+        calls.launch(("key",), dict)
     arena.reserve(4096)
-    calls.launch("key", dict)
-    assert session.bound == 2 and session.open == 1
+    calls.launch(("key",), dict)
+    assert (session.bound, session.open, session.rebased) == (1, 1, 1)
+    assert driver.launches.count("graph") == 2
 
 
 def test_the_least_recently_used_runs_go() -> None:
@@ -83,13 +89,13 @@ def test_the_least_recently_used_runs_go() -> None:
     arena = Arena(driver, driver.create_stream())
     calls = Calls(driver, arena, lambda stream: session, graphs=True)
     for key in range(MAX_CALLS):
-        calls.launch(key, dict)
-    calls.launch(0, dict)  # used again, so 1 is the oldest
-    calls.launch("one more", dict)
+        calls.launch((key,), dict)
+    calls.launch((0,), dict)  # used again, so 1 is the oldest
+    calls.launch(("one more",), dict)
     assert session.open == MAX_CALLS
-    calls.launch(0, dict)
+    calls.launch((0,), dict)
     assert session.bound == MAX_CALLS + 1
-    calls.launch(1, dict)
+    calls.launch((1,), dict)
     assert session.bound == MAX_CALLS + 2
 
 
