@@ -3,8 +3,8 @@
     python bench/all.py
 
 Each runs in a process of its own. `full_size.py`, `plans.py`, `demo.py` and `graphs.py --retrace`
-take gigabytes or much longer and are run by hand. A missed bar is printed as missed; only a bench
-that fails makes this one fail.
+take gigabytes or much longer and `gpu.py` takes a GPU: they are run by hand. A missed bar is
+printed as missed; only a bench that fails makes this one fail.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 
 from common import Figure, finite, print_figures
 
-BENCHES = ("networks", "pipeline", "imports", "graphs", "startup", "throughput")
+BENCHES = ("networks", "pipeline", "imports", "graphs", "startup", "host_step", "throughput")
 
 
 def run(name: str) -> dict[str, Any] | None:

@@ -97,6 +97,7 @@ def _check_complete(path: Path, manifest: Manifest, family: Family) -> None:
         encoders - manifest.token_embeddings.keys()
     )
     graphs = [entry.graph for entry in manifest.networks.values()]
+    graphs += [manifest.exact_decoder] if manifest.exact_decoder else []
     plans = [plan.file for made in manifest.plans.values() for plan in made.plans.values()]
     used = {manifest.tokenizer, *manifest.token_embeddings.values(), *graphs, *plans}
     unlisted = used - manifest.files.keys()

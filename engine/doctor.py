@@ -35,6 +35,7 @@ def examine(bundles: Sequence[Path] = ()) -> dict[str, str]:
         "gpu": _gpu(machine.gpu),
     }
     findings |= {name: _version(name) or "missing: reinstall sakuga" for name in _NEEDED}
+    findings["onnxruntime"] = _onnxruntime()
     for name in _VERIFY:
         findings[name] = _version(name) or "not installed; only build --verify needs it"
     for backend, packages in PACKAGES.items():
@@ -54,6 +55,19 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def _onnxruntime() -> str:
+    """Two distributions bring the same module, and the last one installed wins half of it."""
+    plain, gpu = _version("onnxruntime"), _version("onnxruntime-gpu")
+    if plain and gpu:
+        return (
+            f"both onnxruntime {plain} and onnxruntime-gpu {gpu} are installed, and neither works "
+            "for certain: pip uninstall -y onnxruntime onnxruntime-gpu, then install one of them"
+        )
+    if gpu:
+        return f"{gpu} (onnxruntime-gpu)"
+    return plain or "missing: pip install onnxruntime, or onnxruntime-gpu for an NVIDIA GPU"
 
 
 def _gpu(gpu: Gpu | None) -> str:

@@ -9,11 +9,12 @@ from types import TracebackType
 
 import numpy as np
 
-from sakuga.engine.backend.base import Array, Decoded, Device, Latent
+from sakuga.engine.backend.base import Array, Decoded, Device, Latent, Pixels
 from sakuga.engine.backend.choose import choose_device
 from sakuga.engine.bundle import Bundle, check_same, open_bundle
-from sakuga.engine.errors import RenderError, SakugaError, UsageError
+from sakuga.engine.errors import EngineFault, RenderError, SakugaError, UsageError
 from sakuga.engine.image.infotext import Infotext, write_infotext
+from sakuga.engine.runtime import rescue
 from sakuga.engine.runtime.defaults import bundle_defaults, bundle_embeddings, bundle_preset
 from sakuga.engine.runtime.lookahead import in_order_of_completion
 from sakuga.engine.runtime.notes import notes_of
@@ -47,6 +48,7 @@ class Engine:
         self.bundle = bundle
         self.preset = bundle_preset(bundle, preset)
         self._defaults = bundle_defaults(bundle, self.preset)
+        self._rescue = rescue.Rescue(bundle)
         known = bundle_embeddings(bundle, embeddings)
         self._worker = Worker(open_device)
         try:
@@ -94,6 +96,11 @@ class Engine:
     def backend(self) -> str:
         """What computes pictures, as their metadata names it."""
         return self._worker.device.name
+
+    @property
+    def fault(self) -> EngineFault | None:
+        """Why this process must be replaced, for whoever supervises it; None while all is well."""
+        return self._worker.fault
 
     def resolve(self, request: Request) -> Settings:
         """The request with every default filled in. Raises UsageError and SizeError."""
@@ -180,20 +187,27 @@ class Engine:
         return Slot(index, settings, row_sources(settings, *self._prompts.encode(settings)))
 
     def _finish(self, slot: Slot, decoded: Decoded) -> Picture:
-        settings = slot.settings
+        settings, notes = slot.settings, notes_of(slot)
+        pixels, info = decoded.pixels, self._infotext(settings)
         if not decoded.whole:
-            self._check_finite(decoded.latent, "unet")
-            raise self._not_finite("vae_decoder")
-        return Picture(
-            decoded.pixels, self._parameters(settings), slot.ticket, settings.seed, notes_of(slot)
-        )
+            pixels = self._rescued(decoded, settings)
+            info = replace(info, extra={rescue.KEY: rescue.EXACT})
+            notes = (*notes, rescue.NOTE)
+        return Picture(pixels, write_infotext(info), slot.ticket, settings.seed, notes)
 
-    def _parameters(self, settings: Settings) -> str:
+    def _rescued(self, decoded: Decoded, settings: Settings) -> Pixels:
+        self._check_finite(decoded.latent, "unet")
+        pixels = None
+        if self._rescue.possible:
+            pixels = self._rescue.decode(decoded.latent, settings.compat.rounding)
+        if pixels is None:
+            raise self._not_finite("vae_decoder")
+        return pixels
+
+    def _infotext(self, settings: Settings) -> Infotext:
         zeroed = self._prompts.zeroes(settings)
-        manifest = self.bundle.manifest
-        info = infotext_of(settings, manifest, self.backend, zeroed)
-        used = self._prompts.embeddings_in(settings)
-        return write_infotext(replace(info, embeddings=used))
+        info = infotext_of(settings, self.bundle.manifest, self.backend, zeroed)
+        return replace(info, embeddings=self._prompts.embeddings_in(settings))
 
     def _check_finite(self, output: Array, network: str) -> None:
         if not np.isfinite(output).all():

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
+from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from sakuga.engine.errors import BundleFormatError
 
-SCHEMA = 3
+SCHEMA = 4
 MANIFEST = "manifest.json"
 
 TimestepSpacing = Literal["leading", "trailing", "linspace"]
@@ -25,16 +26,51 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class CheckpointEntry:
-    """The checkpoint a bundle was built from; `unknown`: its tensors that no network reads."""
+    """The checkpoint a bundle was built from; `unknown`: its tensors that no network reads.
+
+    `overrides`: options of the build that say what its files did not, such as `--prediction v`.
+    """
 
     name: str
     layout: Literal["diffusers", "single"]
     sha256: str
     unknown: tuple[str, ...]
+    overrides: tuple[str, ...]
 
     @property
     def model_hash(self) -> str:
         """The ten hex digits people know a checkpoint by (AutoV2)."""
+        return self.sha256[:10]
+
+
+@dataclass(frozen=True)
+class LoraEntry:
+    """A LoRA merged into the weights, and how strongly.
+
+    `name`: its file's, without the ending. `hash`: twelve hex digits people know it by (AutoV3).
+    `unmatched`: its keys that mean nothing to the family. `embeddings`: textual inversions in the
+    same file, which are not merged.
+    """
+
+    name: str
+    hash: str
+    sha256: str
+    text_weight: float
+    unet_weight: float
+    unmatched: tuple[str, ...]
+    embeddings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class VaeEntry:
+    """The file whose VAE took the place of the checkpoint's own; `name` with its ending."""
+
+    name: str
+    sha256: str
+
+    @property
+    def hash(self) -> str:
+        """The ten hex digits people know it by."""
         return self.sha256[:10]
 
 
@@ -110,6 +146,8 @@ class PlanSetEntry:
 class Manifest:
     """Everything a bundle says about itself; `verification` is empty without `--verify`, `plans`
     without a backend that has plans. Plan sets go by the names of their folders below `plans/`.
+    `exact_decoder`: the graph of the VAE's decoder in float32, where `networks` has it in less.
+    `loras` in the order they were merged; `vae` None where it is the checkpoint's own.
 
     What the checkpoint asks diffusers to do: `zero_absent_negative`, take zeros for a negative
     prompt that is not given (SDXL only); `timestep_spacing`, where the steps lie.
@@ -123,13 +161,15 @@ class Manifest:
     zero_absent_negative: bool
     timestep_spacing: TimestepSpacing
     checkpoint: CheckpointEntry
-    loras: tuple[str, ...]
+    loras: tuple[LoraEntry, ...]
+    vae: VaeEntry | None
     preset: str | None
     licence: str | None
     exporter: Mapping[str, str]
     tokenizer: str
     token_embeddings: Mapping[str, str]
     networks: Mapping[str, NetworkEntry]
+    exact_decoder: str | None
     plans: Mapping[str, PlanSetEntry]
     verification: Mapping[str, float]
     files: Mapping[str, FileEntry]
@@ -213,6 +253,8 @@ def _read(kind: Any, raw: Any, name: str) -> Any:  # noqa: ANN401 (any annotatio
         return tuple(_read(args[0], item, name) for item in _of(list, raw, name))
     if origin is Mapping:
         return {key: _read(args[1], item, key) for key, item in _of(dict, raw, name).items()}
+    if origin is UnionType and NoneType in args:
+        return None if raw is None else _read(args[0], raw, name)
     if origin is Literal:
         return raw if isinstance(raw, str) and raw in args else _of(kind, raw, name)
     if kind is float and type(raw) is int:

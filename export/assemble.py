@@ -9,14 +9,21 @@ import numpy as np
 from numpy.lib import format as npy
 
 from sakuga.engine.digests import file_sha256
-from sakuga.engine.manifest import SCHEMA, CheckpointEntry, FileEntry, Manifest
+from sakuga.engine.manifest import (
+    SCHEMA,
+    CheckpointEntry,
+    FileEntry,
+    LoraEntry,
+    Manifest,
+    VaeEntry,
+)
 from sakuga.engine.presets import choose_preset, recognise
 from sakuga.engine.text.tokenizer import write_tokenizer
 from sakuga.engine.version import VERSION
 from sakuga.export.bind import Adapt, Array, bind, cast
 from sakuga.export.checkpoint.layouts import Checkpoint
 from sakuga.export.graph_files import graph_versions
-from sakuga.export.network_graph import NetworkGraph
+from sakuga.export.network_graph import NetworkGraph, exact_decoder
 from sakuga.export.precision import NUMPY_TYPES, Precision
 from sakuga.profiles.preset import Preset
 
@@ -29,12 +36,26 @@ TOKEN_EMBEDDING = "text_model.embeddings.token_embedding.weight"
 
 @dataclass(frozen=True, eq=False)
 class Assembly:
-    """What goes into one bundle, and where. `preset`: the name of the one that was chosen."""
+    """What goes into one bundle, and where. `preset`: the name of the one that was chosen.
+
+    `loras`: what the adapter of `assemble` merges.
+    """
 
     checkpoint: Checkpoint
     graphs: list[NetworkGraph]
     folder: Path
     preset: str | None = None
+    loras: tuple[LoraEntry, ...] = ()
+
+    @cached_property
+    def exact_decoder(self) -> NetworkGraph | None:
+        """A second decoder of the VAE, in float32, where the first is not."""
+        return exact_decoder(self.checkpoint.family, self.graphs)
+
+    @property
+    def all_graphs(self) -> list[NetworkGraph]:
+        """Everything to bind."""
+        return [*self.graphs, *([self.exact_decoder] if self.exact_decoder else [])]
 
     @cached_property
     def sha256(self) -> str:
@@ -49,7 +70,7 @@ class Assembly:
             * NUMPY_TYPES[precision].itemsize
             for name, precision in self.encoders.items()
         )
-        return embeddings + sum(graph.size_bytes for graph in self.graphs) + (1 << 24)
+        return embeddings + sum(graph.size_bytes for graph in self.all_graphs) + (1 << 24)
 
     @property
     def encoders(self) -> dict[str, Precision]:
@@ -80,7 +101,7 @@ def assemble(assembly: Assembly, progress: Progress, adapt: Adapt = unchanged) -
     for file in (TOKENIZER, *_embeddings(assembly).values()):
         path = assembly.folder / file
         files[file] = FileEntry(path.stat().st_size, file_sha256(path))
-    for graph in assembly.graphs:
+    for graph in assembly.all_graphs:
         files |= _write_network(assembly, graph, progress, adapt)
     return _manifest(assembly, preset, files)
 
@@ -128,7 +149,7 @@ def _write_network(
 
 
 def _manifest(assembly: Assembly, preset: Preset | None, files: dict[str, FileEntry]) -> Manifest:
-    checkpoint = assembly.checkpoint
+    checkpoint, vae = assembly.checkpoint, assembly.checkpoint.vae_file
     return Manifest(
         schema=SCHEMA,
         sakuga=VERSION,
@@ -138,15 +159,21 @@ def _manifest(assembly: Assembly, preset: Preset | None, files: dict[str, FileEn
         zero_absent_negative=checkpoint.sampling.zero_absent_negative,
         timestep_spacing=checkpoint.sampling.timestep_spacing,
         checkpoint=CheckpointEntry(
-            checkpoint.path.stem, checkpoint.layout, assembly.sha256, checkpoint.unknown
+            name=checkpoint.path.stem,
+            layout=checkpoint.layout,
+            sha256=assembly.sha256,
+            unknown=checkpoint.unknown,
+            overrides=checkpoint.overrides.spoken(),
         ),
-        loras=(),
+        loras=assembly.loras,
+        vae=VaeEntry(vae.path.name, vae.sha256()) if vae else None,
         preset=preset.name if preset else None,
         licence=preset.licence.name if preset else None,
         exporter=graph_versions(),
         tokenizer=TOKENIZER,
         token_embeddings=_embeddings(assembly),
         networks={graph.network.name: graph.entry() for graph in assembly.graphs},
+        exact_decoder=assembly.exact_decoder.entry().graph if assembly.exact_decoder else None,
         plans={},
         verification={},
         files=files,

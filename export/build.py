@@ -7,8 +7,8 @@ under a lock, so a killed build leaves the old bundle, or none.
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -22,11 +22,14 @@ from sakuga.engine.errors import (
     StoppedError,
     UsageError,
 )
-from sakuga.engine.manifest import MANIFEST, FileEntry, Manifest
-from sakuga.engine.platform import exclusive, fsync_file, fsync_folder, replace_folder
+from sakuga.engine.manifest import MANIFEST, FileEntry, LoraEntry, Manifest
+from sakuga.engine.platform import fsync_file, fsync_folder, replace_folder
+from sakuga.export.adapters.choice import LoraChoice
+from sakuga.export.adapters.stack import open_loras
 from sakuga.export.assemble import Assembly, Progress, assemble, unchanged
 from sakuga.export.bind import Adapt
 from sakuga.export.checkpoint.layouts import Checkpoint, open_checkpoint
+from sakuga.export.checkpoint.overrides import Overrides
 from sakuga.export.demo import DEMO_CHECKPOINT
 from sakuga.export.network_graph import Backend, network_graphs
 from sakuga.export.plans.build_plans import Say, Site, build_plans
@@ -42,6 +45,7 @@ from sakuga.export.plans.job import (
 from sakuga.export.plans.report import REPORT
 from sakuga.export.plans.store import PlanStore
 from sakuga.export.target import check_contents, check_place
+from sakuga.export.workshop import workshop
 
 DEMO = "demo"
 DEFAULT_SHAPES, DEFAULT_BATCH = "range", 4
@@ -62,7 +66,10 @@ class BuildOptions:
     as `832x1216,1024x1024`. `max_batch`: pictures at once, 4 by default. `refit`: plans on
     the GPU at hand that take another checkpoint's weights in seconds, perhaps at a loss of speed.
     `preset`: the name of one, `none` for none, and where None the one that knows the checkpoint's
-    hash.
+    hash. `overrides`: what is to hold of the checkpoint where its files say nothing or are wrong.
+    `loras` are merged in their order; `strict_loras` refuses one with keys that mean nothing
+    to the model, which are listed otherwise. `vae`: a file whose VAE takes the place of the
+    checkpoint's own.
     """
 
     backend: Backend | None = None
@@ -73,6 +80,10 @@ class BuildOptions:
     max_batch: int | None = None
     refit: bool = False
     preset: str | None = None
+    overrides: Overrides = field(default_factory=Overrides)
+    loras: tuple[LoraChoice, ...] = ()
+    vae: Path | None = None
+    strict_loras: bool = False
 
 
 def build(
@@ -87,11 +98,13 @@ def build(
     """Build a bundle at `out` from a .safetensors file, a diffusers folder, or the word `demo`.
 
     Replaces a bundle that is there. `adapt` is the one place where tensors may be changed on their
-    way: it is given each as `component/name` with its values as the checkpoint has them, and
+    way: it is given each as `component/name` with its values, LoRAs merged, and
     returns values of the same shape (with `verify` a second time, for the reference). `say` is
-    told, before plans are built, what they will take.
+    told what was repaired or read otherwise than the checkpoint states and, before plans are
+    built, what they will take.
 
-    Raises CheckpointError and its kinds for what is wrong with the model or not supported yet,
+    Raises CheckpointError and its kinds for what is wrong with the model, the VAE or a LoRA or not
+    supported yet,
     UsageError where `out` is something else than a bundle, holds files no build wrote or lies
     inside a bundle, for a preset that is unknown, broken or for another family, and for options
     that contradict the model or the machine (TargetError, SizeError), MissingDependencyError
@@ -113,7 +126,14 @@ def build(
         check_place(target)
         path = DEMO_CHECKPOINT if str(model) == DEMO else Path(model)
         # The model comes first: what is wrong with it leaves no trace at all.
-        with open_checkpoint(path) as checkpoint, _workshop(target) as folder:
+        with (
+            open_checkpoint(path, options.overrides, options.vae) as checkpoint,
+            open_loras(options.loras, checkpoint.family, options.strict_loras) as loras,
+            workshop(target) as folder,
+        ):
+            for note in checkpoint.notes:
+                say(f"Note: {note}")
+            work = replace(work, adapt=loras.before(adapt), loras=loras.entries)
             _replace(checkpoint, folder / "bundle", target, work)
     return open_bundle(target)
 
@@ -145,6 +165,7 @@ class _Work:
     progress: Progress
     adapt: Adapt
     say: Say
+    loras: tuple[LoraEntry, ...] = ()
 
 
 def _replace(checkpoint: Checkpoint, folder: Path, target: Path, work: _Work) -> None:
@@ -159,7 +180,7 @@ def _write(checkpoint: Checkpoint, folder: Path, work: _Work) -> Manifest:
     job, options = _plan_job(checkpoint, work), work.options
     precision = options.precision or ("fp32" if work.backend == "onnx" else "fp16")
     graphs = network_graphs(checkpoint.family, work.backend, precision)
-    assembly = Assembly(checkpoint, graphs, folder, options.preset)
+    assembly = Assembly(checkpoint, graphs, folder, options.preset, work.loras)
     _check_disk(assembly.size_bytes, folder.parent)
     manifest = assemble(assembly, work.progress, work.adapt)
     made = None
@@ -206,33 +227,6 @@ def _resumable(work: _Work) -> Iterator[None]:
             "changed.",
             hint="Run the same command again: it goes on behind them.",
         ) from stop
-
-
-@contextmanager
-def _workshop(target: Path) -> Iterator[Path]:
-    """A locked hidden folder beside the target; one that a killed build left is cleared first."""
-    folder = target.with_name(f".{target.name}.building")
-    with _parents(target), exclusive(target.with_name(f".{target.name}.lock")):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _parents(target: Path) -> Iterator[None]:
-    """The folders above the target; those made here are gone again after a failure."""
-    missing = [folder for folder in target.parents if not folder.exists()]
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except BaseException:
-        with suppress(OSError):  # somebody else uses them by now
-            for folder in missing:
-                folder.rmdir()
-        raise
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What a file is: a bundle, a checkpoint, or a picture with its settings."""
+"""What a file is: a bundle, a checkpoint, a LoRA, or a picture with its settings."""
 
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -12,8 +12,13 @@ from sakuga.engine.image.metadata import read_metadata
 from sakuga.engine.manifest import MANIFEST, Manifest
 from sakuga.engine.presets import find_preset, recognise
 from sakuga.engine.runtime.defaults import bundle_defaults, bundle_preset
+from sakuga.engine.runtime.merged import merged_fields
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
-from sakuga.export.checkpoint.layouts import open_checkpoint
+from sakuga.export.adapters.describe import describe_lora
+from sakuga.export.adapters.lora_file import is_lora
+from sakuga.export.adapters.parts import take_apart
+from sakuga.export.checkpoint.layouts import Checkpoint, open_checkpoint
+from sakuga.export.checkpoint.safetensors_file import SafetensorsFile
 from sakuga.export.counted import counted
 from sakuga.profiles.preset import Preset
 
@@ -29,7 +34,7 @@ class Findings:
 
 
 def inspect(path: Path) -> Findings:
-    """Say what is at `path`. Raises UsageError for what is none of the three, and what opening it
+    """Say what is at `path`. Raises UsageError for what is none of these, and what opening it
     raises."""
     if not path.exists():
         raise UsageError(f"There is nothing at {path}.", hint="Check the path.")
@@ -44,7 +49,19 @@ def inspect(path: Path) -> Findings:
             note=f"Files that can be read end in .safetensors, {', '.join(SUFFIXES)}.",
             hint="Give one of those, a bundle, or a diffusers folder.",
         )
+    if path.is_file() and _is_lora(path):
+        return _lora(path)
     return _checkpoint(path)
+
+
+def _is_lora(path: Path) -> bool:
+    with SafetensorsFile(path) as file:
+        return is_lora(take_apart(file.tensors))
+
+
+def _lora(path: Path) -> Findings:
+    facts, summary = describe_lora(path)
+    return Findings(facts, {name: _printable(text) for name, text in summary.items()})
 
 
 def _bundle(bundle: Bundle) -> Findings:
@@ -55,6 +72,7 @@ def _bundle(bundle: Bundle) -> Findings:
     size_bytes = sum(entry.size_bytes for entry in manifest.files.values())
     verified = [f"{name} {error:.1e}" for name, error in manifest.verification.items()]
     sampler = preset.sampler if preset else SAMPLERS[sampler_name(usual.sampler)].label
+    overrides = manifest.checkpoint.overrides
     return Findings(
         facts={
             "kind": "bundle",
@@ -66,7 +84,9 @@ def _bundle(bundle: Bundle) -> Findings:
         summary={
             "bundle": str(bundle.path),
             "model": f"{manifest.checkpoint.name} ({manifest.checkpoint.model_hash})",
-            "family": f"{manifest.family}, predicts {manifest.prediction}",
+            "family": f"{manifest.family}, {_objective(manifest)}",
+            **({"built with": " ".join(overrides)} if overrides else {}),
+            **_merged(manifest),
             **terms,
             "sizes": f"multiples of {rule.step} from {rule.minimum} to {rule.maximum} a side",
             "default": f"{usual.size}, {usual.steps} steps, guidance {usual.guidance:g}, {sampler}",
@@ -77,6 +97,26 @@ def _bundle(bundle: Bundle) -> Findings:
             "verified": ", ".join(verified) or "no: build with --verify",
         },
     )
+
+
+def _objective(model: Manifest | Checkpoint) -> str:
+    zero = ", zero terminal SNR" if model.zero_terminal_snr else ""
+    return f"predicts {model.prediction}{zero}"
+
+
+def _merged(manifest: Manifest) -> dict[str, str]:
+    """LoRAs and a VAE of its own, a line each where there are any."""
+    found: dict[str, str] = {}
+    if manifest.loras:
+        fields = merged_fields(manifest)
+        weights, hashes = fields["lora_weights"], fields["loras"]
+        found["LoRAs"] = ", ".join(f"{n} at {weights[n]} ({hashes[n]})" for n in hashes)
+    left_out = sum(len(lora.unmatched) for lora in manifest.loras)
+    if left_out:
+        found["not merged"] = f"{counted(left_out, 'key')} of them match nothing here"
+    if manifest.vae:
+        found["VAE"] = f"{manifest.vae.name} ({manifest.vae.hash})"
+    return found
 
 
 def _bundle_preset(bundle: Bundle) -> tuple[Preset | None, dict[str, str]]:
@@ -139,16 +179,19 @@ def _checkpoint(path: Path) -> Findings:
             "tensors": tensors,
             "ignored": list(checkpoint.ignored),
             "unknown": list(checkpoint.unknown),
+            "notes": list(checkpoint.notes),
         }
     summary = {
         "checkpoint": f"{path} ({digest[:10]}), {facts['layout']} layout",
-        "family": f"{facts['family']}, predicts {facts['prediction']}",
+        "family": f"{facts['family']}, {_objective(checkpoint)}",
         **_terms(preset),
     }
     for name, counts in tensors.items():
         summary[name] = ", ".join(f"{count} x {dtype}" for dtype, count in counts.items())
     summary["ignored"] = f"{counted(len(checkpoint.ignored), 'tensor')} known to do no harm"
     summary["unknown"] = ", ".join(checkpoint.unknown) or "none"
+    if checkpoint.notes:
+        summary["notes"] = " ".join(checkpoint.notes)
     return Findings(facts, summary)
 
 

@@ -1,6 +1,7 @@
 """Which graph each network of a bundle gets, and in which precision."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import onnx
@@ -13,6 +14,7 @@ from sakuga.profiles.families import Family
 from sakuga.profiles.networks import Network, Tensor, networks
 
 Backend = Literal["onnx", "rtx", "tensorrt"]
+EXACT_DECODER = "vae_decoder_fp32"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,16 @@ def network_graphs(
         _graph(family, network, _precision(network.name, backend, precision))
         for network in networks(family).values()
     ]
+
+
+def exact_decoder(family: Family, graphs: Sequence[NetworkGraph]) -> NetworkGraph | None:
+    """The VAE's decoder in float32, where the one of `graphs` computes in less: it decodes again
+    what came out as NaN."""
+    usual = next(graph for graph in graphs if graph.network.name == "vae_decoder")
+    if usual.precision == "float32":
+        return None
+    exact = _graph(family, usual.network, "float32")
+    return replace(exact, network=replace(exact.network, name=EXACT_DECODER))
 
 
 def _graph(family: Family, network: Network, precision: Precision) -> NetworkGraph:

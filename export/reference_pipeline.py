@@ -3,7 +3,8 @@
 Needs the `verify` extra. Used by the tests and the benches, never by a build.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from diffusers import (
     AutoencoderKL,
+    DPMSolverMultistepScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
     StableDiffusionPipeline,
@@ -31,7 +33,12 @@ from sakuga.export.checkpoint.layouts import open_checkpoint
 from sakuga.kernels.philox import normals
 from sakuga.profiles.families import CHUNK, LATENT_CHANNELS, VAE_FACTOR
 
-SCHEDULERS = {"euler_a": EulerAncestralDiscreteScheduler, "euler": EulerDiscreteScheduler}
+# Sampler to what makes diffusers' scheduler of it from a folder's scheduler_config.json.
+SCHEDULERS: Mapping[str, Callable[[Any], Any]] = {
+    "euler_a": EulerAncestralDiscreteScheduler.from_config,
+    "euler": EulerDiscreteScheduler.from_config,
+    "dpmpp_2m": DPMSolverMultistepScheduler.from_config,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +60,7 @@ class Reference:
         assert request.width and request.height and request.steps and request.sampler
         assert request.seed is not None
         pipeline = self.pipeline
-        scheduler = SCHEDULERS[request.sampler]
-        pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config)
+        pipeline.scheduler = SCHEDULERS[request.sampler](pipeline.scheduler.config)
         shape = (1, LATENT_CHANNELS, request.height // VAE_FACTOR, request.width // VAE_FACTOR)
         with sakuga_noise(request.seed), torch.inference_mode():
             return pipeline(
@@ -71,7 +77,7 @@ class Reference:
 
 
 def reference(folder: Path) -> Reference:
-    """The pipeline of a diffusers folder, in float32."""
+    """The pipeline of a diffusers folder, in float32, as its configs ask for."""
     with open_checkpoint(folder) as checkpoint:
         kind = checkpoint.family.kind
     parts: dict[str, Any] = {
@@ -86,11 +92,15 @@ def reference(folder: Path) -> Reference:
         make = StableDiffusionXLPipeline
         second = CLIPTextModelWithProjection.from_pretrained(folder / "text_encoder_2")
         parts |= {"text_encoder_2": second, "tokenizer_2": clip_tokenizer("!")}
-        parts |= {"add_watermarker": False}
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        zeros = index.get("force_zeros_for_empty_prompt", True)
+        parts |= {"add_watermarker": False, "force_zeros_for_empty_prompt": zeros}
     else:
         make = StableDiffusionPipeline
         parts |= {"safety_checker": None, "feature_extractor": None}
         parts |= {"requires_safety_checker": False}
+        # For clip skip, diffusers looks for the final norm where older transformers had it.
+        vars(parts["text_encoder"])["text_model"] = parts["text_encoder"]
     pipeline = make(**parts)
     pipeline.set_progress_bar_config(disable=True)
     return Reference(pipeline.to(torch.float32))

@@ -15,8 +15,15 @@ from sakuga.kernels.compile import cubin
 from sakuga.kernels.cuda_packages import cuda_package
 
 THREADS = 256
+_WIDTH = 8  # elements a thread takes at once
+_MOST_BLOCKS = 1024  # more only take turns
 # What a kernel is given: NumPy scalars and records by value, device addresses as uint64.
 Argument = NDArray[Any] | np.generic
+
+
+def grid(elements: int, entries: int) -> tuple[int, int]:
+    """Blocks of a launch over that many elements of each entry."""
+    return min(-(-elements // (_WIDTH * THREADS)), _MOST_BLOCKS), entries
 
 
 class Arguments:

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 from sakuga.__main__ import main
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.manifest import SCHEMA
-from sakuga.export.demo import DEMO_CHECKPOINT
+from sakuga.export.demo import DEMO_CHECKPOINT, DEMO_LORA
 
 
 class Outcome(NamedTuple):
@@ -261,6 +261,31 @@ def test_verifying_without_its_packages_builds_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_bundle_with_a_lora_and_a_vae(run: Run, tmp_path: Path) -> None:
+    lora = tmp_path / "more.safetensors"
+    module = "lora_unet_input_blocks_3_1_proj_in"
+    pair = {f"{module}.lora_up.weight": (96, 2), f"{module}.lora_down.weight": (2, 96)}
+    others = {"bundle_emb.easy.clip_l": (1, 32), "lora_unet_nowhere.diff": (1,)}
+    save_file({key: np.ones(shape, "f2") for key, shape in (pair | others).items()}, lora)
+    bundle, command = tmp_path / "b.sakuga", ["build", "demo", "--backend", "onnx", "--lora"]
+    done = run(*command, f"{DEMO_LORA}:1:0.5", "--lora", f"{lora}:.5", "--vae", DEMO_CHECKPOINT,
+               "--out", bundle)  # fmt: skip
+    assert done.code == 0 and done.out == f"{bundle}\n"
+    assert "Warning: 1 key of more match nothing here: lora_unet_nowhere.diff" in done.err
+    assert "Not merged: textual inversions in more: easy" in done.err
+    shown = run("inspect", bundle).out
+    assert re.search(r"LoRAs +kosame at 1/0\.5 \(ec914199806f\), more at 0\.5 \(", shown)
+    assert re.search(r"VAE +demo\.safetensors \(", shown)
+    assert "1 key of them match nothing here" in shown
+    loras = json.loads(run("inspect", bundle, "--json").out)["loras"]
+    assert [(each["text_weight"], each["unet_weight"]) for each in loras] == [(1, 0.5), (0.5, 0.5)]
+    assert re.search(r"kind +LoRA\n", run("inspect", DEMO_LORA).out)
+    strict = run(*command, lora, "--strict-lora", "--out", tmp_path / "c.sakuga")
+    parts(strict)
+    assert strict.code == 1 and "1 key of" in strict.err and not (tmp_path / "c.sakuga").exists()
+    parts(run(*command, tmp_path / "none:0.5", "--out", tmp_path / "c.sakuga"))
+
+
 def test_build_inspect_and_presets(run: Run, sd15_folder: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "anything.sakuga"
     assert run("build", sd15_folder, "--out", bundle).out == f"{bundle}\n"
@@ -350,6 +375,20 @@ def test_a_checkpoint_s_preset_and_licence_are_shown(run: Run) -> None:
     everything = run("presets", "animagine-xl-3.1").out
     assert "rating: general" in everything and "faipl-1.0-sd" in everything
     parts(run("presets", "animagine"))
+
+
+def test_a_build_says_what_the_checkpoint_does_not(
+    run: Run, sd15_file: Path, sd15_folder: Path, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "b.sakuga"
+    assert "Note" not in run("build", sd15_file, "--out", bundle, "--prediction", "v").err
+    assert "predicts v_prediction" in run("inspect", bundle).out
+    assert "--prediction v" in run("inspect", bundle).out
+    done = run("build", sd15_folder, "--out", bundle, "--prediction", "v")
+    assert "Note: The checkpoint says it predicts 'epsilon'" in done.err and done.code == 0
+    refused = run("build", sd15_file, "--out", bundle, "--ema")
+    parts(refused)
+    assert refused.code == 2 and "has no averaged" in refused.err
 
 
 def test_verify_writes_figures(run: Run, sdxl_file: Path, tmp_path: Path) -> None:

@@ -26,8 +26,10 @@ class Infotext:
     which A1111 takes for 1.
 
     Of Sakuga alone: `compat` and `negative_zeroed` (diffusers took zeros for the negative prompt);
-    `bundle`, `precision` and `backend` say what computed the pixels. `version` is the tool's name
-    and number. `extra`: what has no field here, such as "Hires upscale", in the order written.
+    `lora_weights`: name to the weight it was merged with, or to two, `1/0.5`, for the text encoders
+    and the UNet; `bundle`, `precision` and `backend` say what computed the pixels. `version` is the
+    tool's name and number. `extra`: what has no field here, such as "Hires upscale", in the order
+    written.
     """
 
     prompt: str
@@ -54,6 +56,7 @@ class Infotext:
     embeddings: Mapping[str, str] = field(default_factory=dict)
     emphasis: str = "Original"
     pad_conds: bool = False
+    lora_weights: Mapping[str, str] = field(default_factory=dict)
     compat: str = "a1111"
     negative_zeroed: bool = False
     precision: str | None = None

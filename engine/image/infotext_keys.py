@@ -72,6 +72,7 @@ NUMBER = Kind("a number", _write_number, _read_number)
 SIZE = Kind("a size such as 832x1216", str, _read_size)
 FLAG = Kind("True or False", str, {"True": True, "False": False}.__getitem__)
 NAMED_HASHES = Kind("names and hashes", _write_hashes, _read_hashes)
+NAMED_WEIGHTS = Kind("names and weights", _write_hashes, _read_hashes)
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ KEYS = {
     "TI hashes": Key("embeddings", NAMED_HASHES),
     "Emphasis": Key("emphasis", TEXT),
     "Pad conds": Key("pad_conds", FLAG),
+    "Lora weights": Key("lora_weights", NAMED_WEIGHTS),
     "Compat": Key("compat", TEXT),
     "Negative zeroed": Key("negative_zeroed", FLAG),
     "Precision": Key("precision", TEXT),

@@ -10,7 +10,6 @@ from sakuga.engine.presets import choose_preset, preset_known
 from sakuga.engine.runtime.request import Defaults
 from sakuga.engine.text.embedding_files import load_embeddings
 from sakuga.engine.text.embeddings import NO_EMBEDDINGS, Embeddings
-from sakuga.engine.text.networks import Lora
 from sakuga.engine.text.tokenizer import Tokenizer
 from sakuga.profiles.buckets import SizeRule
 from sakuga.profiles.families import CHUNK, VAE_FACTOR
@@ -43,8 +42,11 @@ def bundle_defaults(bundle: Bundle, preset: Preset | None) -> Defaults:
         sizes=bundle_sizes(bundle),
         timestep_spacing=bundle.manifest.timestep_spacing,
     )
-    if preset is None:
-        return usual
+    return usual if preset is None else preset_defaults(usual, preset)
+
+
+def preset_defaults(usual: Defaults, preset: Preset) -> Defaults:
+    """The defaults with everything a preset says in their place."""
     return replace(
         usual,
         size=preset.size,
@@ -69,11 +71,6 @@ def bundle_sizes(bundle: Bundle) -> SizeRule:
         maximum=min(side.maximum for side in sides) * VAE_FACTOR,
         step=lcm(*(side.step for side in sides)) * VAE_FACTOR,
     )
-
-
-def bundle_loras(bundle: Bundle) -> tuple[Lora, ...]:
-    """The LoRAs merged into the bundle."""
-    return tuple(Lora(name, 1.0, 1.0) for name in bundle.manifest.loras)
 
 
 def bundle_embeddings(bundle: Bundle, folder: Path | None) -> Embeddings:

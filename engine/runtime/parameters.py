@@ -4,6 +4,7 @@ from typing import Any
 
 from sakuga.engine.image.infotext import Infotext
 from sakuga.engine.manifest import Manifest
+from sakuga.engine.runtime.merged import merged_fields
 from sakuga.engine.runtime.request import Settings
 from sakuga.engine.sampling.samplers import SAMPLERS
 from sakuga.engine.version import VERSION
@@ -37,6 +38,7 @@ def infotext_of(
         compat=compat,
         # Elsewhere an empty text tells; diffusers treats it unlike an absent one.
         negative_zeroed=negative_zeroed and compat == "diffusers",
+        **merged_fields(manifest),
         **made_by(manifest, backend),
     )
 

@@ -9,6 +9,8 @@ from sakuga.engine.bundle import Bundle
 from sakuga.engine.errors import MetadataError, UsageError
 from sakuga.engine.image.infotext import DEFAULTS, Infotext
 from sakuga.engine.image.infotext_keys import KEYS, NAMES
+from sakuga.engine.runtime import rescue
+from sakuga.engine.runtime.merged import merged_doubts, merged_obstacles
 from sakuga.engine.runtime.parameters import made_by
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.sampling.compat import COMPATS
@@ -19,13 +21,17 @@ from sakuga.engine.text.segments import emphasis_name
 from sakuga.profiles.buckets import Size
 
 # Keys of other tools that change no pixel.
-_HARMLESS = {"User", "Created Date", "Civitai resources", "Civitai metadata", "Template"}
+_HARMLESS = {
+    "User",
+    "Created Date",
+    "Civitai resources",
+    "Civitai metadata",
+    "Template",
+    rescue.KEY,
+}
 _NOISES = {"NV", "GPU"}
 # Fields that nothing here follows unless they have their usual value.
-_UNREAD = (
-    *("vae", "variation_seed", "seed_resize", "ensd"),
-    "loras",
-)
+_UNREAD = ("variation_seed", "seed_resize", "ensd")
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,7 @@ def _obstacles(info: Infotext, bundle: Bundle) -> dict[str, str]:
     if info.model_hash not in (None, checkpoint.model_hash):
         here = f"the bundle holds {checkpoint.model_hash} ({checkpoint.name})"
         found["Model hash"] = f"{info.model_hash} ({info.model or 'unnamed'}), {here}"
+    found |= merged_obstacles(info, bundle.manifest)
     if not _known(sampler_name, info.sampler):
         found["Sampler"] = info.sampler
     if info.compat not in COMPATS:
@@ -155,7 +162,7 @@ def _request(info: Infotext, bundle: Bundle, obstacles: Collection[str]) -> Requ
 
 def _doubts(info: Infotext, bundle: Bundle, backend: str) -> list[str]:
     """Why the pixels may differ although every setting is followed."""
-    doubts = []
+    doubts = merged_doubts(info)
     if info.model_hash is None:
         doubts.append("The picture does not say which model made it.")
     if not (info.version or "").startswith("sakuga "):

@@ -148,8 +148,7 @@ def resolve(
         clip_skip = defaults.clip_skip
     layers = min(encoder.layers for encoder in family.text_encoders)
     layer = choose_layer(family.kind, tool, clip_skip, layers)
-    # diffusers skips layers for SDXL's positive prompt alone.
-    both = family.kind == "sd15" or tool != "diffusers"
+    both = tool != "diffusers"  # which skips layers for the positive prompt alone
     prompt, negative_prompt = _texts(request, defaults, tool)
     size = _size(request, defaults.sizes or family.sizes, defaults.size)
     guidance = _guidance(defaults.guidance if request.guidance is None else request.guidance)

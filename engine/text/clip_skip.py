@@ -47,7 +47,7 @@ def choose_layer(kind: Kind, compat: Compat, clip_skip: int | None, layers: int)
     stays without its norm. SD1.5 takes the last one through the final norm. diffusers' number
     counts layers left out, so its 1 is another tool's 2 (SD1.5) or 3 (SDXL). `layers`: how many
     the shallowest encoder of the family has. diffusers skips layers for the positive prompt only:
-    pass None with SDXL's negative prompt there.
+    pass None with the negative prompt there.
 
     Raises UsageError where the encoder has no such layer.
     """

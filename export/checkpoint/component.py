@@ -95,12 +95,13 @@ def _present(table: Table, store: TensorStore) -> dict[str, Source]:
 
 
 def _check_whole(components: Iterable[Component], family: Family, file: str) -> None:
-    absent = [_SPOKEN[component.name] for component in components if not component.names()]
+    absent = [component.name for component in components if not component.names()]
     if absent:
         raise TensorError(
-            f"{file} has no {' and no '.join(absent)}.",
+            f"{file} has no {' and no '.join(_SPOKEN[name] for name in absent)}.",
             note=f"A {family.kind} build needs every network; pruned files may lack some.",
-            hint="Use the full checkpoint, or a diffusers folder completed from its base model.",
+            hint="Use the full checkpoint, or a diffusers folder with "
+            f"{' and '.join(f'{name}/' for name in absent)} from its base model.",
         )
 
 

@@ -16,11 +16,13 @@ def check_folder(folder: Path) -> None:
     if (folder / UNET_FOLDER).is_dir():
         return
     kind = read_config(folder / "config.json").get("_class_name", "")
+    pipeline = read_config(folder / "model_index.json").get("_class_name", "a model")
     files = sorted(path.name for path in folder.glob("*.safetensors"))
     if kind:
         note, hint = f"It is one component, a {kind}.", "Give the folder above it."
     elif (folder / "transformer").is_dir():
-        note, hint = "Its network is a transformer, not a UNet.", "Give an SDXL or SD 1.5 model."
+        note = f"Its network is a transformer, not a UNet: it is made for {pipeline}."
+        hint = "Give an SDXL or SD 1.5 model."
     elif files:
         note, hint = f"It holds {', '.join(files[:3])}.", "Give the .safetensors file itself."
     else:
@@ -81,10 +83,12 @@ def _no_weights(folder: Path) -> CheckpointError:
             hint="Download the .safetensors files, or convert in an isolated environment with a "
             "current torch: torch.load(path, weights_only=True), then safetensors.torch.save_file.",
         )
+    others = sorted(path.name for path in folder.glob("*.safetensors"))
     return CheckpointError(
-        f"{folder} holds no weights.",
-        note=f"Expected {_STEMS[0]}.safetensors or {_STEMS[1]}.safetensors, whole or in shards.",
-        hint="Download the folder again.",
+        f"{folder} holds no weights{' under a name of diffusers' if others else ''}.",
+        note=f"Expected {_STEMS[0]}.safetensors or {_STEMS[1]}.safetensors, whole or in shards"
+        f"{', found ' + ', '.join(others[:3]) if others else ''}.",
+        hint="Rename the file to use." if others else "Download the folder again.",
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from sakuga.engine.errors import CheckpointError
+from sakuga.engine.errors import CheckpointError, TensorError, UsageError
 from sakuga.export.checkpoint.component import Component, bind_components
 from sakuga.export.checkpoint.detect import find_family
 from sakuga.export.checkpoint.folder import (
@@ -19,12 +19,16 @@ from sakuga.export.checkpoint.folder import (
 )
 from sakuga.export.checkpoint.folder_names import folder_tables
 from sakuga.export.checkpoint.foreign import refuse_foreign, refuse_other_unets
-from sakuga.export.checkpoint.ldm_unet import ldm_unet_table
+from sakuga.export.checkpoint.ldm_unet import EMA_PREFIX, PREFIX, ema_unet_table, ldm_unet_table
+from sakuga.export.checkpoint.overrides import Overrides
+from sakuga.export.checkpoint.position_ids import lost_positions, repair_note
 from sakuga.export.checkpoint.prediction import (
-    Objective,
     PredictionType,
-    objective_of_file,
-    objective_of_scheduler,
+    Stated,
+    contradiction,
+    settle,
+    stated_by_file,
+    stated_by_scheduler,
 )
 from sakuga.export.checkpoint.safetensors_file import SafetensorsFile
 from sakuga.export.checkpoint.settings import (
@@ -33,8 +37,10 @@ from sakuga.export.checkpoint.settings import (
     sampling_settings,
 )
 from sakuga.export.checkpoint.single_file import single_file_tables
+from sakuga.export.checkpoint.sources import Table
 from sakuga.export.checkpoint.store import TensorStore
 from sakuga.export.checkpoint.surplus import split_surplus
+from sakuga.export.checkpoint.vae_file import bind_vae, open_vae
 from sakuga.profiles.families import Family
 
 
@@ -44,6 +50,8 @@ class Checkpoint:
 
     `components` holds `text_encoder`, `text_encoder_2` (SDXL), `unet` and `vae`. `ignored` lists
     surplus names known to do no harm (`model_ema.*`, `position_ids`, ...), `unknown` all others.
+    `notes`: sentences for whoever builds, on what was repaired or read otherwise than stated.
+    `vae_file`: the file whose VAE took the place of the checkpoint's own.
     """
 
     path: Path
@@ -55,7 +63,10 @@ class Checkpoint:
     components: Mapping[str, Component]
     ignored: tuple[str, ...]
     unknown: tuple[str, ...]
+    overrides: Overrides
+    notes: tuple[str, ...]
     files: tuple[SafetensorsFile, ...]
+    vae_file: SafetensorsFile | None = None
 
     def sha256(self) -> str:
         """SHA-256 in hex. The first ten digits of a single file's are its "model hash".
@@ -73,7 +84,7 @@ class Checkpoint:
 
     def close(self) -> None:
         """Close all files; reading from a component afterwards is an error."""
-        for file in self.files:
+        for file in (*self.files, *([self.vae_file] if self.vae_file else ())):
             file.close()
 
     def __enter__(self) -> Self:
@@ -88,12 +99,18 @@ class Checkpoint:
         self.close()
 
 
-def open_checkpoint(path: Path) -> Checkpoint:
+def open_checkpoint(
+    path: Path, overrides: Overrides | None = None, vae: Path | None = None
+) -> Checkpoint:
     """Open a diffusers folder or a single-file checkpoint and check that it is complete.
+
+    `overrides`: what is to hold where the files say nothing, or something else. `vae`: a file
+    whose VAE takes the place of the checkpoint's own, which may then be absent.
 
     Raises CheckpointError (no such path), FileFormatError (not safetensors, truncated, a pickle),
     UnknownFamilyError (a LoRA, a VAE, another kind of model), TensorError (missing or wrong
-    tensors), CheckpointError (a folder that asks for another noise schedule or scale of latents).
+    tensors), CheckpointError (a folder that asks for another noise schedule or scale of latents),
+    UsageError (averaged weights of a checkpoint that has none).
     Use it as a context manager, or call close().
     """
     if not path.exists():
@@ -101,45 +118,99 @@ def open_checkpoint(path: Path) -> Checkpoint:
             f"There is no file or folder {path}.",
             hint="Give a .safetensors file, a diffusers folder, or the word demo.",
         )
+    overrides = overrides or Overrides()
     with ExitStack() as opened:
-        checkpoint = _open_folder(path, opened) if path.is_dir() else _open_single(path, opened)
+        file = None if vae is None else opened.enter_context(open_vae(vae))
+        read = _read_folder if path.is_dir() else _read_single
+        checkpoint = _checkpoint(path, overrides, read(path, overrides, file, opened), file)
         opened.pop_all()
     return checkpoint
 
 
-def _open_single(path: Path, opened: ExitStack) -> Checkpoint:
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What a layout's reader found; `lost`: positions that damaged position ids never read."""
+
+    layout: Literal["diffusers", "single"]
+    family: Family
+    stated: Stated
+    sampling: SamplingSettings
+    components: Mapping[str, Component]
+    surplus: set[str]
+    lost: tuple[int, ...]
+    files: tuple[SafetensorsFile, ...]
+
+
+def _read_single(
+    path: Path, overrides: Overrides, vae: SafetensorsFile | None, opened: ExitStack
+) -> _Found:
     file = opened.enter_context(SafetensorsFile(path))
     store = TensorStore((file,))
     refuse_foreign(store, str(path))
-    family = find_family(store, ldm_unet_table, str(path))
-    tables = single_file_tables(family)
-    components = bind_components(family, tables, dict.fromkeys(tables, store), str(path))
+    _check_averages(path, store, overrides)
+    unet_table = ema_unet_table if overrides.ema else ldm_unet_table
+    family = find_family(store, unet_table, str(path))
+    tables = {**single_file_tables(family), UNET_FOLDER: unet_table(family)}
+    components = _bind(path, family, tables, dict.fromkeys(tables, store), vae)
     used = frozenset[str]().union(*(component.keys() for component in components.values()))
-    objective = objective_of_file(file.tensors, file.metadata)
-    surplus = file.tensors.keys() - used
-    sampling = SamplingSettings()
-    return _checkpoint(path, "single", family, objective, sampling, components, surplus, (file,))
+    used |= {source.key for places in tables["vae"].values() for source in places}
+    plain_unet = {source.key for (source,) in ldm_unet_table(family).values()}
+    return _Found(
+        "single",
+        family,
+        stated_by_file(path, file.tensors, file.metadata),
+        SamplingSettings(),
+        components,
+        file.tensors.keys() - used - plain_unet,
+        lost_positions(store, tables["text_encoder"]),
+        (file,),
+    )
 
 
-def _open_folder(path: Path, opened: ExitStack) -> Checkpoint:
+def _read_folder(
+    path: Path, overrides: Overrides, vae: SafetensorsFile | None, opened: ExitStack
+) -> _Found:
     check_folder(path)
     unet = _open_store(path / UNET_FOLDER, opened)
     refuse_other_unets(unet, str(path))
+    _check_averages(path, unet, overrides)
     family = find_family(unet, lambda family: folder_tables(family)[UNET_FOLDER], str(path))
     tables = folder_tables(family)
     others = [name for name in tables if name != UNET_FOLDER]
     stores = {UNET_FOLDER: unet} | {name: _open_store(path / name, opened) for name in others}
-    components = bind_components(family, tables, stores, str(path))
-    objective = objective_of_scheduler(read_config(path / "scheduler" / "scheduler_config.json"))
-    surplus = {
-        f"{name}/{key}"
-        for name, store in stores.items()
-        for key in store.tensors.keys() - components[name].keys()
-    }
-    files = tuple(file for store in stores.values() for file in store.files)
+    components = _bind(path, family, tables, stores, vae)
     refuse_other_settings(path, family)
-    sampling = sampling_settings(path)
-    return _checkpoint(path, "diffusers", family, objective, sampling, components, surplus, files)
+    encoders = [config.name for config in family.text_encoders]
+    lost = {n for name in encoders for n in lost_positions(stores[name], tables[name])}
+    return _Found(
+        "diffusers",
+        family,
+        stated_by_scheduler(read_config(path / "scheduler" / "scheduler_config.json")),
+        sampling_settings(path),
+        components,
+        {
+            f"{name}/{key}"
+            for name, store in stores.items()
+            if vae is None or name != "vae"
+            for key in store.tensors.keys() - components[name].keys()
+        },
+        tuple(sorted(lost)),
+        tuple(file for store in stores.values() for file in store.files),
+    )
+
+
+def _bind(
+    path: Path,
+    family: Family,
+    tables: Mapping[str, Table],
+    stores: Mapping[str, TensorStore],
+    vae: SafetensorsFile | None,
+) -> dict[str, Component]:
+    """The checkpoint's components, the VAE from the file of its own where there is one."""
+    if vae is None:
+        return bind_components(family, tables, stores, str(path))
+    others = {name: table for name, table in tables.items() if name != "vae"}
+    return {**bind_components(family, others, stores, str(path)), "vae": bind_vae(vae, family)}
 
 
 def _open_store(folder: Path, opened: ExitStack) -> TensorStore:
@@ -147,26 +218,42 @@ def _open_store(folder: Path, opened: ExitStack) -> TensorStore:
     return TensorStore(tuple(files))
 
 
+def _check_averages(path: Path, store: TensorStore, overrides: Overrides) -> None:
+    """The averages are there if they are asked for, and asked for if only they are there."""
+    has_averages = any(key.startswith(EMA_PREFIX) for key in store.tensors)
+    if overrides.ema and not has_averages:
+        raise UsageError(
+            f"{path} has no averaged (EMA) weights of the UNet.",
+            note=f"Their names would start with {EMA_PREFIX}; pruned files and folders have none.",
+            hint="Build without --ema: the weights there may be the averaged ones already.",
+        )
+    has_plain = any(key.startswith(PREFIX) for key in store.tensors)
+    if has_averages and not has_plain and not overrides.ema:
+        raise TensorError(
+            f"{path} has no UNet but the averaged one ({EMA_PREFIX}…).",
+            note="Which of the two a tool reads differs, so none is taken unasked.",
+            hint="Build with --ema.",
+        )
+
+
 def _checkpoint(
-    path: Path,
-    layout: Literal["diffusers", "single"],
-    family: Family,
-    objective: Objective,
-    sampling: SamplingSettings,
-    components: Mapping[str, Component],
-    surplus: set[str],
-    files: tuple[SafetensorsFile, ...],
+    path: Path, overrides: Overrides, found: _Found, vae: SafetensorsFile | None
 ) -> Checkpoint:
-    ignored, unknown = split_surplus(surplus)
+    ignored, unknown = split_surplus(found.surplus)
+    objective = settle(found.stated, overrides.prediction, overrides.zero_terminal_snr)
+    repair = repair_note(path.name, found.lost) if found.lost else ""
     return Checkpoint(
         path=path,
-        layout=layout,
-        family=family,
+        layout=found.layout,
+        family=found.family,
         prediction=objective.prediction,
         zero_terminal_snr=objective.zero_terminal_snr,
-        sampling=sampling,
-        components=components,
+        sampling=found.sampling,
+        components=found.components,
         ignored=ignored,
         unknown=unknown,
-        files=files,
+        overrides=overrides,
+        notes=tuple(filter(None, (contradiction(found.stated, objective), repair))),
+        files=found.files,
+        vae_file=vae,
     )

@@ -10,6 +10,7 @@ from sakuga.profiles.families import Family, UNet
 from sakuga.profiles.weights import unet_weights
 
 PREFIX = "model.diffusion_model."
+EMA_PREFIX = "model_ema.diffusion_model"
 
 _OUTER = {
     "conv_in": "input_blocks.0.0",
@@ -39,6 +40,17 @@ def ldm_unet_table(family: Family) -> Table:
     modules = _OUTER | _down_modules(family.unet) | _up_modules(family.unet)
     names = unet_weights(family.unet, family.pooled)
     return {name: (Source(PREFIX + _ldm_name(name, modules)),) for name in names}
+
+
+def ema_unet_table(family: Family) -> Table:
+    """Canonical UNet name to the place of its running average: the same key without its dots.
+
+    Source: `LitEma` of latent-diffusion; diffusers' `extract_ema` reads the same keys.
+    """
+    return {
+        name: (Source(EMA_PREFIX + source.key.removeprefix(PREFIX).replace(".", "")),)
+        for name, (source,) in ldm_unet_table(family).items()
+    }
 
 
 def _ldm_name(name: str, modules: dict[str, str]) -> str:

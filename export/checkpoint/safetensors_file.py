@@ -92,6 +92,12 @@ class SafetensorsFile:
             self._file.seek(0)
             return hashlib.file_digest(self._file, "sha256").hexdigest()
 
+    def data_sha256(self) -> str:
+        """SHA-256 of what follows the header, in hex: the same whatever the metadata say."""
+        with self._lock:
+            self._file.seek(self._data_start)
+            return hashlib.file_digest(self._file, "sha256").hexdigest()
+
     def close(self) -> None:
         """Close the file; reading from it afterwards is an error."""
         self._file.close()

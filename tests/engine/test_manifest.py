@@ -68,7 +68,7 @@ def test_the_bundle_hash_covers_what_decides_over_pixels(
 
 
 def test_the_model_hash_is_ten_digits() -> None:
-    entry = CheckpointEntry("m", "single", "e3c47aedb0" + "0" * 54, ())
+    entry = CheckpointEntry("m", "single", "e3c47aedb0" + "0" * 54, (), ())
     assert entry.model_hash == "e3c47aedb0"
 
 

@@ -16,16 +16,14 @@ import numpy as np
 from sakuga.engine.backend.base import Decoded
 from sakuga.engine.backend.cuda.calls import Calls
 from sakuga.engine.backend.cuda.driver import Buffer, Driver, Event, PinnedBuffer
-from sakuga.engine.backend.cuda.lane import WIDTH
 from sakuga.engine.backend.cuda.pool import Pool, allocate_all
 from sakuga.engine.backend.cuda.session import Tensor
 from sakuga.engine.backend.cuda.staging import Staging
 from sakuga.engine.backend.network import Networks, dtype_of, latent_shape, row_shape
 from sakuga.kernels.launch import STEP_ROW, Seat, fill_launch, new_launch
-from sakuga.kernels.launcher import THREADS, Argument
+from sakuga.kernels.launcher import Argument, grid
 from sakuga.kernels.to_rgb8 import Rounding
 
-_BLOCKS = 1024
 _FLAG_BYTES = 4
 
 
@@ -117,8 +115,7 @@ class Decoder:
             record, np.uint64(self._scale.address), np.int32(0), np.uint64(count),
             np.uint64(from_), np.uint64(to), np.uint64(0),
         ]  # fmt: skip
-        groups = -(-count // (WIDTH * THREADS))
-        self._driver.kernel(name, (min(groups, _BLOCKS), 1), arguments)(self._stream)
+        self._driver.kernel(name, grid(count, 1), arguments)(self._stream)
 
     def _to_bytes(
         self, image: Buffer, pixels: Buffer, flags: int, area: int, rows: int, rounding: Rounding
@@ -128,10 +125,8 @@ class Decoder:
             np.uint64(image.address), np.uint64(pixels.address), np.uint64(flags),
             np.uint64(area), np.int32(rounding == "round"),
         ]  # fmt: skip
-        groups = -(-area // (WIDTH * THREADS))
-        blocks = min(groups, _BLOCKS), rows
         name = "to_rgb8_half" if half else "to_rgb8_float"
-        self._driver.kernel(name, blocks, arguments)(self._stream)
+        self._driver.kernel(name, grid(area, rows), arguments)(self._stream)
 
     def _send(
         self, pictures: Sequence[Finished], pixels: Buffer, flags: int, area: int, count: int

@@ -35,8 +35,9 @@ _AHEAD = 2  # evaluations the host may be ahead of the GPU while somebody watche
 class CudaOptions:
     """`rows` of the largest UNet call; `sizes` that can be rendered, None for all; `vae_rows`
     pictures of one VAE call. `visitors`: networks loaded only while they are used. `turns`: steps
-    and decoding never hold working memory at the same time. `graphs`, `overlap`: off switches of
-    CUDA graphs and of decoding beside the steps, to show what they are worth.
+    and decoding never hold working memory at the same time. `graphs`, `overlap`, `padding`: off
+    switches of CUDA graphs, of decoding beside the steps, and of calls padded to row counts that
+    others have captured, to show what they are worth.
     """
 
     rows: int
@@ -46,6 +47,7 @@ class CudaOptions:
     turns: bool = False
     graphs: bool = True
     overlap: bool = True
+    padding: bool = True
 
 
 class Loader(Protocol):
@@ -107,7 +109,7 @@ class CudaDevice:
                 self._drop_lanes(most=MAX_LANES - 1)
             self._lanes[latent] = CudaLane(
                 self._driver, self._steps.stream, self._stagings[id(self._steps)], self._networks,
-                self._calls["unet"], latent, self.slots, self.rows,
+                self._calls["unet"], latent, self.slots, self.rows, self._options.padding,
             )  # fmt: skip
         self._lanes.move_to_end(latent)
         return self._lanes[latent]

@@ -23,11 +23,9 @@ from sakuga.kernels.launch import (
     fill_launch,
     new_launch,
 )
-from sakuga.kernels.launcher import THREADS, Argument
+from sakuga.kernels.launcher import Argument, grid
 
 TABLE_ROWS = 2048  # evaluations of a slot: a thousand steps of a second-order sampler
-WIDTH = 8  # elements a thread takes at once
-_BLOCKS = 1024  # more only take turns
 _SEED_BYTES = 8 * SEEDS
 
 
@@ -47,9 +45,11 @@ class CudaLane:
         latent: tuple[int, int],
         slots: int,
         call_rows: int,
+        padding: bool = True,
     ) -> None:
         self._driver, self._stream, self._staging, self._unet = driver, stream, staging, unet
         self._latent, self._slots, self.call_rows = latent, slots, call_rows
+        self._padding = padding
         self._rows = max(call_rows, ROWS)  # a slot may have more rows than a call
         self._entry = networks.unet
         self.shape = latent_shape(latent)
@@ -109,7 +109,9 @@ class CudaLane:
     def evaluate(self, block: Block) -> None:
         """Launches of the network, padded to the rows of a captured one."""
         for part in block.parts(self.call_rows):
-            count = captured_rows(part.count, self.call_rows)
+            count = part.count
+            if self._padding:
+                count = captured_rows(count, self.call_rows)
             key = (self._latent, self._chunks, part.chunks, part.first, count)
             try:
                 self._unet.launch(key, functools.partial(self._tensors, part, count))
@@ -168,7 +170,6 @@ class CudaLane:
         self._launches[key](self._stream)
 
     def _kernel(self, name: str, seats: int) -> Launch:
-        groups = -(-self.count // (WIDTH * THREADS))
         table: list[Argument] = [self._record, self._pointer("tables"), np.int32(TABLE_ROWS)]
         count = np.uint64(self.count)
         rows: list[Argument] = [self._pointer("sample"), self._pointer("timestep")]
@@ -179,7 +180,7 @@ class CudaLane:
             arguments = [*table, *noise, self._pointer("latents")]
         if name.startswith("denoise_step"):
             arguments += [self._pointer("histories"), self._pointer("noise_pred"), *rows]
-        return self._driver.kernel(name, (min(groups, _BLOCKS), seats), arguments)
+        return self._driver.kernel(name, grid(self.count, seats), arguments)
 
     def _tensors(self, part: Block, count: int) -> dict[str, Tensor]:
         return {

@@ -121,6 +121,7 @@ FULL = replace(
     loras={"Thick Lines": "0a1b2c3d4e5f", "a}b": "112233445566"},
     embeddings={"easynegative": "c74b4e810b03"},
     emphasis="No norm",
+    lora_weights={"Thick Lines": "0.8", "a}b": "1/0.5"},
     negative_zeroed=True,
     precision="float16",
     bundle="0123456789",
@@ -144,10 +145,19 @@ def test_all_keys_in_order() -> None:
     )
     assert list(settings) == [
         *(*names, "VAE", "Variation seed", "Variation seed strength", "Seed resize from", "ENSD"),
-        *("RNG", "Eta", "Sigma noise", "Lora hashes", "TI hashes", "Emphasis", "Negative zeroed"),
-        *("Precision", "Bundle", "Backend", "Hires upscale", "ADetailer prompt", "Version"),
+        *("RNG", "Eta", "Sigma noise", "Lora hashes", "TI hashes", "Emphasis", "Lora weights"),
+        *(
+            "Negative zeroed",
+            "Precision",
+            "Bundle",
+            "Backend",
+            "Hires upscale",
+            "ADetailer prompt",
+            "Version",
+        ),
     ]
     assert settings["Lora hashes"] == "Thick Lines: 0a1b2c3d4e5f, a}b: 112233445566"
+    assert settings["Lora weights"] == "Thick Lines: 0.8, a}b: 1/0.5"
     assert settings["Seed resize from"] == "512x768" and settings["VAE"] == FULL.vae
     ddim = read_settings(write_infotext(replace(FULL, sampler="DDIM")))
     assert ddim["Eta DDIM"] == "0.5" and "Eta" not in ddim

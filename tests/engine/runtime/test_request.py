@@ -276,7 +276,10 @@ def test_a_preset_s_clip_skip_counts_as_a1111_counts() -> None:
     assert counted.clip_skip is None and counted.layer == Layer(1, "hidden_normed")
 
 
-def test_diffusers_skips_layers_for_sdxl_s_prompt_alone() -> None:
+def test_diffusers_skips_layers_for_the_prompt_alone() -> None:
     settings = resolved(Request("", compat="diffusers", clip_skip=1))
     assert settings.layer == Layer(3, "hidden")
     assert settings.negative_layer == Layer(2, "hidden")
+    settings = resolved(Request("", compat="diffusers", clip_skip=1), SD15_TINY)
+    assert settings.layer == Layer(2, "hidden_normed")
+    assert settings.negative_layer == Layer(1, "hidden_normed")

@@ -141,6 +141,58 @@ def test_keys_by_which_diffusers_knows_the_families_are_in_the_tables() -> None:
     names = single_file_utils.CHECKPOINT_KEY_NAMES
     assert names["xl_base"] in keys_of(SDXL)
     assert names["v1"] in keys_of(SD15)
+    assert names["xl_refiner"] not in keys_of(SDXL) | keys_of(SD15)
+    assert names["inpainting"] in keys_of(SDXL) & keys_of(SD15)
+
+
+@pytest.mark.parametrize(
+    ("family", "context", "depth", "added"),
+    [(SDXL, 2048, [0, 0, 2, 2, 10, 10], 2816), (SD15, 768, [1, 1, 1, 1, 1, 1, 0, 0], None)],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_shapes_by_which_comfyui_knows_the_families(
+    family: Family, context: int, depth: list[int], added: int | None
+) -> None:
+    """`transformer_depth` counts the layers of each residual block on the way down."""
+    shapes = {
+        source.key: weights(family)["unet"][name]
+        for name, (source,) in single_file_tables(family)["unet"].items()
+    }
+    start = "model.diffusion_model."
+    widths = {shape[1] for key, shape in shapes.items() if key.endswith("attn2.to_k.weight")}
+    assert widths == {context}
+    blocks = [
+        number
+        for number in range(1, 12)
+        if f"{start}input_blocks.{number}.0.in_layers.0.weight" in shapes
+    ]
+    assert depth == [
+        sum(
+            key.startswith(f"{start}input_blocks.{number}.1.transformer_blocks.")
+            and key.endswith(".norm1.weight")
+            for key in shapes
+        )
+        for number in blocks
+    ]
+    found = shapes.get(f"{start}label_emb.0.0.weight", (0, None))[1]
+    assert found == added
+
+
+def test_published_shapes_of_openclip() -> None:
+    """`in_proj_weight` is q, k and v of 1280 rows each; the projection is used as x @ P."""
+    table = single_file_tables(SDXL)["text_encoder_2"]
+    first, layer = "conditioner.embedders.1.model.", "text_model.encoder.layers.0.self_attn."
+    shapes = weights(SDXL)["text_encoder_2"]
+    found = {}
+    for name in (f"{layer}q_proj.weight", "text_projection.weight"):
+        source = table[name][0]
+        found[source.key.removeprefix(first)] = stored_shape(source.operation, shapes[name])
+    assert found == {
+        "transformer.resblocks.0.attn.in_proj_weight": (3840, 1280),
+        "text_projection": (1280, 1280),
+    }
+    order = [table[f"{layer}{letter}_proj.weight"][0].operation for letter in "qkv"]
+    assert order == ["first third", "second third", "last third"]
 
 
 @pytest.mark.parametrize("family", ALL, ids=lambda family: family.name)

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sakuga.engine.backend.cuda.opening import residency_of, sizes_of
+from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.bundle import Bundle, open_bundle
 from sakuga.engine.digests import file_sha256
 from sakuga.engine.engine import Engine
@@ -72,6 +74,29 @@ def test_the_manifest_says_which_shapes_each_profile_takes(rtx_bundle: Bundle) -
         )
         assert plans.plans[name].profiles == expected
     assert len(plans.plans["vae_decoder"].profiles) == len(SDXL_TINY.buckets) + 1
+
+
+def test_the_manifest_says_what_memory_plans_need(rtx_bundle: Bundle) -> None:
+    """The runtime plans with it before it loads anything."""
+    (plans,) = rtx_bundle.manifest.plans.values()
+    rows = {row.network: row for row in report_of(rtx_bundle).networks}
+    for name, plan in plans.plans.items():
+        assert plan.weights_bytes == rows[name].weights_bytes > 0
+        assert plan.activation_bytes == rows[name].record.facts.activation_bytes > 0
+    residency = residency_of(plans, 1 << 30)
+    assert residency.rows == 8 and not residency.visitors
+    assert sizes_of(rtx_bundle, plans).allows(SDXL_TINY.buckets[3])
+
+
+def test_a_second_decoder_computes_in_float32(rtx_bundle: Bundle, sdxl_bundle: Bundle) -> None:
+    """For pictures of which the mixed one makes NaN; it has no plan."""
+    exact = rtx_bundle.manifest.exact_decoder
+    assert exact == "onnx/vae_decoder_fp32/model.onnx"
+    assert sdxl_bundle.manifest.exact_decoder is None
+    latent = np.random.default_rng(0).standard_normal((1, 4, 16, 20), np.float32)
+    found = OnnxSession(rtx_bundle.path / exact, 1).run({"latent": latent})["image"]
+    wanted = OnnxSession(sdxl_bundle.graph("vae_decoder"), 1).run({"latent": latent})["image"]
+    assert np.array_equal(found, wanted)
 
 
 def test_manifest_and_report_agree(rtx_bundle: Bundle) -> None:

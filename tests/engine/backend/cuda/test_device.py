@@ -4,10 +4,13 @@ Work is put off until somebody waits and memory given back is poisoned, so a mis
 buffer reused too early or an address that has moved shows as a wrong picture.
 """
 
+import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +21,10 @@ from sakuga.engine.backend.cuda.driver import Stream
 from sakuga.engine.backend.cuda.host_driver import HostDriver, HostSession
 from sakuga.engine.backend.network import Networks
 from sakuga.engine.backend.onnxruntime import OnnxSession
-from sakuga.engine.bundle import Bundle
+from sakuga.engine.bundle import Bundle, open_bundle
 from sakuga.engine.engine import Engine
-from sakuga.engine.errors import DeviceMemoryError
+from sakuga.engine.errors import DeviceMemoryError, RenderError
+from sakuga.engine.manifest import MANIFEST
 from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.request import Request
 
@@ -98,7 +102,7 @@ def assert_same(pictures: list[Picture], wanted: list[NDArray[np.uint8]]) -> Non
         CudaOptions(rows=7, vae_rows=2),
         CudaOptions(rows=1),
         CudaOptions(rows=4, graphs=False),
-        CudaOptions(rows=16, overlap=False),
+        CudaOptions(rows=16, overlap=False, padding=False),
         CudaOptions(rows=4, visitors=frozenset({"text_encoder", "text_encoder_2"})),
         CudaOptions(rows=4, visitors=VISITORS, turns=True),
     ],
@@ -107,7 +111,7 @@ def assert_same(pictures: list[Picture], wanted: list[NDArray[np.uint8]]) -> Non
         "seven rows, two decoded at once",
         "one row",
         "no graphs",
-        "no overlap",
+        "no overlap, no padding",
         "encoders visit",
         "everything visits, in turns",
     ],
@@ -223,3 +227,52 @@ def test_everything_is_given_back(sdxl_bundle: Bundle) -> None:
         list(engine.render_many(MANY[:4]))
         assert driver.free_bytes() < 1 << 40
     assert driver.free_bytes() == 1 << 40
+
+
+class NotANumber:
+    """A VAE whose pictures have one value that is none, unless `healthy`."""
+
+    def __init__(self, session: OnnxSession) -> None:
+        self._session = session
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        image = self._session.run(inputs)["image"].copy()
+        image[:, 1, 5, 7] = np.nan
+        return {"image": image}
+
+
+@pytest.fixture
+def broken_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    healthy = HostLoader.__call__
+
+    def load(loader: HostLoader, name: str, stream: Stream) -> HostSession:
+        session = healthy(loader, name, stream)
+        if name == "vae_decoder":
+            session._session = NotANumber(session._session)  # type: ignore[arg-type]
+        return session
+
+    monkeypatch.setattr(HostLoader, "__call__", load)
+
+
+@pytest.mark.usefixtures("broken_decoder")
+def test_a_picture_that_is_not_finite_is_decoded_again_and_says_so(
+    sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    exact = sdxl_bundle.manifest.networks["vae_decoder"].graph
+    copy = Path(shutil.copytree(sdxl_bundle.path, tmp_path / "copy.sakuga"))
+    manifest = replace(sdxl_bundle.manifest, exact_decoder=exact)
+    (copy / MANIFEST).write_text(manifest.to_json())
+    with engine_on(open_bundle(copy), HostDriver()) as engine:
+        picture = engine.render(MANY[0])
+    assert_same([replace(picture, index=0)], on_the_processor[:1])
+    assert "decoded again in float32" in picture.notes[-1]
+    assert "Decoder: float32" in picture.parameters
+
+
+@pytest.mark.usefixtures("broken_decoder")
+def test_without_an_exact_decoder_it_is_an_error(sdxl_bundle: Bundle) -> None:
+    with (
+        engine_on(sdxl_bundle, HostDriver()) as engine,
+        pytest.raises(RenderError, match="vae_decoder gave NaN"),
+    ):
+        engine.render(MANY[0])

@@ -1,0 +1,125 @@
+"""A LoRA file, opened: its keys in groups, what its metadata say, the hash people know it by."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from sakuga.engine.errors import CheckpointError, FileFormatError, UnknownFamilyError
+from sakuga.export.adapters.kinds import kind_of
+from sakuga.export.adapters.parts import Parts, take_apart
+from sakuga.export.checkpoint.folder import read_config
+from sakuga.export.checkpoint.foreign import what_it_is
+from sakuga.export.checkpoint.safetensors_file import SafetensorsFile
+from sakuga.export.checkpoint.sources import Shape
+
+_DIFFUSERS_CONFIG = "lora_adapter_metadata"  # the configs of all networks, as one JSON table
+_PEFT_CONFIG = "adapter_config.json"
+_HASH = re.compile(r"[0-9a-f]{12,64}")
+_PEFT = "base_model.model."
+
+
+@dataclass(frozen=True)
+class LoraFile:
+    """An open LoRA; no tensor is read yet. `close` it through `file`."""
+
+    file: SafetensorsFile
+    parts: Parts
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self.file.path
+
+    @property
+    def name(self) -> str:
+        """The name prompts and settings give it: the file's, without its ending."""
+        return self.path.stem
+
+    @cached_property
+    def hash(self) -> str:
+        """Twelve hex digits (AutoV3): the hash kohya's scripts write into the file, else that of
+        all behind the header, which is how they make it."""
+        stated = self.file.metadata.get("sshs_model_hash", "").lower()
+        return (stated if _HASH.fullmatch(stated) else self.file.data_sha256())[:12]
+
+    def shapes(self, keys: Mapping[str, str]) -> dict[str, Shape]:
+        """Shapes of a module's parts."""
+        return {part: self.file.tensors[key].shape for part, key in keys.items()}
+
+    def scale(self, component: str, module: str, rank: int) -> float:
+        """The scale of a pair that has no alpha of its own: 1, or what PEFT's config says.
+
+        PEFT scales by lora_alpha / r, or by lora_alpha / sqrt(r) if so trained.
+        """
+        config = self._configs.get(component, {})
+        alpha, patterns = config.get("lora_alpha"), config.get("alpha_pattern")
+        for pattern, value in patterns.items() if isinstance(patterns, dict) else ():
+            if f".{module}".endswith(f".{pattern}"):
+                alpha = value
+        if not isinstance(alpha, int | float):
+            return 1.0
+        return alpha / (math.sqrt(rank) if config.get("use_rslora") is True else rank)
+
+    @cached_property
+    def _configs(self) -> Mapping[str, Mapping[str, object]]:
+        """PEFT's config of each network, from the metadata or from the file beside this one."""
+        if any(module.startswith(_PEFT) for module in self.parts.modules):
+            return {"unet": read_config(self.path.with_name(_PEFT_CONFIG))}
+        text = self.file.metadata.get(_DIFFUSERS_CONFIG)
+        found: dict[str, dict[str, object]] = {}
+        for name, value in self._table(text).items() if text else ():
+            component, _, field = name.partition(".")
+            found.setdefault(component, {})[field] = value
+        return found
+
+    def _table(self, text: str) -> dict[str, object]:
+        try:
+            table = json.loads(text)
+        except (ValueError, RecursionError):
+            table = None
+        if not isinstance(table, dict):
+            raise FileFormatError(
+                f"{self.path} cannot be used: its {_DIFFUSERS_CONFIG} is not a table.",
+                note="It says how strongly the LoRA is to be scaled.",
+                hint="Download the file again, or save it again with diffusers.",
+            )
+        return table
+
+
+def open_lora(path: Path) -> LoraFile:
+    """Open a LoRA file of any kind. Raises CheckpointError where there is none, FileFormatError
+    for what is no strict safetensors file, UnknownFamilyError for what is something else."""
+    if not path.exists():
+        raise CheckpointError(
+            f"There is no LoRA file {path}.",
+            hint="Check the path. Weights follow it: --lora FILE:0.8, or --lora FILE:1:0.5 for "
+            "text encoders and UNet.",
+        )
+    file = SafetensorsFile(path)
+    parts = take_apart(file.tensors)
+    if not is_lora(parts):
+        file.close()
+        raise _not_a_lora(path, file)
+    return LoraFile(file, parts)
+
+
+def is_lora(parts: Parts) -> bool:
+    """Whether some module has the parts of a change that can be merged."""
+    return any(kind_of(keys) for keys in parts.modules.values())
+
+
+def _not_a_lora(path: Path, file: SafetensorsFile) -> UnknownFamilyError:
+    what = what_it_is(file.tensors.keys())
+    shown = ", ".join(sorted(file.tensors)[:3]) or "none"
+    if what == "a LoRA":
+        what = "an adapter of a kind Sakuga does not merge"
+    return UnknownFamilyError(
+        f"{path} is {what}, not a LoRA." if what else f"{path} is not a LoRA.",
+        note=f"Its first names: {shown}.",
+        hint="--lora takes LoRA, LoCon, LoHa, LoKr, DoRA, GLoRA, IA3 and full differences. "
+        "A checkpoint is the MODEL of the build, a VAE goes to --vae.",
+    )
