@@ -154,9 +154,9 @@ def test_behind_the_last_variant_comes_the_first() -> None:
 )
 def test_hostile_text_is_read_at_once(unit: str) -> None:
     text = (unit * 32_768)[:32_768]
-    began = time.perf_counter()
+    began = time.process_time()
     read_edits(text, 20)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_a_prompt_that_changes_too_often_for_its_length_is_refused() -> None:
