@@ -1,7 +1,6 @@
 """The verbs that need a bundle or nothing: render, presets, doctor."""
 
 import json
-import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,32 +10,16 @@ import click
 from click.core import ParameterSource
 
 from sakuga.engine.errors import UsageError
-from sakuga.engine.manifest import is_bundle
+from sakuga.engine.option_types import BYTES, SEED, SIZE
+from sakuga.engine.outputs import Target, find_target, too_many
 from sakuga.engine.plans import BACKENDS
+from sakuga.profiles.buckets import Size
 
 if TYPE_CHECKING:
     from sakuga.engine.engine import Engine
-    from sakuga.engine.image.formats import FileFormat
     from sakuga.engine.jobs.jobfile import Job
 
 FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of the open bundle
-
-
-class _Bytes(click.ParamType[int]):
-    """A number of bytes, `8G`, `7.5GB` or `6144M`; a G is 2³⁰, as GPUs are sold."""
-
-    name = "bytes"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MG])I?B?", str(value).strip().upper())
-        if match is None:
-            self.fail(f"{value!r} is no amount of memory such as 8G or 6144M.", param, ctx)
-        return int(float(match[1]) * (1 << (30 if match[2] == "G" else 20)))
-
-
-BYTES = _Bytes()
 
 
 @click.command(short_help="Render a prompt, a file of jobs, or a picture again, with a bundle.")
@@ -63,7 +46,18 @@ BYTES = _Bytes()
 @click.option("--schedule", help='Such as "Karras" [default: the sampler\'s own].')
 @click.option("--eta", type=float, help="Noise put back at each step [default: the sampler's own].")
 @click.option("--s-noise", type=float, help="Scale of the noise drawn [default: 1].")
-@click.option("--seed", type=int, help="-1: a random one, which is also the default.")
+@click.option("--seed", type=SEED, help="-1: a random one, which is also the default.")
+@click.option("--rng", help="Noise source: NV, CPU or ComfyUI [default: the compat tool's].")
+@click.option("--variation-seed", type=SEED, help="Whose noise the seed's turns to; -1: any.")
+@click.option("--variation-strength", type=float, help="How far it turns, from 0 to 1.")
+@click.option("--seed-resize", type=SIZE, help="Size at which the seed made what to keep.")
+@click.option("--ensd", type=int, help="Eta noise seed delta [default: 0].")
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    default=1,
+    help="Pictures of the prompt [default: 1]; seed, or variation seed, counts up.",
+)
 @click.option(
     "--compat",
     type=click.Choice(["a1111", "comfy", "diffusers"], case_sensitive=False),
@@ -108,6 +102,12 @@ def render(
     eta: float | None,
     s_noise: float | None,
     seed: int | None,
+    rng: str | None,
+    variation_seed: int | None,
+    variation_strength: float | None,
+    seed_resize: Size | None,
+    ensd: int | None,
+    count: int,
     compat: str | None,
     clip_skip: int | None,
     preset: str | None,
@@ -128,7 +128,6 @@ def render(
     With --from, other options change what the picture says.
     """
     from sakuga.engine.jobs.jobfile import read_jobs
-    from sakuga.engine.runtime.request import RANDOM_SEED, random_seed
 
     options = {
         "prompt": prompt,
@@ -141,7 +140,12 @@ def render(
         "schedule": schedule,
         "eta": eta,
         "s_noise": s_noise,
-        "seed": random_seed() if seed == RANDOM_SEED else seed,
+        "seed": seed,
+        "rng": rng,
+        "variation_seed": variation_seed,
+        "variation_strength": variation_strength,
+        "seed_resize": seed_resize,
+        "ensd": ensd,
         "compat": compat,
         "clip_skip": clip_skip,
         "emphasis": emphasis,
@@ -149,8 +153,7 @@ def render(
         "prefix": "none" if no_prefix else None,
     }
     given: dict[str, Any] = {name: each for name, each in options.items() if each is not None}
-    target = _target(out, format, quality)
-    place = _Place(backend, preset, threads, vram, embeddings)
+    target = find_target(out, format, quality, count)
     if ignore is not None and picture is None:
         raise UsageError(
             "--ignore says what to leave out of a picture.", hint="Add --from PICTURE."
@@ -159,16 +162,16 @@ def render(
         _check_alone(context, target)
         find = _known(read_jobs(jobs))
     elif picture is not None:
-        find = _made_again(picture, given, ignore or "", target)
+        find = _made_again(picture, given, ignore or "", count, target)
     elif prompt is not None:
-        find = _prompted({"seed": random_seed(), **given}, target)
+        find = _prompted(given, count, target)
     else:
         raise UsageError(
             "There is nothing to render.",
             hint='Give a prompt: sakuga render BUNDLE "1girl, smile" --out DIR, or --jobs FILE, '
             "or --from PICTURE.",
         )
-    _render(bundle, find, target, place, as_json)
+    _render(bundle, find, target, _Place(backend, preset, threads, vram, embeddings), as_json)
 
 
 @dataclass(frozen=True)
@@ -182,56 +185,27 @@ class _Place:
     embeddings: Path | None
 
 
-@dataclass(frozen=True)
-class _Target:
-    """Where pictures go: a folder, the name of the one picture if it was given, the format."""
-
-    folder: Path
-    name: str | None
-    format: "FileFormat"
-
-    def id(self, seed: int | None) -> str:
-        """The name, else the folder's next running number and the seed, as other tools do."""
-        if self.name is not None:
-            return self.name
-        taken = [int(path.name[:5]) for path in self.folder.glob("[0-9]" * 5 + "-*.*")]
-        return f"{max(taken, default=-1) + 1:05d}-{seed}"
-
-
-def _target(out: Path, format: str | None, quality: int | None) -> _Target:
-    from sakuga.engine.image.formats import SUFFIXES, format_called, format_of_name
-
-    _check_out(out)
-    if out.suffix.lower() not in SUFFIXES or out.is_dir():
-        return _Target(out, None, format_called(format or "png", quality))
-    if format not in (None, SUFFIXES[out.suffix.lower()]):
-        raise UsageError(
-            f"--out {out} and --format {format} say two formats.", hint="Leave --format out."
-        )
-    return _Target(out.parent, out.stem, format_of_name(out, quality))
-
-
 def _known(jobs: list["Job"]) -> FindJobs:
     return lambda _: jobs
 
 
-def _prompted(settings: dict[str, Any], target: _Target) -> FindJobs:
-    from sakuga.engine.jobs.jobfile import Job
+def _prompted(given: dict[str, Any], count: int, target: Target) -> FindJobs:
     from sakuga.engine.runtime.request import Request
 
-    return _known([Job(target.id(settings["seed"]), Request(**settings))])
+    return _known(target.jobs(Request(**given).times(count)))
 
 
-def _made_again(picture: Path, given: dict[str, Any], ignore: str, target: _Target) -> FindJobs:
+def _made_again(
+    picture: Path, given: dict[str, Any], ignore: str, count: int, target: Target
+) -> FindJobs:
     from sakuga.engine.image.metadata import read_infotext
-    from sakuga.engine.jobs.jobfile import Job
     from sakuga.engine.runtime.remake import with_options
 
     settings = with_options(read_infotext(picture), given)
 
-    def find(engine: "Engine") -> list[Job]:
+    def find(engine: "Engine") -> list["Job"]:
         made = engine.remake(settings, ignore=ignore.split(","))
-        return [Job(target.id(settings.seed), made.request, notes=made.notes)]
+        return target.jobs(made.request.times(count), made.notes)
 
     return find
 
@@ -239,7 +213,7 @@ def _made_again(picture: Path, given: dict[str, Any], ignore: str, target: _Targ
 def _render(
     bundle: Path,
     find_jobs: FindJobs,
-    target: _Target,
+    target: Target,
     place: _Place,
     as_json: bool,
 ) -> None:
@@ -265,13 +239,10 @@ def _render(
         click.echo(f"Contact sheet: {target.folder / SHEET_FILE}", err=True)
 
 
-def _check_alone(context: click.Context, target: _Target) -> None:
+def _check_alone(context: click.Context, target: Target) -> None:
     """A job says all of its settings itself; an option beside --jobs would be ignored."""
     if target.name is not None:
-        raise UsageError(
-            "--out names one picture, and --jobs renders many.",
-            hint=f"Give a folder: --out {target.folder / target.name}",
-        )
+        raise too_many(target.folder / target.name, "--jobs renders many")
     beside = {
         *_Place.__annotations__,
         "bundle",
@@ -294,16 +265,6 @@ def _check_alone(context: click.Context, target: _Target) -> None:
             note="A job file says the prompt and the settings of each picture.",
             hint="Write the settings into the job lines, or give a prompt without --jobs.",
         )
-
-
-def _check_out(out: Path) -> None:
-    for folder in (out.absolute(), *out.absolute().parents):
-        if is_bundle(folder):
-            raise UsageError(
-                f"{out} lies inside the bundle {folder}.",
-                note="A bundle holds what a build put there and nothing else.",
-                hint="Give a folder beside it.",
-            )
 
 
 @click.command(short_help="Show what the models' cards recommend.")

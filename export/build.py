@@ -98,20 +98,18 @@ def build(
     """Build a bundle at `out` from a .safetensors file, a diffusers folder, or the word `demo`.
 
     Replaces a bundle that is there. `adapt` is the one place where tensors may be changed on their
-    way: it is given each as `component/name` with its values, LoRAs merged, and
-    returns values of the same shape (with `verify` a second time, for the reference). `say` is
-    told what was repaired or read otherwise than the checkpoint states and, before plans are
-    built, what they will take.
+    way: it is given each as `component/name` with its values, LoRAs merged, and returns values of
+    the same shape (with `verify` a second time, for the reference). `say` is told what was repaired
+    or read otherwise than the checkpoint states and, before plans are built, what they will take.
 
-    Raises CheckpointError and its kinds for what is wrong with the model, the VAE or a LoRA or not
-    supported yet,
-    UsageError where `out` is something else than a bundle, holds files no build wrote or lies
-    inside a bundle, for a preset that is unknown, broken or for another family, and for options
-    that contradict the model or the machine (TargetError, SizeError), MissingDependencyError
-    without a library the options need, BusyError while another process writes the bundle,
-    BuildError where disk or memory are too small or fail, a value overflows float16, TensorRT fails
-    (PlanBuildError), or a network does not pass `verify`; StoppedError where a build with plans is
-    interrupted, KeyboardInterrupt for one without.
+    Raises CheckpointError and its kinds for what is wrong with the model, a LoRA or the VAE, or not
+    supported yet, UsageError where `out` is something else than a bundle, holds files no build
+    wrote or lies inside a bundle, for a preset that is unknown, broken or for another family, for
+    two LoRAs of one name, and for options that contradict the model or the machine (TargetError,
+    SizeError), MissingDependencyError without a library the options need, BusyError while another
+    process writes the bundle, BuildError where disk or memory are too small or fail, a value
+    overflows float16, TensorRT fails (PlanBuildError), or a network does not pass `verify`;
+    StoppedError where a build with plans is interrupted, KeyboardInterrupt for one without.
     """
     options = options or BuildOptions()
     backend = _backend(options)

@@ -1,16 +1,13 @@
-"""The golden reference of whole pictures: diffusers' own pipeline in float32, on Sakuga's noise.
+"""The golden reference of whole pictures: diffusers' own pipeline in float32, on torch's noise.
 
 Needs the `verify` extra. Used by the tests and the benches, never by a build.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -23,15 +20,13 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
-from diffusers.schedulers import scheduling_euler_ancestral_discrete as ancestral
 from numpy.typing import NDArray
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.text.vocabulary import clip_merges, clip_vocabulary
 from sakuga.export.checkpoint.layouts import open_checkpoint
-from sakuga.kernels.philox import normals
-from sakuga.profiles.families import CHUNK, LATENT_CHANNELS, VAE_FACTOR
+from sakuga.profiles.families import CHUNK
 
 # Sampler to what makes diffusers' scheduler of it from a folder's scheduler_config.json.
 SCHEDULERS: Mapping[str, Callable[[Any], Any]] = {
@@ -43,7 +38,7 @@ SCHEDULERS: Mapping[str, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """A diffusers pipeline, SDXL or SD1.5 by its folder, that draws Sakuga's noise."""
+    """A diffusers pipeline, SDXL or SD1.5 by its folder, with a CPU generator of the seed."""
 
     pipeline: Any  # the two pipelines share no useful type
 
@@ -58,11 +53,10 @@ class Reference:
 
     def _run(self, request: Request, output: str) -> Any:  # noqa: ANN401 (tensor or pictures)
         assert request.width and request.height and request.steps and request.sampler
-        assert request.seed is not None
+        assert request.seed is not None and request.rng in (None, "CPU")
         pipeline = self.pipeline
         pipeline.scheduler = SCHEDULERS[request.sampler](pipeline.scheduler.config)
-        shape = (1, LATENT_CHANNELS, request.height // VAE_FACTOR, request.width // VAE_FACTOR)
-        with sakuga_noise(request.seed), torch.inference_mode():
+        with torch.inference_mode():
             return pipeline(
                 request.prompt,
                 negative_prompt=request.negative_prompt,
@@ -71,7 +65,7 @@ class Reference:
                 num_inference_steps=request.steps,
                 guidance_scale=request.guidance,
                 clip_skip=request.clip_skip,
-                latents=noise(request.seed, 0, shape),
+                generator=torch.Generator().manual_seed(request.seed),
                 output_type=output,
             ).images
 
@@ -114,20 +108,3 @@ def clip_tokenizer(pad: str) -> CLIPTokenizer:
         clip_vocabulary(merges), merges, pad_token=pad, model_max_length=CHUNK
     )
     return tokenizer
-
-
-@contextmanager
-def sakuga_noise(seed: int) -> Iterator[None]:
-    """Within the block Euler a draws draws 1, 2, … of the seed instead of torch's numbers."""
-    draws = count(1)
-
-    def randn(shape: tuple[int, ...], **_: object) -> torch.Tensor:
-        return noise(seed, next(draws), shape)
-
-    with patch.object(ancestral, "randn_tensor", randn):
-        yield
-
-
-def noise(seed: int, draw: int, shape: tuple[int, ...]) -> torch.Tensor:
-    """One draw of a seed as a tensor."""
-    return torch.from_numpy(normals(seed, draw, int(np.prod(shape))).reshape(shape))

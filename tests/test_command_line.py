@@ -80,6 +80,38 @@ def test_a_sampler_with_schedule_and_noise(run: Run, sdxl_bundle: Bundle, tmp_pa
     assert json.loads(plain.out)["notes"] == []
 
 
+def test_several_pictures_of_a_prompt(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
+    command = ["render", sdxl_bundle.path, "1girl", "--steps", 2, "--width", 128, "--json"]
+    done = run(*command, "--seed", 7, "--count", 3, "--out", tmp_path / "a", "--rng", "cpu")
+    pictures = [json.loads(line) for line in done.out.splitlines()]
+    assert [each["id"] for each in pictures] == ["00000-7", "00001-8", "00002-9"]
+    assert all("RNG: CPU" in each["parameters"] for each in pictures)
+    assert (tmp_path / "a" / "contact-sheet.png").is_file()
+    alone = json.loads(run(*command, "--seed", 8, "--rng", "CPU", "--out", tmp_path / "b").out)
+    assert Path(alone["path"]).read_bytes() == Path(pictures[1]["path"]).read_bytes()
+    done = run(*command, "--count", 2, "--out", tmp_path / "one.png")
+    parts(done)
+    assert done.code == 2 and "--count 2 makes more" in done.err
+
+
+def test_variations_of_a_picture(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
+    command = ["render", sdxl_bundle.path, "--out", tmp_path, "--json"]
+    small = ["--steps", 2, "--width", 128, "--height", 128]
+    options = ["--variation-seed", 4, "--variation-strength", 0.2, "--seed-resize", "96x160"]
+    first = json.loads(run(*command, "1girl", *small, "--seed", 7, *options, "--ensd", 31337).out)
+    assert (
+        "Variation seed: 4, Variation seed strength: 0.2, Seed resize from: 96x160, ENSD: 31337, "
+        "RNG: NV, "
+    ) in first["parameters"]
+    done = run(*command, "--from", first["path"], "--count", 2)
+    again, other = (json.loads(line) for line in done.out.splitlines())
+    assert again["parameters"] == first["parameters"]
+    assert Path(again["path"]).read_bytes() == Path(first["path"]).read_bytes()
+    assert other["seed"] == 7 and "Variation seed: 5, " in other["parameters"]
+    varied = run(*command, "1girl", *small, "--variation-seed", -1, "--variation-strength", 0.2)
+    assert "Variation seed: -1" not in json.loads(varied.out)["parameters"]
+
+
 def test_a_random_seed_is_written_down(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> None:
     command = ["render", sdxl_bundle.path, "a", "--steps", 1, "--json"]
     seeds = {json.loads(run(*command, "--out", tmp_path / name).out)["seed"] for name in "abc"}
@@ -557,6 +589,12 @@ def test_damaged_bundles(
         (["--s-noise", "nan"], "s_noise cannot be nan"),
         (["--compat", "invoke"], "'a1111', 'comfy', 'diffusers'"),
         (["--seed", "-5"], "-5"),
+        (["--rng", "GPU"], "Use one of NV, CPU, ComfyUI"),
+        (["--variation-seed", 3], "without a strength"),
+        (["--variation-strength", 2], "strength of a variation cannot be 2"),
+        (["--seed-resize", "512"], "'512' is no size"),
+        (["--ensd", "-9", "--seed", 8], "-9 cannot be added to the seed 8"),
+        (["--count", 0], "--count"),
         (["--clip-skip", 40], "40"),
         (["--threads", 9999], "cores"),
         (["--threads", 0], "cores"),

@@ -54,7 +54,7 @@ FLOORS = (
     {"runtime"},
     {"engine"},
     {"jobs"},
-    {"doctor", "preset_text", "progress"},
+    {"doctor", "option_types", "outputs", "preset_text", "progress"},
     {"cli"},
 )
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}

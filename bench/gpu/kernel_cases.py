@@ -41,7 +41,8 @@ Make = Callable[[Site, Memory, int, int, bool], Case]  # elements of a slot, slo
 def step_case(site: Site, held: Memory, count: int, slots: int, noisy: bool) -> Case:
     """A step of guided pictures: Euler a draws noise, Euler does not."""
     settings = settings_of(site.family, site.slot_size, 28, "euler_a" if noisy else "euler")
-    table = step_table(settings.table, (GUIDANCE, 1 - GUIDANCE))
+    guided = [(GUIDANCE, 1 - GUIDANCE)] * settings.table.evaluations
+    table = step_table(settings.table, guided, settings.noise, first_given=False)
     record = _launch(slots, step=len(table) // 2)
     latents, rows = held.normal(slots * count, np.float32), 2 * slots
     arguments: list[Argument] = [

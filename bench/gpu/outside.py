@@ -49,7 +49,9 @@ def _gpu_seconds(site: Site) -> tuple[list[float], list[float]]:
     networks, latent = Networks.of(chosen.bundle), site.slot_size.latent()
     lane = CudaLane(driver, stream, staging, networks, calls, latent, slots=1, call_rows=2)
     slot = guided_slot(site.family, site.slot_size, site.scale.steps)
-    table = step_table(slot.settings.table, [source.weight for source in slot.sources])
+    table = step_table(
+        slot.settings.table, [[source.weight for source in row] for row in slot.rows]
+    )
     lane.start([Start(0, table, (0, 0))])
     seats, steps, block = [Seat(0, (0, 1))], [len(table) // 2], Block(1, 0, 2)
     lane.seat(seats, steps)

@@ -23,8 +23,10 @@ def settings_of(
 def guided_slot(family: Family, size: Size, steps: int, index: int = 0) -> Slot:
     """A picture with a prompt and a negative prompt of its own."""
     settings = settings_of(family, size, steps, seed=index)
-    told = [_conditioning(family, 2 * index + nth) for nth in range(2)]
-    positive, negative = (Course((each,) * settings.table.evaluations) for each in told)
+    positive, negative = (
+        Course((_conditioning(family, 2 * index + nth),) * settings.table.evaluations)
+        for nth in range(2)
+    )
     return Slot(index, settings, row_sources(settings, [positive], negative))
 
 

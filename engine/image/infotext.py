@@ -55,8 +55,8 @@ class Infotext:
     loras: Mapping[str, str] = field(default_factory=dict)
     embeddings: Mapping[str, str] = field(default_factory=dict)
     emphasis: str = "Original"
-    pad_conds: bool = False
     lora_weights: Mapping[str, str] = field(default_factory=dict)
+    pad_conds: bool = False
     compat: str = "a1111"
     negative_zeroed: bool = False
     precision: str | None = None

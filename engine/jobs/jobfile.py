@@ -1,4 +1,4 @@
-"""Job files: one JSON object a line, one picture each."""
+"""Job files: one JSON object a line, one picture each unless it asks for more."""
 
 import json
 import math
@@ -8,18 +8,21 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from sakuga.engine.errors import UsageError
 from sakuga.engine.jobs.ids import id_fault, same_file_key
 from sakuga.engine.runtime.request import Prefix, Request
 from sakuga.engine.sampling.compat import find_compat
+from sakuga.engine.sampling.noise.sources import find_rng
 from sakuga.engine.sampling.samplers import find_sampler
 from sakuga.engine.sampling.schedules import schedule_name
 from sakuga.engine.text.segments import emphasis_name
+from sakuga.profiles.buckets import Size
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 MIN_DIGITS = 5  # of a default id, so that a growing file keeps its ids
+MOST_PICTURES = 9999  # of one job
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,20 @@ def _is_scale(value: object) -> bool:
     return isinstance(value, float) and math.isfinite(value) and value >= 0
 
 
+def _is_share(value: object) -> bool:
+    return _is_scale(value) and cast(float, value) <= 1
+
+
+def _is_size(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(Size.parse(value))
+    except ValueError:
+        return False
+
+
 _COUNT = _Field("a whole number from 1", _whole(1, 2**31))
 _SCALE = _Field("a number from 0", _is_scale)
+_SEED = _Field("a whole number from 0, below 2**64, or -1 for any", _whole(-1, 2**64))
 _TEXT = _Field("valid Unicode text", _is_text)
 FIELDS = {
     "prompt": _TEXT,
@@ -70,7 +85,13 @@ FIELDS = {
     "schedule": _TEXT,
     "eta": _SCALE,
     "s_noise": _SCALE,
-    "seed": _Field("a whole number from 0, below 2**64, or -1 for any", _whole(-1, 2**64)),
+    "seed": _SEED,
+    "rng": _TEXT,
+    "variation_seed": _SEED,
+    "variation_strength": _Field("a number from 0 to 1", _is_share),
+    "seed_resize": _Field('a size such as "832x1216"', _is_size),
+    "ensd": _Field("a whole number", _whole(-(2**63), 2**63)),
+    "count": _Field(f"a whole number from 1 to {MOST_PICTURES}", _whole(1, MOST_PICTURES + 1)),
     "id": _TEXT,
     "compat": _TEXT,
     "clip_skip": _Field("a whole number from 0", _whole(0, 2**31)),
@@ -87,6 +108,11 @@ OTHER_TOOLS = {
     "scheduler": "schedule",
     "num_inference_steps": "steps",
     "negative": "negative_prompt",
+    "subseed": "variation_seed",
+    "subseed_strength": "variation_strength",
+    "eta_noise_seed_delta": "ensd",
+    "batch_size": "count",
+    "n_iter": "count",
 }
 
 # Cached: a file of a hundred thousand jobs names few samplers.
@@ -95,6 +121,7 @@ _FINDERS: dict[str, Callable[[str], object]] = {
     "schedule": lru_cache(schedule_name),
     "compat": find_compat,
     "emphasis": emphasis_name,
+    "rng": find_rng,
 }
 
 
@@ -128,12 +155,17 @@ def parse_jobs(text: str, source: str) -> list[Job]:
         raise UsageError(
             f"{source} holds no jobs.", hint='Write one JSON object a line: {"prompt": "1girl"}.'
         )
-    jobs = [_job(line, source, number, order) for order, (number, line) in enumerate(lines, 1)]
+    jobs = [
+        job
+        for order, (number, line) in enumerate(lines, 1)
+        for job in _jobs(line, source, number, order)
+    ]
     _refuse_duplicates(jobs)
     return jobs
 
 
-def _job(line: str, source: str, number: int, order: int) -> Job:
+def _jobs(line: str, source: str, number: int, order: int) -> list[Job]:
+    """The pictures of a line: one, or `count` of them, whose ids are numbered."""
     place = f"{source}, line {number}"
     values = _object(line, place)
     for name, value in values.items():
@@ -142,7 +174,16 @@ def _job(line: str, source: str, number: int, order: int) -> Job:
         raise UsageError(f"{place}: field 'prompt' is missing.", hint="Every job needs a prompt.")
     given = {name: value for name, value in values.items() if value is not None}
     name = given.pop("id", f"{order:0{MIN_DIGITS}d}")
-    return Job(id=name, request=Request(**given), source=source, line=number)
+    count = given.pop("count", 1)
+    if "seed_resize" in given:
+        given["seed_resize"] = Size.parse(given["seed_resize"])
+    request = Request(**given)
+    if count == 1:
+        return [Job(name, request, source, number)]
+    names = [f"{name}-{each:04d}" for each in range(1, count + 1)]
+    _check_field("id", names[-1], place)
+    pairs = zip(names, request.times(count), strict=True)
+    return [Job(each, one, source, number) for each, one in pairs]
 
 
 def _object(line: str, place: str) -> dict[str, Any]:

@@ -10,14 +10,13 @@ from sakuga.engine.sampling.samplers import SAMPLERS
 from sakuga.engine.version import VERSION
 
 TOOL = f"sakuga {VERSION}"
-NOISE = "NV"
 
 
 def infotext_of(
     settings: Settings, manifest: Manifest, backend: str, negative_zeroed: bool
 ) -> Infotext:
     """What makes the picture again: `Engine.remake` is the way back."""
-    compat, clip_skip = settings.compat.name, settings.clip_skip
+    compat, clip_skip, noise = settings.compat.name, settings.clip_skip, settings.noise
     return Infotext(
         prompt=settings.prompt,
         negative_prompt=settings.negative_prompt or "",
@@ -27,14 +26,18 @@ def infotext_of(
         eta=settings.eta,
         s_noise=1.0 if settings.s_noise is None else settings.s_noise,
         guidance=settings.guidance,
-        seed=settings.seed,
+        seed=noise.seed,
         size=settings.size,
         model_hash=manifest.checkpoint.model_hash,
         model=manifest.checkpoint.name,
+        variation_seed=noise.variation_seed,
+        variation_strength=noise.variation_strength,
+        seed_resize=noise.drawn_at,
         clip_skip=None if (compat, clip_skip) == ("a1111", 1) else clip_skip,
-        rng=NOISE,
         emphasis=settings.emphasis,
         pad_conds=settings.pad_conds,
+        ensd=noise.ensd,
+        rng=noise.rng.name,
         compat=compat,
         # Elsewhere an empty text tells; diffusers treats it unlike an absent one.
         negative_zeroed=negative_zeroed and compat == "diffusers",

@@ -13,7 +13,9 @@ from sakuga.engine.runtime import rescue
 from sakuga.engine.runtime.merged import merged_doubts, merged_obstacles
 from sakuga.engine.runtime.parameters import made_by
 from sakuga.engine.runtime.request import Request
+from sakuga.engine.runtime.seeds import random_seed
 from sakuga.engine.sampling.compat import COMPATS
+from sakuga.engine.sampling.noise.sources import find_rng
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 from sakuga.engine.sampling.schedules import schedule_name
 from sakuga.engine.text.embeddings import NO_EMBEDDINGS, Embeddings
@@ -29,9 +31,7 @@ _HARMLESS = {
     "Template",
     rescue.KEY,
 }
-_NOISES = {"NV", "GPU"}
-# Fields that nothing here follows unless they have their usual value.
-_UNREAD = ("variation_seed", "seed_resize", "ensd")
+GPU = "GPU"  # A1111's usual noise source, of which NV is the part that all GPUs agree on
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,8 @@ def with_options(info: Infotext, options: Mapping[str, Any]) -> Infotext:
     width = options.get("width", info.size.width)
     height = options.get("height", info.size.height)
     others = {name: value for name, value in options.items() if name not in ("width", "height")}
+    if options.get("variation_strength") and info.variation_seed is None:
+        others.setdefault("variation_seed", random_seed())
     return replace(info, size=Size(width, height), **others)
 
 
@@ -97,12 +99,10 @@ def _obstacles(info: Infotext, bundle: Bundle) -> dict[str, str]:
         found["Schedule type"] = info.schedule
     if not _known(emphasis_name, info.emphasis):
         found["Emphasis"] = info.emphasis
-    if info.rng not in _NOISES:
+    if info.rng != GPU and not _known(find_rng, info.rng):
         found["RNG"] = info.rng
-    for field in _UNREAD:
-        value = getattr(info, field)
-        if value != DEFAULTS[field]:
-            found[NAMES[field]] = KEYS[NAMES[field]].kind.write(value)
+    if info.variation_strength and info.variation_seed is None:
+        found["Variation seed"] = "is not told"
     found |= {key: text for key, text in info.extra.items() if key not in _HARMLESS}
     return found
 
@@ -140,6 +140,7 @@ def _request(info: Infotext, bundle: Bundle, obstacles: Collection[str]) -> Requ
     one = compat == "a1111" or (compat == "comfy" and bundle.family.kind == "sd15")
     clip_skip = 1 if info.clip_skip is None and one else info.clip_skip
     zeroed = info.negative_zeroed and not info.negative_prompt
+    varied = info.variation_strength and "Variation seed" not in obstacles
     return Request(
         prompt=info.prompt,
         negative_prompt=None if zeroed else info.negative_prompt,
@@ -156,6 +157,11 @@ def _request(info: Infotext, bundle: Bundle, obstacles: Collection[str]) -> Requ
         clip_skip=clip_skip,
         emphasis=None if {"Emphasis", "Compat"} & set(obstacles) else _emphasis(info),
         pad_conds=info.pad_conds and info.compat == "a1111",
+        rng="NV" if info.rng == GPU or "RNG" in obstacles else info.rng,
+        variation_seed=info.variation_seed if varied else None,
+        variation_strength=info.variation_strength if varied else None,
+        seed_resize=info.seed_resize,
+        ensd=info.ensd,
         prefix="none",  # the texts are those that were used
     )
 
@@ -170,7 +176,7 @@ def _doubts(info: Infotext, bundle: Bundle, backend: str) -> list[str]:
             f"{info.version or 'Another tool'} made the picture: the rules of {info.compat} are "
             "followed, the last digits of its arithmetic are not."
         )
-        if info.rng == "GPU":
+        if info.rng == GPU:
             doubts.append(
                 "Its noise was drawn on a GPU; it is drawn as NV here, which is the same for GPUs "
                 "that draw the whole picture's noise at once."

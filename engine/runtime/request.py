@@ -1,13 +1,14 @@
 """What a user asks for, and the same with every default filled in."""
 
 import math
-import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast, get_args
 
 from sakuga.engine.errors import SizeError, UsageError
+from sakuga.engine.runtime.seeds import chosen_seed, noise_plan
 from sakuga.engine.sampling.choice import Choice, choose
 from sakuga.engine.sampling.compat import Compat, find_compat
+from sakuga.engine.sampling.noise.plan import NoisePlan
 from sakuga.engine.sampling.plan import SamplerOptions, Training, sampling_table
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 from sakuga.engine.sampling.table import Prediction, SamplerTable
@@ -18,8 +19,6 @@ from sakuga.engine.text.tokenizer import check_text
 from sakuga.profiles.buckets import Size, Sizes
 from sakuga.profiles.families import Family
 from sakuga.profiles.preset import Preset
-
-RANDOM_SEED = -1  # as A1111 writes it
 
 Prefix = Literal["preset", "none"]
 
@@ -42,6 +41,13 @@ class Request:
     Prompts are read by the grammar of the compat tool. Two settings of A1111 go with its own:
     `emphasis`, what weights do ("Original", "No norm", "Ignore", "None"), and `pad_conds`, whether
     the shorter of prompt and negative prompt gets empty chunks, which changes the picture a little.
+
+    `rng`: where noise comes from. "NV", compat a1111's default, counts as a CUDA GPU does; "CPU",
+    that of diffusers, is torch's on the processor; "ComfyUI", that of comfy, draws the first latent
+    as CPU and what steps add as NV. (ComfyUI without a GPU is "CPU" with an `ensd` of 1.)
+    `variation_seed` is what the noise of the first latent turns to by `variation_strength`, 0 to 1;
+    `seed_resize` the size at which the seed made the picture to be kept; `ensd`, the eta noise
+    seed delta, is added to the seed for what steps add. All are A1111's.
     """
 
     prompt: str
@@ -60,6 +66,25 @@ class Request:
     prefix: Prefix = "preset"
     emphasis: str | None = None
     pad_conds: bool = False
+    rng: str | None = None
+    variation_seed: int | None = None
+    variation_strength: float | None = None
+    seed_resize: Size | None = None
+    ensd: int = 0
+
+    def times(self, count: int) -> "list[Request]":
+        """This many pictures: the seed counts up, or with a variation the variation's, as in A1111.
+
+        Each is the same as it would be alone, with every compat: ComfyUI cuts the pictures of a
+        batch from one stream of numbers instead, so only its first is one that can be had here.
+        Raises UsageError for a count below 1.
+        """
+        if count < 1:
+            raise UsageError(f"{count} pictures cannot be made.", hint="Ask for 1 or more.")
+        seed, variation = chosen_seed(self.seed), chosen_seed(self.variation_seed)
+        if self.variation_strength:
+            return [replace(self, seed=seed, variation_seed=variation + i) for i in range(count)]
+        return [replace(self, seed=seed + i) for i in range(count)]
 
 
 @dataclass(frozen=True)
@@ -91,8 +116,8 @@ class Settings:
 
     The prompts are the texts that are encoded. `layer` and `negative_layer` are where the text
     encoders' states are taken. `schedule` is the name of the schedule used, "Automatic" where A1111
-    would say so; `eta` and `s_noise` are None where they are the sampler's own. `notes`: settings
-    outside what the preset recommends.
+    would say so; `eta` and `s_noise` are None where they are the sampler's own. `noise`: what is
+    drawn for it. `notes`: settings outside what the preset recommends.
     """
 
     prompt: str
@@ -103,7 +128,7 @@ class Settings:
     schedule: str
     eta: float | None
     s_noise: float | None
-    seed: int
+    noise: NoisePlan
     compat: Compat
     clip_skip: int | None
     layer: Layer
@@ -112,6 +137,11 @@ class Settings:
     emphasis: Emphasis = "Original"
     pad_conds: bool = False
     notes: tuple[str, ...] = ()
+
+    @property
+    def seed(self) -> int:
+        """What the noise is drawn from, first of all."""
+        return self.noise.seed
 
     @property
     def steps(self) -> int:
@@ -152,6 +182,8 @@ def resolve(
     prompt, negative_prompt = _texts(request, defaults, tool)
     size = _size(request, defaults.sizes or family.sizes, defaults.size)
     guidance = _guidance(defaults.guidance if request.guidance is None else request.guidance)
+    training = Training(prediction, zero_terminal_snr)
+    table = sampling_table(compat, choice, steps, training, options)
     return Settings(
         prompt=prompt,
         negative_prompt=negative_prompt,
@@ -161,14 +193,12 @@ def resolve(
         schedule=choice.label,
         eta=None if request.eta == SAMPLERS[choice.sampler].eta else request.eta,
         s_noise=None if request.s_noise == 1 else request.s_noise,
-        seed=_seed(request.seed),
+        noise=_noise(request, compat, table),
         compat=compat,
         clip_skip=clip_skip,
         layer=layer,
         negative_layer=layer if both else choose_layer(family.kind, tool, None, layers),
-        table=sampling_table(
-            compat, choice, steps, Training(prediction, zero_terminal_snr), options
-        ),
+        table=table,
         emphasis=_emphasis(request, compat),
         pad_conds=request.pad_conds,
         notes=defaults.preset.doubts(size, steps, guidance) if defaults.preset else (),
@@ -185,6 +215,18 @@ def _emphasis(request: Request, compat: Compat) -> Emphasis:
             hint="Leave it out, or use compat a1111.",
         )
     return "Original" if request.emphasis is None else emphasis_name(request.emphasis)
+
+
+def _noise(request: Request, compat: Compat, table: SamplerTable) -> NoisePlan:
+    return noise_plan(
+        request.rng or compat.rng,
+        request.seed,
+        request.variation_seed,
+        request.variation_strength,
+        request.seed_resize,
+        # It is a setting that people leave on; with a sampler that adds no noise it means nothing.
+        request.ensd if table.draw.any() else 0,
+    )
 
 
 def _texts(request: Request, defaults: Defaults, tool: str) -> tuple[str, str | None]:
@@ -247,18 +289,3 @@ def _guidance(guidance: float) -> float:
             hint="Give a number from 0 up; 5 to 7 are usual, 1 turns guidance off.",
         )
     return float(guidance)
-
-
-def random_seed() -> int:
-    """A seed that nobody chose, below 2³² so that every tool takes it."""
-    return secrets.randbelow(2**32)
-
-
-def _seed(seed: int | None) -> int:
-    if seed is None or seed == RANDOM_SEED:
-        return random_seed()
-    if not 0 <= seed < 2**64:
-        raise UsageError(
-            f"A seed cannot be {seed}.", hint=f"Give a whole number from 0 to {2**64 - 1}."
-        )
-    return seed

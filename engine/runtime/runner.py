@@ -8,6 +8,7 @@ from sakuga.engine.backend.base import Array, Device, Lane, Start
 from sakuga.engine.runtime.batcher import Batch
 from sakuga.engine.runtime.seats import Arrangement, Seats
 from sakuga.engine.runtime.slot import RowSource, Slot
+from sakuga.engine.runtime.step_noise import StepNoise
 from sakuga.engine.runtime.step_table import step_table
 from sakuga.engine.text.conditioning import time_ids
 
@@ -18,6 +19,7 @@ class Runner:
     def __init__(self, device: Device) -> None:
         self._device = device
         self._seats: dict[tuple[int, int], Seats] = {}
+        self._noise = StepNoise()
 
     def run(self, batch: Batch) -> None:
         """Advance every slot of the batch by one evaluation; or none, where anything fails."""
@@ -26,6 +28,10 @@ class Runner:
         except Exception:
             self._seats.pop(batch.latent, None)  # whatever was prepared is prepared again
             raise
+
+    def close(self) -> None:
+        """Stop drawing noise."""
+        self._noise.close()
 
     def _run(self, batch: Batch) -> None:
         lane = self._device.lane(batch.latent)
@@ -36,8 +42,10 @@ class Runner:
         if seated.told or seated.moved:
             _prepare(lane, seated, batch.slots, steps)
         lane.expect(seated.seats, steps)
+        self._noise.expect(batch.slots)
         for block in seated.blocks:
             lane.evaluate(block)
+        self._noise.give(lane)
         lane.step(seated.seats, steps)
 
 
@@ -53,10 +61,11 @@ def _prepare(lane: Lane, seated: Arrangement, slots: tuple[Slot, ...], steps: li
 
 
 def _start(slot: Slot) -> Start:
-    settings = slot.settings
+    settings, noise = slot.settings, slot.settings.noise
+    first = noise.first(slot.latent)
     weights = [[source.weight for source in sources] for sources in slot.rows]
-    table = step_table(settings.table, weights)
-    return Start(slot.place, table, (settings.seed, settings.seed))
+    table = step_table(settings.table, weights, noise, first is not None)
+    return Start(slot.place, table, (noise.seed, noise.later_seed), first)
 
 
 def _told(source: RowSource, slot: Slot) -> Mapping[str, Array]:

@@ -8,7 +8,7 @@ runs out takes none as long as smaller calls are left to try.
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -111,13 +111,13 @@ class Worker:
 
     def _work(self, device: Device) -> None:
         self._batcher = InOrder(device.slots, device.rows)
-        runner = Runner(device)
-        while self._ended is None:
-            while self._ended is None and not (self._inbox.empty() and self._batcher.waiting):
-                self._inbox.get()(None)
-            self._drop_cancelled(device)
-            if self._ended is None and self._batcher.waiting:
-                self._tick(device, runner)
+        with closing(Runner(device)) as runner:
+            while self._ended is None:
+                while self._ended is None and not (self._inbox.empty() and self._batcher.waiting):
+                    self._inbox.get()(None)
+                self._drop_cancelled(device)
+                if self._ended is None and self._batcher.waiting:
+                    self._tick(device, runner)
 
     def _begin(self, job: Job[Any], ended: SakugaError | None) -> None:
         if ended is not None:

@@ -18,6 +18,8 @@ class Compat:
     first_noise: the scale of the first latent. "sigma", σ₀; "sigma_or_variance", √(1 + σ₀²)
         when the schedule starts at the model's largest σ, else σ₀; "by_spacing", √(1 + σ₀²) for
         "leading" and for multistep solvers, else σ₀.
+    rng: where noise comes from unless asked otherwise (`noise.sources`). diffusers has no noise of
+        its own; its documents advise a generator on the processor.
     terminal_alpha: the last ᾱ of a model trained with zero terminal SNR, instead of 0.
     rounding: how pixels become bytes.
     zeroed_negative: which negative prompt becomes zeros instead of being encoded (SDXL only):
@@ -29,6 +31,7 @@ class Compat:
     schedule: Literal["automatic", "normal", "spacing"]
     timesteps: Literal["continuous", "discrete"]
     first_noise: Literal["sigma", "sigma_or_variance", "by_spacing"]
+    rng: str
     terminal_alpha: float
     rounding: Rounding
     zeroed_negative: Literal["empty", "absent", "never"]
@@ -41,6 +44,7 @@ COMPATS = {
         schedule="automatic",
         timesteps="continuous",
         first_noise="sigma",
+        rng="NV",
         terminal_alpha=4.8973451890853435e-08,
         rounding="truncate",
         zeroed_negative="empty",
@@ -51,6 +55,7 @@ COMPATS = {
         schedule="normal",
         timesteps="discrete",
         first_noise="sigma_or_variance",
+        rng="ComfyUI",
         terminal_alpha=4.8973451890853435e-08,
         rounding="truncate",
         zeroed_negative="never",
@@ -61,6 +66,7 @@ COMPATS = {
         schedule="spacing",
         timesteps="continuous",
         first_noise="by_spacing",
+        rng="CPU",
         terminal_alpha=2.0**-24,
         rounding="round",
         zeroed_negative="absent",

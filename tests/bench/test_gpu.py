@@ -205,7 +205,8 @@ def test_padding_can_be_switched_off(site: Site) -> None:
         calls = Calls(driver, Arena(driver, stream), load, True)
         staging = Staging(driver, stream)
         one = CudaLane(driver, stream, staging, borders, calls, SMALL.latent(), 16, 16, padding)
-        one.start([Start(0, step_table(slot.settings.table, (7, -6)), (1, 1))])
+        table = step_table(slot.settings.table, [(7, -6)] * 2, slot.settings.noise, False)
+        one.start([Start(0, table, (1, 1))])
         one.seat([Seat(0, (0, 1))], [0])
         one.evaluate(Block(1, 0, 9))
         assert [key[-1] for key in calls._calls] == [rows]  # type: ignore[index]

@@ -166,6 +166,41 @@ def test_sizes_may_be_mixed(sdxl_engine: Engine) -> None:
     assert np.array_equal(pictures[0].pixels, pictures[3].pixels)
 
 
+@pytest.fixture(scope="module")
+def three_at_once(sdxl_bundle: Bundle) -> Iterator[Engine]:
+    """An engine that works on three pictures of one size in turns."""
+
+    def device() -> CpuDevice:
+        return CpuDevice(Networks.of(sdxl_bundle), OnnxNetworks(sdxl_bundle, 1), slots=3)
+
+    with Engine(sdxl_bundle, device) as engine:
+        yield engine
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        {},
+        {"rng": "CPU"},
+        {"rng": "ComfyUI"},
+        {"rng": "CPU", "ensd": 31337},
+        {"rng": "CPU", "variation_seed": 3, "variation_strength": 0.3},
+        {"variation_seed": 3, "variation_strength": 0.3, "seed_resize": Size(96, 200)},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2S a"])
+def test_a_picture_of_a_batch_is_the_same_alone(
+    three_at_once: Engine, sdxl_engine: Engine, noise: dict[str, Any], sampler: str
+) -> None:
+    requests = replace(SMALL, sampler=sampler, **noise).times(3)
+    together = {each.index: each for each in three_at_once.render_many([*requests, OTHER])}
+    single = sdxl_engine.render(requests[2])
+    assert np.array_equal(together[2].pixels, single.pixels)
+    assert together[2].parameters == single.parameters
+    assert not np.array_equal(together[0].pixels, together[1].pixels)
+
+
 def test_steps_are_reported(sdxl_engine: Engine) -> None:
     told: list[tuple[int, int, int]] = []
     requests = [replace(SMALL, steps=2), replace(SMALL, steps=1)]

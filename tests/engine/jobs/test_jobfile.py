@@ -42,9 +42,17 @@ def test_all_fields() -> None:
         "emphasis": "No norm",
         "pad_conds": True,
         "prefix": "none",
+        "rng": "CPU",
+        "variation_seed": 5,
+        "variation_strength": 0.25,
+        "seed_resize": "512x768",
+        "ensd": -31337,
+        "count": 1,
     }
     assert set(fields) == set(FIELDS)
     (job,) = parse_jobs(json.dumps(fields, ensure_ascii=False), "jobs.jsonl")
+    del fields["count"]
+    fields["seed_resize"] = Size(512, 768)
     assert job == Job(fields.pop("id"), Request(**fields), "jobs.jsonl", 1)
 
 
@@ -59,6 +67,29 @@ def test_blank_lines_and_line_ends() -> None:
         (2, "00001", "a"),
         (5, "00002", "b"),
     ]
+
+
+def test_several_pictures_of_one_line() -> None:
+    lines = ['{"prompt": "a", "seed": 5, "count": 3}', '{"prompt": "b", "count": 2, "id": "x"}']
+    jobs = parse_jobs("\n".join(lines), "jobs.jsonl")
+    assert [job.id for job in jobs] == [
+        "00001-0001",
+        "00001-0002",
+        "00001-0003",
+        "x-0001",
+        "x-0002",
+    ]
+    assert [job.request for job in jobs[:3]] == Request("a", seed=5).times(3)
+    first, second = (job.request.seed for job in jobs[3:])
+    assert first is not None and second == first + 1
+    assert [job.line for job in jobs] == [1, 1, 1, 2, 2]
+
+
+def test_numbered_ids_may_be_taken_or_too_long() -> None:
+    taken = '{"prompt": "b", "id": "A-0002"}'
+    assert "lines 1 and 2" in error_of('{"prompt": "a", "id": "a", "count": 2}', taken).what
+    long = json.dumps({"prompt": "a", "id": "x" * 198, "count": 2})
+    assert "field 'id' must be usable" in error_of(long).what
 
 
 @pytest.mark.parametrize(
@@ -82,6 +113,13 @@ def test_blank_lines_and_line_ends() -> None:
         ('{"prompt": "a", "scheduler": "Karras"}', "no field 'scheduler'", "mean 'schedule'?"),
         ('{"prompt": "a", "eta": -1}', "field 'eta' must be a number from 0", "It is -1."),
         ('{"prompt": "a", "s_noise": "1"}', "field 's_noise' must be a number", 'It is "1".'),
+        ('{"prompt": "a", "rng": "GPU"}', "field 'rng'", "those of NV"),
+        ('{"prompt": "a", "count": 0}', "field 'count' must be a whole number from 1", "It is 0."),
+        ('{"prompt": "a", "n_iter": 4}', "no field 'n_iter'", "mean 'count'?"),
+        ('{"prompt": "a", "subseed": 4}', "no field 'subseed'", "mean 'variation_seed'?"),
+        ('{"prompt": "a", "variation_strength": 1.1}', "a number from 0 to 1", "It is 1.1."),
+        ('{"prompt": "a", "seed_resize": "512"}', "field 'seed_resize'", '"832x1216"'),
+        ('{"prompt": "a", "ensd": 0.5}', "field 'ensd' must be a whole number", "It is 0.5."),
         ('{"prompt": "a", "compat": "webui"}', "field 'compat'", "a1111, comfy, diffusers"),
         ('{"prompt": "a", "id": "Contact-Sheet"}', "field 'id'", "the contact sheet has that"),
         ('{"prompt": "a", "id": "../x"}', "field 'id' must be usable as a file", "holds '/'"),

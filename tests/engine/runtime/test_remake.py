@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,13 @@ from sakuga.profiles.buckets import Size
 from sakuga.profiles.families import SDXL_TINY
 
 A_LONG_WAY = 'a "b",\nNegative prompt: c\\\nSteps: 3, 緑 '
+NOISES: list[dict[str, Any]] = [
+    {"rng": "CPU"},
+    {"rng": "ComfyUI", "ensd": 3},
+    {"compat": "comfy", "rng": "NV"},
+    {"ensd": 31337, "variation_seed": 2**64 - 1, "variation_strength": 0.1},
+    {"rng": "CPU", "variation_strength": 1.0, "seed_resize": Size(136, 96)},
+]
 REQUESTS = [
     Request(A_LONG_WAY, A_LONG_WAY, 160, 128, 2, 5.25, "Euler", 2**64 - 1),
     Request("1girl", steps=1, width=128, height=128, seed=1),
@@ -35,6 +43,7 @@ REQUESTS = [
         emphasis="No norm",
         pad_conds=True,
     ),
+    *(Request("1girl", steps=3, width=128, height=160, seed=7, **noise) for noise in NOISES),
 ]
 
 
@@ -121,6 +130,7 @@ def test_another_model_is_refused(sd15_bundle: Bundle, info: Infotext) -> None:
         ({"schedule": "Turbo"}, "Schedule type Turbo", "schedule"),
         ({"compat": "invoke"}, "Compat invoke", "compat"),
         ({"rng": "TPU"}, "RNG TPU", "rng"),
+        ({"variation_strength": 0.5}, "Variation seed is not told", "variation"),
         ({"vae": "kl-f8-anime2"}, "VAE kl-f8-anime2", "vae"),
         ({"loras": {"thick": "0a1b"}}, "Lora hashes thick: 0a1b", "lora"),
         ({"embeddings": {"easy": "0a1b"}}, "TI hashes easy: 0a1b", "ti"),
@@ -192,6 +202,28 @@ def test_pictures_of_other_tools_come_with_a_note(sdxl_engine: Engine, info: Inf
     assert unnamed.notes[1].startswith("Another tool made")
 
 
+def test_a_picture_of_a1111_tells_its_noise(sdxl_engine: Engine, info: Infotext) -> None:
+    assert sdxl_engine.remake(replace(info, rng="GPU")).request.rng == "NV"
+    text = (
+        "1girl\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 128x128, "
+        "Variation seed: 8, Variation seed strength: 0.3, Seed resize from: 96x160, "
+        "ENSD: 31337, RNG: CPU, Version: v1.10.1"
+    )
+    asked = sdxl_engine.remake(parse_infotext(text)).request
+    assert (asked.seed, asked.rng, asked.ensd) == (5, "CPU", 31337)
+    assert (asked.variation_seed, asked.variation_strength) == (8, 0.3)
+    assert asked.seed_resize == Size(96, 160)
+    again = parse_infotext(sdxl_engine.render(replace(asked, steps=1)).parameters)
+    assert (again.variation_seed, again.variation_strength, again.rng) == (8, 0.3, "CPU")
+    assert again.seed_resize == Size(96, 160)
+    assert again.ensd == 0  # a single step adds no noise
+
+
+def test_a_variation_is_told_only_where_there_is_one(sdxl_engine: Engine) -> None:
+    asked = Request("", steps=1, width=128, height=128, variation_seed=3, variation_strength=0)
+    assert "Variation" not in sdxl_engine.render(asked).parameters
+
+
 def test_options_take_the_place_of_settings(sdxl_engine: Engine, info: Infotext) -> None:
     changed = with_options(info, {"width": 160, "seed": 2, "negative_prompt": "x"})
     assert changed == replace(info, size=Size(160, 128), seed=2, negative_prompt="x")
@@ -199,3 +231,6 @@ def test_options_take_the_place_of_settings(sdxl_engine: Engine, info: Infotext)
     assert sdxl_engine.remake(zeroed).request.negative_prompt is None
     given = with_options(zeroed, {"negative_prompt": "x"})
     assert sdxl_engine.remake(given).request.negative_prompt == "x"
+    varied = with_options(info, {"variation_strength": 0.5})
+    assert varied.variation_seed is not None
+    assert sdxl_engine.remake(varied).request.variation_seed == varied.variation_seed

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,11 @@ class FakeDevice:
 
     def close(self) -> None:
         self.closed = True
+
+
+def slow_device() -> FakeDevice:
+    """One that leaves everybody else time to act before a thousand steps are over."""
+    return FakeDevice(slots=1, trouble=lambda device: sleep(1e-3))
 
 
 def slot_of(ticket: int, steps: int = 3) -> Slot:
@@ -233,7 +239,7 @@ def test_a_fault_of_the_device_is_everybody_s() -> None:
 
 
 def test_closing_ends_what_is_under_way() -> None:
-    device, begun = FakeDevice(slots=1), threading.Event()
+    device, begun = slow_device(), threading.Event()
     worker = Worker(lambda: device)
     results = [worker.submit(job_of(n, 1000, on_step=lambda slot: begun.set())) for n in range(3)]
     assert begun.wait(WAIT_S)
@@ -275,7 +281,7 @@ def test_no_more_jobs_are_handed_in_than_are_used() -> None:
 
 
 def test_who_stops_early_takes_the_rest_off_the_device() -> None:
-    device = FakeDevice(slots=1)
+    device = slow_device()
     worker = Worker(lambda: device)
     results = in_order_of_completion(
         (job_of(n, 1 if n == 0 else 1000) for n in range(3)), worker, 3

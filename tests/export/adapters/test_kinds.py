@@ -196,6 +196,16 @@ def test_full_differences_of_weight_and_bias(merge: Merge, ending: str, bias_end
     assert off_by(bias_after, bias_before.double() + 0.3 * bias) < BAR
 
 
+def test_a_bias_of_peft_counts_with_the_scale_of_its_pair(merge: Merge) -> None:
+    module = CONV.name.removesuffix(".weight").replace("/", ".", 1)
+    up, down, bias = normal(64, 4, 1, 1), normal(4, 32, 3, 3), normal(64)
+    lora = {f"{module}.lora_B.weight": up, f"{module}.lora_A.weight": down}
+    lora |= {f"{module}.lora_B.bias": bias, f"{module}.alpha": ALPHA}
+    before = normal(64, seed=1)
+    after = merge(lora, CONV.name.replace(".weight", ".bias"), before, 0.7)
+    assert off_by(after, before.double() + 0.7 * (2 / 4) * bias) < BAR
+
+
 def test_a_norm_of_lycoris(merge: Merge) -> None:
     lora, before = {"lora_te1_text_model_final_layer_norm.w_norm": normal(32)}, normal(32, seed=1)
     after = merge(lora, "text_encoder/text_model.final_layer_norm.weight", before, 2.0)

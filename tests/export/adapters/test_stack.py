@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from sakuga.export.assemble import unchanged
 from sakuga.export.build import BuildOptions, build
 from sakuga.export.demo import DEMO_CHECKPOINT, DEMO_LORA
 from sakuga.profiles.families import SD15, SD15_TINY, SDXL, SDXL_TINY, Family
+from sakuga.profiles.weights import weights
 
 WriteLora = Callable[..., Path]
 Tensors = dict[str, torch.Tensor]
@@ -74,6 +76,20 @@ def test_tensors_without_a_change_come_as_they_are(write_lora: WriteLora) -> Non
     with open_loras([LoraChoice(write_lora(pair()))], SDXL_TINY, strict=True) as loras:
         assert loras.before(unchanged)("unet/conv_in.weight", values) is values
         assert values.all()
+
+
+def test_a_file_is_never_in_memory_as_a_whole(write_lora: WriteLora) -> None:
+    """Twenty large differences, of which one is merged."""
+    shapes = weights(SDXL)["unet"].items()
+    linear = [name for name, shape in shapes if shape == (640, 640)][:20]
+    file = write_lora({f"unet.{name[:-7]}.diff": torch.ones(640, 640) for name in linear})
+    values = np.ones((640, 640), np.float32)
+    tracemalloc.start()
+    with open_loras([LoraChoice(file)], SDXL, strict=True) as loras:
+        found = loras.before(unchanged)(f"unet/{linear[7]}", values)
+        peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found == 2).all() and peak < file.stat().st_size / 2
 
 
 def test_weight_zero_changes_no_byte(sdxl_file: Path, sdxl_bundle: Bundle, tmp_path: Path,

@@ -1,6 +1,6 @@
 """A VAE of its own: every layout gives the same bundle, and what is none is refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.errors import CheckpointError, SakugaError, TensorError, UnknownFamilyError
+from sakuga.engine.manifest import FileEntry
 from sakuga.export.build import BuildOptions, build
 from sakuga.export.checkpoint.layouts import open_checkpoint
 from sakuga.export.demo import DEMO_LORA
@@ -56,11 +57,27 @@ def _whole(folder: Path) -> Tensors:
     return load_file(folder / "single.safetensors")
 
 
-@pytest.mark.parametrize("layout", [_ldm, _bare, _diffusers, _old_diffusers, _whole])
-@pytest.mark.parametrize("model", ["sdxl_file", "sdxl_folder"])
+@pytest.fixture(scope="module")
+def other_files(other: Path) -> Mapping[str, FileEntry]:
+    """The files of a bundle of that seed."""
+    return build(other / "folder", other / "b", BuildOptions(backend="onnx")).manifest.files
+
+
+@pytest.mark.parametrize(
+    ("layout", "model"),
+    [
+        (_ldm, "sdxl_file"),
+        (_ldm, "sdxl_folder"),
+        (_bare, "sdxl_file"),
+        (_diffusers, "sdxl_folder"),
+        (_old_diffusers, "sdxl_file"),
+        (_whole, "sdxl_file"),
+    ],
+)
 def test_every_layout_gives_the_same_vae(
     request: pytest.FixtureRequest,
     other: Path,
+    other_files: Mapping[str, FileEntry],
     sdxl_bundle: Bundle,
     tmp_path: Path,
     layout: Callable[[Path], Tensors],
@@ -73,8 +90,7 @@ def test_every_layout_gives_the_same_vae(
     before = sdxl_bundle.manifest.files
     changed = {name for name in before if manifest.files[name] != before[name]}
     assert changed == {"onnx/vae_decoder/weights.bin", "onnx/vae_encoder/weights.bin"}
-    whole = build(other / "folder", tmp_path / "w", BuildOptions(backend="onnx")).manifest
-    assert all(manifest.files[name] == whole.files[name] for name in changed)
+    assert all(manifest.files[name] == other_files[name] for name in changed)
     assert manifest.vae is not None and manifest.vae.name == "kl-f8.safetensors"
     assert manifest.vae.sha256.startswith(manifest.vae.hash) and len(manifest.vae.hash) == 10
     with open_checkpoint(path) as checkpoint:

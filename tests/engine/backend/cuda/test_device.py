@@ -27,6 +27,7 @@ from sakuga.engine.errors import DeviceMemoryError, RenderError
 from sakuga.engine.manifest import MANIFEST
 from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.request import Request
+from sakuga.profiles.buckets import Size
 
 SMALL = Request("1girl, green hair", "lowres", width=128, height=160, steps=4, seed=11)
 # Sizes, lengths of prompts, guidance, steps and seeds of all kinds; more than fit at once.
@@ -39,6 +40,10 @@ MANY = [
     replace(SMALL, seed=16, sampler="Euler", compat="diffusers"),
     replace(SMALL, prompt="girl " * 170, negative_prompt="bad " * 80, seed=17, steps=2),
     replace(SMALL, seed=18, guidance=3.5),
+    replace(SMALL, seed=19, rng="CPU"),
+    replace(SMALL, seed=20, rng="CPU", ensd=31337, sampler="DPM++ 2M SDE", steps=3),
+    replace(SMALL, seed=21, compat="comfy", variation_seed=9, variation_strength=0.4),
+    replace(SMALL, seed=22, seed_resize=Size(96, 200), ensd=1),
 ]
 
 
@@ -124,6 +129,15 @@ def test_pictures_are_those_of_the_processor(
         assert_same([replace(engine.render(MANY[0]), index=0)], on_the_processor[:1])
 
 
+def test_a_picture_of_a_batch_is_the_same_alone(sdxl_bundle: Bundle) -> None:
+    requests = [one for each in MANY[-4:] for one in each.times(2)]
+    with engine_on(sdxl_bundle, HostDriver(), CudaOptions(rows=8)) as engine:
+        together = {each.index: each.pixels for each in engine.render_many(requests)}
+    with engine_on(sdxl_bundle, HostDriver(), CudaOptions(rows=8)) as engine:
+        for index, request in enumerate(requests):
+            assert np.array_equal(engine.render(request).pixels, together[index])
+
+
 def test_watched_pictures_are_the_same(
     sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]]
 ) -> None:
@@ -191,11 +205,11 @@ def test_when_memory_runs_out_the_engine_goes_on_with_fewer_rows(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Room for the working memory of three rows, where six are tried first."""
-    requests, driver = [MANY[n] for n in (0, 1, 7)], HostDriver(3 * LARGE + LARGE // 2)
+    requests, driver = [MANY[n] for n in (0, 8, 7)], HostDriver(3 * LARGE + LARGE // 2)
     with engine_on(sdxl_bundle, driver, CudaOptions(rows=6), unet=LARGE) as engine:
         pictures = list(engine.render_many(requests))
         assert engine._worker.device.rows == 3
-    assert_same(pictures, [on_the_processor[n] for n in (0, 1, 7)])
+    assert_same(pictures, [on_the_processor[n] for n in (0, 8, 7)])
     assert "going on with 3" in caplog.text
 
 

@@ -1,0 +1,1 @@
+"""Where a picture's noise comes from."""
