@@ -10,7 +10,6 @@ from sakuga.engine.presets import choose_preset, preset_known
 from sakuga.engine.runtime.request import Defaults
 from sakuga.engine.text.embedding_files import load_embeddings
 from sakuga.engine.text.embeddings import NO_EMBEDDINGS, Embeddings
-from sakuga.engine.text.networks import Lora
 from sakuga.engine.text.tokenizer import Tokenizer
 from sakuga.profiles.buckets import SizeRule
 from sakuga.profiles.families import CHUNK, VAE_FACTOR
@@ -72,12 +71,6 @@ def bundle_sizes(bundle: Bundle) -> SizeRule:
         maximum=min(side.maximum for side in sides) * VAE_FACTOR,
         step=lcm(*(side.step for side in sides)) * VAE_FACTOR,
     )
-
-
-def bundle_loras(bundle: Bundle) -> tuple[Lora, ...]:
-    """The LoRAs merged into the bundle."""
-    entries = bundle.manifest.loras
-    return tuple(Lora(each.name, each.text_weight, each.unet_weight) for each in entries)
 
 
 def bundle_embeddings(bundle: Bundle, folder: Path | None) -> Embeddings:

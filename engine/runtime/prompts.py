@@ -9,7 +9,7 @@ import numpy as np
 
 from sakuga.engine.backend.base import Session
 from sakuga.engine.bundle import Bundle
-from sakuga.engine.runtime.defaults import bundle_chunks, bundle_loras
+from sakuga.engine.runtime.defaults import bundle_chunks
 from sakuga.engine.runtime.request import Settings
 from sakuga.engine.runtime.slot import Course, edited_steps, guidance_weights
 from sakuga.engine.text.clip_skip import Layer
@@ -84,7 +84,7 @@ class PromptEncoder:
         """Raises UsageError for prompts that cannot be followed: too long, no text, or with a LoRA
         that is not in the bundle."""
         prompt, negative = self._prompt(settings), self._negative(settings)
-        check_loras(prompt.loras, bundle_loras(self._bundle))
+        check_loras(prompt.loras, self._bundle.manifest.loras)
         for text in dict.fromkeys(
             each for one in (*prompt.strands, negative) for each in one.texts
         ):

@@ -17,8 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Union
 
+from sakuga.engine.errors import UsageError
+
 _TOKEN = re.compile(r"(?:[^\\\[\]():|]|\\.)+|[\\\[\]():|]")
 _NUMBER = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*")
+_MOST_CHARACTERS = 1 << 21  # of all texts together: a second of reading
 _PARTNER = {")": "(", "]": "["}
 
 
@@ -49,6 +52,8 @@ def read_edits(prompt: str, evaluations: int) -> tuple[Variant, ...]:
     A number with a point in it is a part of all evaluations, another one counts them. As A1111
     compares, a variant that ends with step N serves the evaluations 0 to N, so it has one more
     than its number says if it is the first.
+
+    Raises UsageError for a prompt so long and edited so often that reading it takes its time.
     """
     whole = (Variant(evaluations, prompt),)
     if "[" not in prompt:
@@ -57,6 +62,12 @@ def read_edits(prompt: str, evaluations: int) -> tuple[Variant, ...]:
     if not reader.read(prompt):
         return whole
     ends = sorted({*reader.ends, evaluations})
+    if len(ends) * len(prompt) > _MOST_CHARACTERS:
+        raise UsageError(
+            "The prompt changes too often for its length.",
+            note=f"It has {len(prompt):,} characters and becomes {len(ends)} texts.",
+            hint="Shorten the prompt, or take fewer steps.",
+        )
     return tuple(Variant(end, _text_at(end, reader.nodes)) for end in ends)
 
 

@@ -19,7 +19,7 @@ class BuiltLora(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def te_weight(self) -> float: ...
+    def text_weight(self) -> float: ...
     @property
     def unet_weight(self) -> float: ...
 
@@ -29,7 +29,7 @@ class Lora:
     """A LoRA as a prompt asks for it."""
 
     name: str
-    te_weight: float
+    text_weight: float
     unet_weight: float
 
 
@@ -50,9 +50,9 @@ def read_networks(prompt: str) -> tuple[str, tuple[Lora, ...]]:
 
 def check_loras(asked: Sequence[Lora], built: Sequence[BuiltLora]) -> None:
     """Raises UsageError where a prompt's LoRA is not in the bundle with that weight."""
-    held = {each.name: (each.te_weight, each.unet_weight) for each in built}
+    held = {each.name: (each.text_weight, each.unet_weight) for each in built}
     for lora in asked:
-        wanted = lora.te_weight, lora.unet_weight
+        wanted = lora.text_weight, lora.unet_weight
         here = held.get(lora.name, (0.0, 0.0))  # weight 0 is no LoRA at all
         if not all(isclose(a, b, abs_tol=_TOLERANCE) for a, b in zip(wanted, here, strict=True)):
             raise _not_built(lora, held)
@@ -90,11 +90,12 @@ def _not_built(lora: Lora, held: dict[str, tuple[float, float]]) -> UsageError:
         note = f"The bundle holds it with {_weights(te, unet)}."
     else:
         note = f"It holds {', '.join(sorted(held)) or 'none'}."
-    asked = _weights(lora.te_weight, lora.unet_weight)
+    asked = _weights(lora.text_weight, lora.unet_weight)
+    built = ":".join(dict.fromkeys(f"{each:g}" for each in (lora.text_weight, lora.unet_weight)))
     return UsageError(
         f"The bundle was not built with the LoRA {lora.name} at {asked}.",
         note=note,
-        hint=f"Build one: sakuga build … --lora {lora.name}.safetensors:{lora.te_weight:g}",
+        hint=f"Build one: sakuga build … --lora {lora.name}.safetensors:{built}",
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.engine import Engine
-from sakuga.engine.errors import MetadataError
+from sakuga.engine.errors import MetadataError, UsageError
 from sakuga.engine.image.infotext_parser import parse_infotext
 from sakuga.engine.image.metadata import read_infotext
 from sakuga.engine.manifest import LoraEntry, VaeEntry
@@ -122,3 +122,14 @@ def test_weights_that_are_not_told_are_a_doubt(engines: dict[str, Engine]) -> No
     info = parse_infotext(engines["full"].render(ASKED).parameters)
     (note, *_) = engines["full"].remake(replace(info, lora_weights={})).notes
     assert "with which weights" in note
+
+
+def test_a_prompt_names_a_lora_as_it_was_merged(engines: dict[str, Engine]) -> None:
+    plain = engines["full"].render(ASKED)
+    tagged = engines["full"].render(replace(ASKED, prompt="1girl <lora:kosame:1:0.5>"))
+    assert np.array_equal(tagged.pixels, plain.pixels)
+    assert "1girl <lora:kosame:1:0.5>\n" in tagged.parameters
+    for name, tag in (("full", "<lora:kosame:1>"), ("plain", "<lora:kosame:1:0.5>")):
+        with pytest.raises(UsageError, match="was not built with the LoRA kosame") as caught:
+            engines[name].resolve(replace(ASKED, prompt=f"1girl {tag}"))
+        assert "sakuga build … --lora kosame.safetensors:1" in caught.value.hint

@@ -289,7 +289,7 @@ def test_a_megabyte_is_refused_at_once(sdxl: Sdxl, unit: str) -> None:
     prompts, _, bundle = sdxl
     text = (unit * 1_000_000)[:1_000_000]
     for request in ({"prompt": text}, {"prompt": "1girl", "negative_prompt": text}):
-        began = time.perf_counter()
+        began = time.process_time()
         with pytest.raises(UsageError, match="too long"):
             prompts.check(settings_of(bundle, **request))
-        assert time.perf_counter() - began < 0.1
+        assert time.process_time() - began < 0.1

@@ -101,9 +101,9 @@ def test_weights_that_are_not_finite_are_refused(number: str) -> None:
 @pytest.mark.parametrize("tail", ["", ")", ")" * 10_000])
 def test_hostile_text_is_read_at_once(unit: str, tail: str) -> None:
     text = (unit * 32_768)[: 32_768 - len(tail)] + tail
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         read_comfy_attention(text)
     except UsageError:
         assert "(" in unit  # a weight beyond numbers
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 2

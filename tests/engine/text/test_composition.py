@@ -40,9 +40,9 @@ def test_as_many_parts_as_a_picture_has_rows_for() -> None:
 
 @pytest.mark.parametrize("unit", [" ", ":", ": ", "AND ", ":1", "\n"])
 def test_hostile_text_is_read_at_once(unit: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         read_composition((unit * 32_768)[:32_768])
     except UsageError:
         assert unit == "AND "
-    assert time.perf_counter() - began < 0.2
+    assert time.process_time() - began < 0.2

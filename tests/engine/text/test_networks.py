@@ -67,12 +67,16 @@ def test_loras_that_are_there(asked: list[Lora]) -> None:
             "holds it with 0.5 (text encoders) and 1 (UNet).",
         ),
         (Lora("other", 0.8, 0.8), "the LoRA other at 0.8.", "It holds flat, thick."),
+        (
+            Lora("other", 0.5, 1),
+            "the LoRA other at 0.5 (text encoders) and 1 (UNet).",
+            "It holds flat, thick.",
+        ),
     ],
 )
 def test_loras_that_are_not(asked: Lora, what: str, note: str) -> None:
     with pytest.raises(UsageError) as caught:
         check_loras([asked], BUILT)
     assert caught.value.what.endswith(what) and caught.value.note.endswith(note)
-    assert (
-        f"sakuga build … --lora {asked.name}.safetensors:{asked.te_weight:g}" in caught.value.hint
-    )
+    weights = ":".join(dict.fromkeys(f"{w:g}" for w in (asked.text_weight, asked.unet_weight)))
+    assert f"sakuga build … --lora {asked.name}.safetensors:{weights}" in caught.value.hint
