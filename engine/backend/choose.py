@@ -75,7 +75,8 @@ def _check_provider() -> None:
         raise MissingDependencyError(
             "ONNX Runtime for GPUs is not installed.",
             note="The packages onnxruntime and onnxruntime-gpu take each other's place.",
-            hint="pip uninstall -y onnxruntime && pip install onnxruntime-gpu 'sakuga[cuda]'",
+            hint="pip install 'sakuga[cuda]' && pip uninstall -y onnxruntime && "
+            "pip install onnxruntime-gpu",
         )
 
 

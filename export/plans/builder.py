@@ -86,6 +86,9 @@ def _serialize(
     flavour.set_targets(config, recipe.targets)
     # The layers of the finished engine are named in the log, and its report counts them.
     config.profiling_verbosity = library.ProfilingVerbosity.DETAILED
+    if hasattr(library.BuilderFlag, "REQUIRE_USER_ALLOCATION"):
+        # TensorRT for RTX wants it for runs that are captured in CUDA graphs.
+        config.set_flag(library.BuilderFlag.REQUIRE_USER_ALLOCATION)
     if recipe.refittable:
         config.set_flag(library.BuilderFlag.REFIT)
     # The config does not keep its monitor alive, so the name must.

@@ -11,7 +11,7 @@ from sakuga.export.plans.builder import Recipe
 from sakuga.export.plans.flavour import Flavour
 
 # Raised whenever a change to Sakuga itself changes the plans it builds.
-BUILDER = 1
+BUILDER = 2
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,9 @@ from sakuga.engine.backend.cuda.driver import Buffer, Event, Graph, Launch, Pinn
 from sakuga.engine.backend.cuda.session import Arena, Binding, Tensor
 from sakuga.engine.errors import DeviceMemoryError
 from sakuga.kernels.host_library import host_library
-from sakuga.kernels.launcher import Argument, Arguments
+from sakuga.kernels.launcher import THREADS, Argument, Arguments
 
 _ALIGNMENT = 256
-_THREADS = 64
 _POISON = 0xFF  # NaN in every float type
 
 _Work = Callable[[], object]
@@ -76,7 +75,7 @@ class HostDriver:
             address = ctypes.c_void_p(kept.addresses.ctypes.data)
 
             def run(kept: Arguments = kept) -> None:
-                function(*blocks, _THREADS, address)
+                function(*blocks, THREADS, address)
 
             _put(stream, run)
 

@@ -5,6 +5,7 @@ set once: what a CUDA graph needs, and nothing is left to do at a step but the l
 """
 
 import importlib
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -14,12 +15,14 @@ from sakuga.engine.backend.cuda.driver import Stream
 from sakuga.engine.backend.cuda.session import Arena, Binding, Tensor
 from sakuga.engine.errors import (
     BundleDamagedError,
+    DeviceMemoryError,
     EngineFault,
     MissingDependencyError,
     PlanMismatchError,
 )
 
 PlanBackend = Literal["rtx", "tensorrt"]
+_NO_MEMORY = re.compile(r"out ?of ?memory|cudaErrorMemoryAllocation", re.IGNORECASE)
 _MODULES = {"rtx": "tensorrt_rtx", "tensorrt": "tensorrt"}
 # TensorRT remembers the first logger of a process and calls it to the end: none may be collected.
 _LOGGERS: list[Any] = []
@@ -47,12 +50,21 @@ class TensorRt:
         self.errors.clear()
         engine = self.runtime.deserialize_cuda_engine(plan)
         if engine is None:
+            self.check_memory()
             raise BundleDamagedError(
                 f"TensorRT cannot load the plan of the network {name}.",
                 note=self.reason(),
                 hint="Build the bundle again on this machine; `sakuga doctor BUNDLE` says how.",
             )
         return TensorRtSession(self, engine, name)
+
+    def check_memory(self) -> None:
+        """Raise DeviceMemoryError where it was memory that ran out, for TensorRT's calls say only
+        that they failed."""
+        if any(_NO_MEMORY.search(error) for error in self.errors):
+            reason = self.reason()
+            self.errors.clear()
+            raise DeviceMemoryError("The GPU has too little memory free.", note=reason)
 
     def reason(self) -> str:
         """What the library said last."""
@@ -61,8 +73,6 @@ class TensorRt:
 
 class TensorRtSession:
     """One plan, loaded."""
-
-    captures = True
 
     def __init__(self, tensorrt: TensorRt, engine: Any, name: str) -> None:  # noqa: ANN401
         self._tensorrt, self._name = tensorrt, name
@@ -85,8 +95,7 @@ class TensorRtSession:
         for name, tensor in tensors.items():
             _must(context.set_tensor_address(name, tensor.address), self._tensorrt)
         size_bytes = int(context.update_device_memory_size_for_shapes())
-        context.set_device_memory(arena.reserve(size_bytes), arena.size_bytes)
-        return _Binding(self._tensorrt, context)
+        return _Binding(self._tensorrt, context, size_bytes, arena)
 
     def close(self) -> None:
         """Unload it."""
@@ -145,9 +154,16 @@ class TensorRtSession:
 
 
 class _Binding:
-    def __init__(self, tensorrt: TensorRt, context: Any) -> None:  # noqa: ANN401
-        self._tensorrt = tensorrt
+    def __init__(self, tensorrt: TensorRt, context: Any, size_bytes: int, arena: Arena) -> None:  # noqa: ANN401
+        self._tensorrt, self._size_bytes = tensorrt, size_bytes
         self._context: Any = context
+        asks = getattr(context, "is_stream_capturable", None)
+        self.rebase(arena)
+        self.capturable = bool(asks(arena.stream.handle)) if asks else True
+
+    def rebase(self, arena: Arena) -> None:
+        address = arena.reserve(self._size_bytes)
+        self._context.set_device_memory(address, arena.size_bytes if address else 0)
 
     def launch(self, stream: Stream) -> None:
         _must(self._context.execute_async_v3(stream.handle), self._tensorrt)
@@ -159,6 +175,7 @@ class _Binding:
 def _must(done: object, tensorrt: TensorRt) -> None:
     """Most of TensorRT's calls say only whether they went well."""
     if not done:
+        tensorrt.check_memory()
         raise EngineFault(
             "TensorRT cannot run a network.",
             note=tensorrt.reason(),

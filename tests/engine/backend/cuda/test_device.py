@@ -6,7 +6,7 @@ buffer reused too early or an address that has moved shows as a wrong picture.
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,13 +17,14 @@ import pytest
 from numpy.typing import NDArray
 
 from sakuga.engine.backend.cuda.device import CudaDevice, CudaOptions
-from sakuga.engine.backend.cuda.driver import Stream
+from sakuga.engine.backend.cuda.driver import Buffer, Graph, NotCapturedError, Stream
 from sakuga.engine.backend.cuda.host_driver import HostDriver, HostSession
+from sakuga.engine.backend.cuda.session import Binding
 from sakuga.engine.backend.network import Networks
 from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.bundle import Bundle, open_bundle
 from sakuga.engine.engine import Engine
-from sakuga.engine.errors import DeviceMemoryError, RenderError
+from sakuga.engine.errors import DeviceMemoryError, EngineFault, RenderError
 from sakuga.engine.manifest import MANIFEST
 from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.request import Request
@@ -233,6 +234,83 @@ def test_what_does_not_fit_at_all_is_said_with_size_and_rows(sdxl_bundle: Bundle
             engine.render(SMALL)
         assert "MB are free" in str(caught.value) and "smaller size" in str(caught.value)
         assert engine.decode(np.zeros((4, 16, 16), np.float32)).shape == (1, 3, 128, 128)
+
+
+class Failing:
+    """A VAE that fails in one way or another."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def bind(self, tensors: object, arena: object) -> Binding:
+        raise self._error
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("network", "error"),
+    [
+        ("vae_decoder", EngineFault("gone")),
+        ("vae_decoder", RenderError("gone")),
+        ("vae_decoder", ValueError("gone")),
+        ("text_encoder", EngineFault("gone")),
+        ("unet", EngineFault("gone")),
+    ],
+)
+def test_whatever_fails_nobody_waits_for_ever(
+    sdxl_bundle: Bundle, network: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = HostLoader.__call__
+
+    def broken(loader: HostLoader, name: str, stream: Stream) -> Any:  # noqa: ANN401
+        return Failing(error) if name == network else load(loader, name, stream)
+
+    monkeypatch.setattr(HostLoader, "__call__", broken)
+    with engine_on(sdxl_bundle, HostDriver()) as engine:
+        jobs = [engine._job(n, engine.resolve(request), None) for n, request in enumerate(MANY[:3])]
+        results = [engine._worker.submit(job) for job in jobs]
+        for result in results:
+            with pytest.raises(type(error), match="gone"):
+                result.result(60)
+        assert (engine.fault is not None) == isinstance(error, EngineFault)
+
+
+def test_a_run_that_cannot_be_captured_is_launched_plainly(
+    sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]]
+) -> None:
+    class Uncaptured(HostDriver):
+        def capture(self, stream: Stream, work: Callable[[], None]) -> Graph:
+            raise NotCapturedError("not this one")
+
+    driver = Uncaptured()
+    with engine_on(sdxl_bundle, driver) as engine:
+        assert_same(list(engine.render_many(MANY[:2])), on_the_processor[:2])
+    assert "graph" not in driver.launches
+
+
+def test_a_lane_survives_memory_that_runs_out_for_longer_prompts(
+    sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]]
+) -> None:
+    class Tight(HostDriver):
+        """Fails once when rows for longer prompts are asked for."""
+
+        failures = 1
+
+        def allocate(self, size_bytes: int) -> Buffer:
+            rows = size_bytes / (4 * 4 * 16 * 20)
+            if rows == 64 + 8 and self.failures:
+                self.failures -= 1
+                raise DeviceMemoryError("too little memory")
+            return super().allocate(size_bytes)
+
+    driver = Tight()
+    with engine_on(sdxl_bundle, driver, CudaOptions(rows=2)) as engine:
+        pictures = [engine.render(MANY[n]) for n in (0, 2)]
+    assert driver.failures == 0
+    for picture, n in zip(pictures, (0, 2), strict=True):
+        assert_same([replace(picture, index=0)], [on_the_processor[n]])
 
 
 def test_everything_is_given_back(sdxl_bundle: Bundle) -> None:

@@ -12,6 +12,7 @@ from sakuga.engine.backend.cuda.session import Arena, Tensor
 from sakuga.engine.backend.cuda.tensorrt import TensorRt, TensorRtSession
 from sakuga.engine.errors import (
     BundleDamagedError,
+    DeviceMemoryError,
     EngineFault,
     MissingDependencyError,
     PlanMismatchError,
@@ -165,6 +166,42 @@ def test_what_tensorrt_says_is_in_the_error(tensorrt: TensorRt, arena: Arena) ->
     with pytest.raises(EngineFault, match="illegal memory access") as caught:
         binding.launch(arena.stream)
     assert "chatter" not in str(caught.value)
+
+
+def test_memory_that_runs_out_inside_tensorrt_is_said_as_such(
+    tensorrt: TensorRt, arena: Arena
+) -> None:
+    plan = Plan()
+    binding = TensorRtSession(tensorrt, plan, "unet").bind(tensors(1, 16, 20), arena)
+    plan.contexts[0].runs = False
+    log = tensorrt.library.logger.log
+    log(SimpleNamespace(name="ERROR"), "Requested amount of GPU memory: OutOfMemory (no message)")
+    with pytest.raises(DeviceMemoryError, match="OutOfMemory"):
+        binding.launch(arena.stream)
+    with pytest.raises(EngineFault):  # the next failure is another one
+        binding.launch(arena.stream)
+
+
+def test_a_binding_follows_an_arena_that_has_moved(tensorrt: TensorRt, arena: Arena) -> None:
+    plan = Plan()
+    binding = TensorRtSession(tensorrt, plan, "unet").bind(tensors(1, 16, 20), arena)
+    arena.reserve(1 << 20)
+    binding.rebase(arena)
+    assert plan.contexts[0].asked[-1] == ("memory", arena.reserve(1), 1 << 20)
+    plan = Plan(needs=0)
+    TensorRtSession(tensorrt, plan, "unet").bind(tensors(1, 16, 20), arena)
+    assert plan.contexts[0].asked[-1] == ("memory", 0, 0)
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_the_context_says_whether_it_can_be_captured(
+    tensorrt: TensorRt, arena: Arena, answer: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = TensorRtSession(tensorrt, Plan(), "unet")
+    assert session.bind(tensors(1, 16, 20), arena).capturable
+    asked = lambda context, stream: answer  # noqa: E731
+    monkeypatch.setattr(Context, "is_stream_capturable", asked, raising=False)
+    assert session.bind(tensors(1, 16, 20), arena).capturable is answer
 
 
 def test_a_plan_that_does_not_load_is_damage(tensorrt: TensorRt) -> None:
