@@ -11,7 +11,7 @@ extern "C" __global__ void init_noise(const Launch launch, const StepRow* table,
                                       const unsigned long long* seeds, size_t count,
                                       const float* noises, float* latents) {
     const Entry& entry = launch.entries[blockIdx.y];
-    const StepRow& row = table[(size_t)entry.slot * steps];
+    const StepRow row = table[(size_t)entry.slot * steps];
     const unsigned long long seed = seeds[entry.slot * SEEDS];
     const size_t first = (size_t)entry.slot * count;
     const size_t stride = (size_t)gridDim.x * blockDim.x;
