@@ -8,6 +8,7 @@ import hashlib
 import secrets
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from sakuga.kernels.cuda_packages import cuda_package
 
@@ -40,6 +41,14 @@ def cubin(kernel: str, architecture: str, folder: Path) -> bytes:
 
 
 def _compile(kernel: str, architecture: str) -> bytes:
+    program = _program(kernel, architecture)
+    try:
+        return bytes(program.compile("cubin").code)
+    finally:
+        program.close()
+
+
+def _program(kernel: str, architecture: str) -> Any:  # noqa: ANN401
     core = cuda_package("core")
     headers = cuda_package("pathfinder").find_nvidia_header_directory("cudart")
     options = core.ProgramOptions(
@@ -49,11 +58,7 @@ def _compile(kernel: str, architecture: str) -> bytes:
         fma=FUSED,
         include_path=[str(SOURCES), *([headers] if headers else [])],
     )
-    program = core.Program(_source(kernel), "c++", options)
-    try:
-        return bytes(program.compile("cubin").code)
-    finally:
-        program.close()
+    return core.Program(_source(kernel), "c++", options)
 
 
 def _digest(kernel: str, architecture: str) -> str:

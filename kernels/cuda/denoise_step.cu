@@ -63,7 +63,7 @@ __device__ inline void denoise_step(const Launch& launch, const StepRow* table, 
                                     float* latents, float* histories, const T* outputs, T* inputs,
                                     float* timesteps) {
     const Entry& entry = launch.entries[blockIdx.y];
-    const StepRow row = table[(size_t)entry.slot * steps + entry.step];
+    const StepRow& row = table[(size_t)entry.slot * steps + entry.step];
     if (blockIdx.x == 0)
         for (int r = threadIdx.x; r < entry.count; r += blockDim.x)
             timesteps[entry.rows[r]] = row.timestep;

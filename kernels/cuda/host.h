@@ -3,6 +3,7 @@
 // all that kernels without shared memory and atomics can tell. Compile with -ffp-contract=off.
 #pragma once
 
+#include <cassert>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -10,7 +11,9 @@
 
 #define __device__
 #define __global__
+#define __builtin_assume(claim) assert(claim)
 
+using std::fabs;
 using std::log;
 using std::sin;
 using std::size_t;
@@ -22,7 +25,11 @@ struct Place {
 static Place threadIdx, blockIdx, blockDim, gridDim;
 
 typedef _Float16 __half;
+struct alignas(16) uint4 {
+    unsigned int x, y, z, w;
+};
 
+static inline void __stcg(uint4* to, uint4 value) { std::memcpy(to, &value, sizeof value); }
 static inline float __half2float(__half value) { return (float)value; }
 static inline __half __float2half_rn(float value) { return (__half)value; }
 static inline float __fmul_rn(float a, float b) { return a * b; }

@@ -25,5 +25,9 @@ __device__ inline float normal(unsigned long long seed, unsigned int draw, unsig
     const double unit = 2.3283064365386963e-10;  // 2⁻³²
     const double turn = (double)1.4629180792671596e-09f;
     const double radius = sqrt(-2.0 * log((double)word[0] * unit + unit / 2));
-    return (float)(radius * sin((double)word[1] * turn + turn / 2));
+    const double angle = (double)word[1] * turn + turn / 2;
+    // No turn is as large; said in the words of CUDA's sin, which then leaves out its path for larger
+    // angles, and with it a stack.
+    __builtin_assume(!(fabs(angle) >= 2147483648.0));
+    return (float)(radius * sin(angle));
 }

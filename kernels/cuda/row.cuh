@@ -7,29 +7,27 @@ struct Eight {
     float of[WIDTH];
 };
 
-struct alignas(16) Pack16 {
-    unsigned int word[4];
-};
-
 // Whether every row of `count` elements begins where 16 bytes may be read at once.
 __device__ inline bool aligned(size_t count) { return count % WIDTH == 0; }
 
 __device__ inline Eight load(const float* from) {
     Eight out;
-    Pack16 pack[2] = {((const Pack16*)from)[0], ((const Pack16*)from)[1]};
+    const uint4 pack[2] = {((const uint4*)from)[0], ((const uint4*)from)[1]};
     memcpy(out.of, pack, sizeof pack);
     return out;
 }
 
+// 16 bytes at once, which a plain assignment need not be: the compiler may split it. They go to L2,
+// where the network or the next step finds them; no thread of this launch reads them again.
 __device__ inline void store(float* to, const Eight& values) {
-    Pack16 pack[2];
+    uint4 pack[2];
     memcpy(pack, values.of, sizeof pack);
-    ((Pack16*)to)[0] = pack[0];
-    ((Pack16*)to)[1] = pack[1];
+    __stcg((uint4*)to, pack[0]);
+    __stcg((uint4*)to + 1, pack[1]);
 }
 
 __device__ inline Eight load(const __half* from) {
-    const Pack16 pack = *(const Pack16*)from;
+    const uint4 pack = *(const uint4*)from;
     __half half[WIDTH];
     memcpy(half, &pack, sizeof pack);
     Eight out;
@@ -40,9 +38,9 @@ __device__ inline Eight load(const __half* from) {
 __device__ inline void store(__half* to, const Eight& values) {
     __half half[WIDTH];
     for (int i = 0; i < WIDTH; ++i) half[i] = __float2half_rn(values.of[i]);
-    Pack16 pack;
+    uint4 pack;
     memcpy(&pack, half, sizeof pack);
-    *(Pack16*)to = pack;
+    __stcg((uint4*)to, pack);
 }
 
 __device__ inline float widen(float value) { return value; }

@@ -1,5 +1,6 @@
 """Every kernel compiles for every architecture, without a GPU, and is remembered."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,15 @@ from sakuga.kernels.compile import SOURCES, cubin
 from sakuga.kernels.cuda_packages import cuda_package
 
 KERNELS = sorted(path.stem for path in SOURCES.glob("*.cu"))
+# Of a kernel's body, what moves 16 bytes at once: loads, stores. Float rows take two of each.
+WIDE = {
+    "denoise_step_float": (2 + 2 + 2 + 6, 2 + 2 + 2),  # output, noise, latent, histories
+    "denoise_step_half": (1 + 2 + 2 + 6, 2 + 2 + 1),  # history, latent, input
+    "model_inputs_float": (2, 2),
+    "model_inputs_half": (2, 1),
+    "to_rgb8_float": (3 * 2, 0),  # a pixel's bytes are three: 24 are stored in words of 8
+    "to_rgb8_half": (3, 0),
+}
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 
 
@@ -57,3 +67,43 @@ def test_no_fused_multiply_adds(tmp_path: Path) -> None:
     source = (SOURCES / "denoise_step.cu").read_text()
     fused = core.Program(source, "c++", options).compile("cubin").code
     assert len(fused) != len(plain)
+
+
+def ptx(kernel: str, architecture: str) -> str:
+    """What NVRTC makes of a source before it is machine code."""
+    nvrtc = cuda_package("bindings.nvrtc")
+    program = compiling._program(kernel, architecture)
+    try:
+        program.compile("cubin")
+        _, size = nvrtc.nvrtcGetPTXSize(program.handle)
+        text = bytes(size)  # which the next call fills
+        nvrtc.nvrtcGetPTX(program.handle, text)
+    finally:
+        program.close()
+    return text.decode()
+
+
+def bodies(text: str) -> dict[str, str]:
+    """The entry points by name."""
+    return {part.split("(")[0]: part for part in text.split(".entry ")[1:]}
+
+
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_90"])
+@pytest.mark.parametrize("kernel", ["denoise_step", "model_inputs", "to_rgb8"])
+def test_rows_are_read_and_written_16_bytes_at_once(kernel: str, architecture: str) -> None:
+    found = bodies(ptx(kernel, architecture))
+    assert set(found) == {name for name in WIDE if name.startswith(kernel)}
+    for name, body in found.items():
+        loads, stores = WIDE[name]
+        assert len(re.findall(r"\bld\.global(?:\.nc)?\.v4\.[fu]32\b", body)) >= loads, name
+        assert len(re.findall(r"\bst\.global\.cg\.v4\.[fu]32\b", body)) >= stores, name
+        assert not re.findall(r"\bst\.global\.v2\.\w+", body), name  # a store that was split
+
+
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_90"])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_nothing_lies_in_local_memory(kernel: str, architecture: str) -> None:
+    """Neither a copy of a table's row, nor what CUDA's sin keeps for large angles."""
+    text = ptx(kernel, architecture)
+    assert ".entry" in text
+    assert ".local" not in text
