@@ -166,12 +166,16 @@ def render(
     elif prompt is not None:
         find = _prompted(given, count, target)
     else:
-        raise UsageError(
-            "There is nothing to render.",
-            hint='Give a prompt: sakuga render BUNDLE "1girl, smile" --out DIR, or --jobs FILE, '
-            "or --from PICTURE.",
-        )
+        raise _nothing_to_render()
     _render(bundle, find, target, _Place(backend, preset, threads, vram, embeddings), as_json)
+
+
+def _nothing_to_render() -> UsageError:
+    return UsageError(
+        "There is nothing to render.",
+        hint='Give a prompt: sakuga render BUNDLE "1girl, smile" --out DIR, or --jobs FILE, '
+        "or --from PICTURE.",
+    )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Conditioning of a picture: prompts read and encoded, remembered, and the zeroing rule."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -60,16 +61,25 @@ class PromptEncoder:
             for config in bundle.family.text_encoders
         }
         self._max_chunks = bundle_chunks(bundle)
+        tensors = bundle.manifest.networks["unet"].inputs
+        states = next(tensor for tensor in tensors if tensor.name == "encoder_hidden_states")
+        self._dtype = np.dtype(states.dtype)
         self._encoders: dict[bool, list[ClipEncoder]] = {}
         self._known: OrderedDict[_Key, tuple[Conditioning, ...]] = OrderedDict()
 
     def encode(self, settings: Settings) -> tuple[list[Course], Course | None]:
         """The prompts between ANDs, and the negative prompt if it counts."""
         strands = self._prompt(settings).strands
+        _, weight = guidance_weights(settings, [strand.weight for strand in strands])
+        asked = [(strand.texts, settings.layer) for strand in strands]
+        if weight != 0:
+            asked.append((self._negative(settings).texts, settings.negative_layer))
+        if weight != 0 and settings.pad_conds:
+            asked.append((("",), settings.layer))
+        self._encode(asked, settings)
         positives = [self._course(strand, settings, settings.layer) for strand in strands]
         longest = max(course.chunks for course in positives)
         positives = [course.each(partial(stretch, chunks=longest)) for course in positives]
-        _, weight = guidance_weights(settings, [strand.weight for strand in strands])
         if weight == 0:
             return positives, None
         negative = self._course(self._negative(settings), settings, settings.negative_layer)
@@ -140,17 +150,35 @@ class PromptEncoder:
         self, texts: tuple[str, ...], settings: Settings, layer: Layer
     ) -> tuple[Conditioning, ...]:
         grammar = self._grammar(settings)
-        key = _Key(texts, grammar.rule, grammar.emphasis, layer)
-        if key not in self._known:
-            self._known[key] = tuple(encode(texts, self._for_rule(grammar.rule), grammar, layer))
-            self._forget()
-        self._known.move_to_end(key)
-        return self._known[key]
+        return self._known[_Key(texts, grammar.rule, grammar.emphasis, layer)]
 
-    def _forget(self) -> None:
+    def _encode(self, asked: Sequence[tuple[tuple[str, ...], Layer]], settings: Settings) -> None:
+        """Have these encoded, those that take the same layer in one call of each text encoder."""
+        grammar = self._grammar(settings)
+        keys = [_Key(texts, grammar.rule, grammar.emphasis, layer) for texts, layer in asked]
+        missing: dict[Layer, dict[_Key, None]] = {}
+        for key in keys:
+            if key in self._known:
+                self._known.move_to_end(key)
+            else:
+                missing.setdefault(key.layer, {})[key] = None
+        encoders = self._for_rule(grammar.rule)
+        for layer, new in missing.items():
+            texts = [key.texts for key in new]
+            for key, found in zip(new, encode(texts, encoders, grammar, layer), strict=True):
+                made = {id(one): self._for_unet(one) for one in found}
+                self._known[key] = tuple(made[id(one)] for one in found)
+        self._forget(keeping=len(set(keys)))
+
+    def _for_unet(self, conditioning: Conditioning) -> Conditioning:
+        """In the type the UNet reads, once and not for every picture."""
+        return replace(conditioning, states=conditioning.states.astype(self._dtype, copy=False))
+
+    def _forget(self, keeping: int) -> None:
+        """The least recently used, but never the last `keeping`, which are being used."""
         sizes = [_bytes(known) for known in self._known.values()]
         kept_bytes = sum(sizes)
-        while kept_bytes > _REMEMBERED_BYTES and len(self._known) > 1:
+        while kept_bytes > _REMEMBERED_BYTES and len(self._known) > keeping:
             kept_bytes -= _bytes(self._known.popitem(last=False)[1])
 
     def _for_rule(self, rule: Rule) -> list[ClipEncoder]:

@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sakuga.engine.errors import UsageError
-from sakuga.engine.text.chunks import Row, end_index, frame, split
+from sakuga.engine.text.chunks import Pieces, Row, end_index, frame, split
 from sakuga.engine.text.clip_skip import Layer
 from sakuga.engine.text.emphasis import interpolate, scale, scale_and_restore_mean
 from sakuga.engine.text.segments import Grammar
@@ -39,11 +40,11 @@ class ClipEncoder:
 class Conditioning:
     """What the UNet reads of one prompt.
 
-    `states` float32 [77 * chunks, context]; `pooled` float32 [projection], None for SD1.5;
-    `tokens_cut`: how many tokens of the prompt were left out (compat diffusers only).
+    `states` float [77 * chunks, context], float32 as encoded; `pooled` float32 [projection], None
+    for SD1.5; `tokens_cut`: how many tokens of the prompt were left out (compat diffusers only).
     """
 
-    states: NDArray[np.float32]
+    states: NDArray[np.floating[Any]]
     pooled: NDArray[np.float32] | None
     tokens_cut: int = 0
 
@@ -59,19 +60,26 @@ class Conditioning:
 
 
 def encode(
-    texts: Sequence[str], encoders: Sequence[ClipEncoder], grammar: Grammar, layer: Layer
-) -> list[Conditioning]:
-    """Encodes the texts one prompt becomes by editing, usually one; the same text is encoded once.
+    prompts: Sequence[Sequence[str]],
+    encoders: Sequence[ClipEncoder],
+    grammar: Grammar,
+    layer: Layer,
+) -> list[list[Conditioning]]:
+    """Encodes prompts, each given as the texts it becomes by editing, usually one.
 
-    All chunks of all texts go in one call per encoder, up to 63 rows. A chunk is encoded on its
-    own. Shorter texts get empty chunks. Chunks are joined along the sequence, encoders (SDXL: L, G)
-    along the features; pooled is chunk 0's of the last encoder, which weights leave as it is.
+    All chunks of all prompts go in one call per encoder, up to 63 rows; the same text of a prompt
+    is encoded once. A chunk is encoded on its own. A prompt's shorter texts get empty chunks.
+    Chunks are joined along the sequence, encoders (SDXL: L, G) along the features; pooled is chunk
+    0's of the last encoder, which weights leave as it is.
     How long a prompt may be is for `check_prompt` to say.
     """
-    counts = Counter(texts)
+    counts = [Counter(texts) for texts in prompts]
     encoded = [_encode(counts, encoder, grammar, layer) for encoder in encoders]
-    joined = dict(zip(counts, map(_join, zip(*encoded, strict=True)), strict=True))
-    return [joined[text] for text in texts]
+    found = []
+    for texts, count, *parts in zip(prompts, counts, *encoded, strict=True):
+        joined = dict(zip(count, map(_join, zip(*parts, strict=True)), strict=True))
+        found.append([joined[text] for text in texts])
+    return found
 
 
 def pad_with(short: Conditioning, empty: Conditioning, chunks: int) -> Conditioning:
@@ -114,10 +122,33 @@ def time_ids(
     return np.array(ids, dtype=np.float32)
 
 
+@dataclass(frozen=True, eq=False)
+class _Framed:
+    """A prompt's texts as rows of tokens for one encoder; `rows` may have the empty one behind."""
+
+    counts: Mapping[str, int]
+    cuts: Sequence[Pieces]
+    chunks: int
+    rows: Sequence[Row]
+    weights: NDArray[np.float32]
+    weighted: bool
+
+
 def _encode(
-    counts: Mapping[str, int], encoder: ClipEncoder, grammar: Grammar, layer: Layer
-) -> list[Conditioning]:
-    """Each of the texts as one encoder has it."""
+    prompts: Sequence[Mapping[str, int]], encoder: ClipEncoder, grammar: Grammar, layer: Layer
+) -> list[list[Conditioning]]:
+    """The texts of each prompt as one encoder has them."""
+    framed = [_frame(counts, encoder, grammar) for counts in prompts]
+    states, pooled = _run(encoder, [row for one in framed for row in one.rows], layer)
+    found, start = [], 0
+    for one in framed:
+        here = slice(start, start + len(one.rows))
+        found.append(_weigh(one, states[here], None if pooled is None else pooled[here], grammar))
+        start = here.stop
+    return found
+
+
+def _frame(counts: Mapping[str, int], encoder: ClipEncoder, grammar: Grammar) -> _Framed:
     cuts = [split(grammar.read(text, encoder.tokenizer), grammar.rule) for text in counts]
     chunks = max(len(cut.pieces) for cut in cuts)
     pad, rule = encoder.config.pad, grammar.rule
@@ -127,21 +158,31 @@ def _encode(
     weighted = bool((weights != 1).any())
     if weighted and rule == "comfy":
         rows.append(frame((), pad, rule))
-    states, pooled = _run(encoder, rows, layer)
-    shape = (len(cuts), chunks, CHUNK)
-    found = states[: len(pieces)].reshape(*shape, encoder.config.hidden)
-    if weighted:
-        weights = weights.reshape(shape)
-        if rule == "comfy":
+    return _Framed(counts, cuts, chunks, rows, weights, weighted)
+
+
+def _weigh(
+    one: _Framed,
+    states: NDArray[np.float32],
+    pooled: NDArray[np.float32] | None,
+    grammar: Grammar,
+) -> list[Conditioning]:
+    """A prompt's conditioning from the states of its rows."""
+    count = len(one.cuts) * one.chunks
+    shape = (len(one.cuts), one.chunks, CHUNK)
+    found = states[:count].reshape(*shape, -1)
+    if one.weighted:
+        weights = one.weights.reshape(shape)
+        if grammar.rule == "comfy":
             found = interpolate(found, weights, states[-1])
         elif grammar.emphasis == "Original":
-            found = scale_and_restore_mean(found, weights, np.array([*counts.values()]))
+            found = scale_and_restore_mean(found, weights, np.array([*one.counts.values()]))
         else:
             found = scale(found, weights)
-    first = [None] * len(cuts) if pooled is None else pooled[: len(pieces) : chunks]
+    first = [None] * len(one.cuts) if pooled is None else pooled[: count : one.chunks]
     return [
-        Conditioning(text.reshape(chunks * CHUNK, -1), one, cut.cut)
-        for text, one, cut in zip(found, first, cuts, strict=True)
+        Conditioning(text.reshape(one.chunks * CHUNK, -1), vector, cut.cut)
+        for text, vector, cut in zip(found, first, one.cuts, strict=True)
     ]
 
 

@@ -209,7 +209,7 @@ def test_padding_can_be_switched_off(site: Site) -> None:
         one.start([Start(0, table, (1, 1))])
         one.seat([Seat(0, (0, 1))], [0])
         one.evaluate(Block(1, 0, 9))
-        assert [key[-1] for key in calls._calls] == [rows]  # type: ignore[index]
+        assert [key[3] for key in calls._calls] == [16, rows]
 
 
 def test_flop_are_those_torch_counts() -> None:

@@ -19,6 +19,7 @@ from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.text.chunks import frame
 from sakuga.engine.text.conditioning import gather, time_ids
+from sakuga.engine.text.segments import Token
 from sakuga.engine.text.vocabulary import BEGIN, END
 from sakuga.profiles.buckets import QUARTER_BUCKETS, Size
 from sakuga.profiles.families import CHUNK, SD15_TINY, SDXL_TINY, Family, TextEncoder
@@ -224,5 +225,9 @@ def _token_rows(rows: int, config: TextEncoder) -> NDArray[np.int64]:
     """Prompts of several lengths: empty, full, and between."""
     generator = np.random.default_rng(rows)
     lengths = [0, 75, 7, 30, 74][-rows:]
-    pieces = [generator.integers(0, BEGIN, length).tolist() for length in lengths]
-    return np.array([frame(piece, config.pad, "diffusers") for piece in pieces], np.int64)
+    pieces = [
+        tuple(Token(token) for token in generator.integers(0, BEGIN, length).tolist())
+        for length in lengths
+    ]
+    framed = [frame(piece, config.pad, "diffusers") for piece in pieces]
+    return np.array([[token.id for token in row] for row in framed], np.int64)

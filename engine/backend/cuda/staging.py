@@ -27,6 +27,16 @@ class Staging:
         for start in range(0, len(flat), _HALF_BYTES):
             self._piece(to + start, flat[start : start + _HALF_BYTES])
 
+    def download(self, from_: int, size_bytes: int) -> Array:
+        """Wait for the stream and copy from a device address: uint8 [size_bytes]."""
+        pinned = self._driver.allocate_pinned(size_bytes)
+        try:
+            self._driver.copy(self._stream, pinned.address, from_, size_bytes)
+            self._stream.sync()
+            return pinned.bytes.copy()
+        finally:
+            pinned.close()
+
     def close(self) -> None:
         """Give the memory back."""
         self._stream.sync()

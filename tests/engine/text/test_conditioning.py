@@ -125,7 +125,7 @@ class Oracle:
         layers = min(config.layers for config in self.family.text_encoders)
         layer = choose_layer(self.family.kind, "diffusers", clip_skip, layers)
         grammar = Grammar("diffusers")
-        return [encode([one], self.diffusers_encoders(), grammar, layer)[0] for one in prompts]
+        return [encode([[one]], self.diffusers_encoders(), grammar, layer)[0][0] for one in prompts]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -200,7 +200,7 @@ def test_diffusers_reports_the_tokens_it_cut(sd15: Oracle) -> None:
 
 def web_ui(oracle: Oracle, prompts: Sequence[str], rule: Rule) -> list[Conditioning]:
     layer = choose_layer(oracle.family.kind, "a1111", None, 3)
-    return [encode([one], oracle.encoders(), Grammar(rule), layer)[0] for one in prompts]
+    return [encode([[one]], oracle.encoders(), Grammar(rule), layer)[0][0] for one in prompts]
 
 
 def test_long_prompt_is_its_chunks_encoded_apart(sdxl: Oracle) -> None:
@@ -226,7 +226,7 @@ def test_one_call_per_encoder_reads_all_rows(sdxl: Oracle) -> None:
 
     encoders = [spied(encoder) for encoder in sdxl.encoders()]
     layer = choose_layer("sdxl", "a1111", None, 3)
-    encode([LONG, "1girl", LONG], encoders, Grammar("a1111"), layer)
+    encode([[LONG, "1girl", LONG]], encoders, Grammar("a1111"), layer)
     assert shapes == [
         {
             "inputs_embeds": ((4, 77, config.hidden), "float32"),
@@ -240,7 +240,7 @@ def test_one_call_per_encoder_reads_all_rows(sdxl: Oracle) -> None:
 def test_more_rows_than_a_call_takes(sd15: Oracle) -> None:
     prompts = [f"{number} girls" for number in range(70)]
     layer = choose_layer("sd15", "a1111", None, 3)
-    together = encode(prompts, sd15.encoders(), Grammar("a1111"), layer)
+    (together,) = encode([prompts], sd15.encoders(), Grammar("a1111"), layer)
     (alone,) = web_ui(sd15, prompts[69:], "a1111")
     assert len(together) == 70
     np.testing.assert_allclose(together[69].states, alone.states, atol=1e-6)
@@ -329,7 +329,7 @@ def test_a1111_scales_states_and_restores_the_mean_of_a_chunk(
 ) -> None:
     oracle: Oracle = request.getfixturevalue(family)
     layer = choose_layer(oracle.family.kind, "a1111", None, 3)
-    (ours,) = encode([WEIGHTED], oracle.encoders(), Grammar("a1111", emphasis), layer)
+    ((ours,),) = encode([[WEIGHTED]], oracle.encoders(), Grammar("a1111", emphasis), layer)
     (first, one), (second, other) = tokens(FIRST), tokens(SECOND)
     parts = []
     for states in encoded_by_torch(oracle, [first, second]):
@@ -341,7 +341,7 @@ def test_a1111_scales_states_and_restores_the_mean_of_a_chunk(
         parts.append(np.concatenate(chunks))
     expected = np.concatenate(parts, axis=-1)
     np.testing.assert_allclose(ours.states, expected, atol=2e-5 * np.abs(expected).max())
-    plain, *_ = encode(["a cat, red eyes"], oracle.encoders(), Grammar("a1111"), layer)
+    ((plain, *_),) = encode([["a cat, red eyes"]], oracle.encoders(), Grammar("a1111"), layer)
     if plain.pooled is not None:
         assert ours.pooled is not None
         np.testing.assert_allclose(ours.pooled, plain.pooled, atol=1e-6)
@@ -349,7 +349,7 @@ def test_a1111_scales_states_and_restores_the_mean_of_a_chunk(
 
 def test_emphasis_none_reads_nothing(sdxl: Oracle) -> None:
     layer = choose_layer("sdxl", "a1111", None, 3)
-    (ours,) = encode([WEIGHTED], sdxl.encoders(), Grammar("a1111", "None"), layer)
+    ((ours,),) = encode([[WEIGHTED]], sdxl.encoders(), Grammar("a1111", "None"), layer)
     ids, _ = tokens([(WEIGHTED, 1.0)])
     expected = np.concatenate(encoded_by_torch(sdxl, [ids]), axis=-1)[0]
     np.testing.assert_allclose(ours.states, expected, atol=2e-5)
@@ -358,7 +358,7 @@ def test_emphasis_none_reads_nothing(sdxl: Oracle) -> None:
 def test_the_mean_runs_over_all_that_editing_makes_of_a_prompt(sdxl: Oracle) -> None:
     layer = choose_layer("sdxl", "a1111", None, 3)
     texts = ["a (cat:1.5)", "dog", "a (cat:1.5)"]
-    ours = encode(texts, sdxl.encoders(), Grammar("a1111"), layer)
+    (ours,) = encode([texts], sdxl.encoders(), Grammar("a1111"), layer)
     assert ours[0] is ours[2]
     (cat, one), (dog, other) = tokens([("a ", 1.0), ("cat", 1.5)]), tokens([("dog", 1.0)])
     parts = []
@@ -372,7 +372,7 @@ def test_the_mean_runs_over_all_that_editing_makes_of_a_prompt(sdxl: Oracle) -> 
 
 def test_shorter_texts_of_one_prompt_get_empty_chunks(sdxl: Oracle) -> None:
     layer = choose_layer("sdxl", "a1111", None, 3)
-    long, short = encode([LONG, "1girl"], sdxl.encoders(), Grammar("a1111"), layer)
+    ((long, short),) = encode([[LONG, "1girl"]], sdxl.encoders(), Grammar("a1111"), layer)
     assert len(long.states) == len(short.states) == 154
     ids, _ = tokens([("1girl", 1.0)])
     empty_g = [49406, 49407, *[0] * 75]
@@ -389,7 +389,7 @@ def test_comfy_goes_from_the_empty_prompt(family: str, request: pytest.FixtureRe
     text = "a (cat:1.3), ((red (eyes:0.4) [b])) BREAK"
     pieces = [("a ", 1.0), ("cat", 1.3), (", ", 1.0), ("red ", 1.21), ("eyes", 0.4)]
     pieces += [(" [b]", 1.21), (" BREAK", 1.0)]
-    (ours,) = encode([text], oracle.encoders(), Grammar("comfy"), layer)
+    ((ours,),) = encode([[text]], oracle.encoders(), Grammar("comfy"), layer)
     ids, weights = tokens(pieces)
     parts = [
         empty + (z - empty) * column(weights) for z, empty in encoded_by_torch(oracle, [ids, []])
@@ -416,8 +416,10 @@ def test_vectors_of_an_embedding_stand_for_its_name(sdxl: Oracle) -> None:
 
     encoders = [spied(encoder) for encoder in sdxl.encoders()]
     layer = choose_layer("sdxl", "a1111", None, 3)
-    encode(["cat, easynegative, a"], encoders, Grammar("a1111", embeddings=known), layer)
-    encode(["cat, embedding:EasyNegative, a"], encoders, Grammar("comfy", embeddings=known), layer)
+    encode([["cat, easynegative, a"]], encoders, Grammar("a1111", embeddings=known), layer)
+    encode(
+        [["cat, embedding:EasyNegative, a"]], encoders, Grammar("comfy", embeddings=known), layer
+    )
     for index, embeds in enumerate(seen):
         config, table = SDXL_TINY.text_encoders[index % 2], encoders[index % 2].table
         ids = [49406, 2368, 267, 0, 0, 267, 320, 49407]
