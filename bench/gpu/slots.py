@@ -32,6 +32,6 @@ def guided_slot(family: Family, size: Size, steps: int, index: int = 0) -> Slot:
 
 def _conditioning(family: Family, seed: int) -> Conditioning:
     random = np.random.default_rng(seed)
-    states = random.standard_normal((CHUNK, family.unet.context), np.float32)
+    states = random.standard_normal((CHUNK, family.unet.context), np.float32).astype(np.float16)
     pooled = family.pooled and random.standard_normal(family.pooled, np.float32)
     return Conditioning(states, pooled if isinstance(pooled, np.ndarray) else None)
