@@ -19,6 +19,7 @@ from sakuga.engine.sampling.noise.sources import find_rng
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 from sakuga.engine.sampling.schedules import schedule_name
 from sakuga.engine.text.embeddings import NO_EMBEDDINGS, Embeddings
+from sakuga.engine.text.networks import read_networks
 from sakuga.engine.text.segments import emphasis_name
 from sakuga.profiles.buckets import Size
 
@@ -134,6 +135,15 @@ def _schedule(info: Infotext, compat: str, obstacles: Collection[str]) -> str | 
     return None if own and compat == "a1111" else info.schedule
 
 
+def _prompt(info: Infotext, bundle: Bundle, compat: str) -> str:
+    """The prompt; without its LoRA tags where the bundle holds none of these names: they are left
+    out as asked, or are there under another name."""
+    named = {lora.name for lora in bundle.manifest.loras}
+    if compat != "a1111" or info.loras.keys() <= named:
+        return info.prompt
+    return read_networks(info.prompt)[0]
+
+
 def _request(info: Infotext, bundle: Bundle, obstacles: Collection[str]) -> Request:
     compat = "a1111" if "Compat" in obstacles else info.compat
     # Where no clip skip is written it was 1, but for SDXL in ComfyUI and for diffusers none at all.
@@ -142,7 +152,7 @@ def _request(info: Infotext, bundle: Bundle, obstacles: Collection[str]) -> Requ
     zeroed = info.negative_zeroed and not info.negative_prompt
     varied = info.variation_strength and "Variation seed" not in obstacles
     return Request(
-        prompt=info.prompt,
+        prompt=_prompt(info, bundle, compat),
         negative_prompt=None if zeroed else info.negative_prompt,
         width=info.size.width,
         height=info.size.height,

@@ -252,12 +252,10 @@ def _choice(request: Request, defaults: Defaults, compat: Compat) -> Choice:
     if request.sampler is not None:
         return choose(compat, request.sampler, request.schedule, spacing)
     try:
-        if request.schedule is not None:  # in the place of one that the default's name carries
-            sampler = sampler_name(defaults.sampler)
-            return choose(compat, sampler, request.schedule, spacing)
+        sampler = sampler_name(defaults.sampler)
         # In diffusers the checkpoint says how the steps lie.
         schedule = None if compat.name == "diffusers" else defaults.schedule
-        return choose(compat, defaults.sampler, schedule, spacing)
+        usual = choose(compat, defaults.sampler, schedule, spacing)
     except UsageError as error:
         if defaults.preset is None:
             raise
@@ -266,6 +264,9 @@ def _choice(request: Request, defaults: Defaults, compat: Compat) -> Choice:
             note=f"It is read from {defaults.preset.file}. {error.note}",
             hint=error.hint or "Choose a sampler in the request.",
         ) from error
+    if request.schedule is None:
+        return usual
+    return choose(compat, sampler, request.schedule, spacing)  # whatever the default's name carries
 
 
 def _size(request: Request, rule: Sizes, usual: Size) -> Size:

@@ -168,6 +168,20 @@ SAMPLERS: dict[str, Sampler] = {
 }
 
 
+# Of A1111, ComfyUI and diffusers: what would get a wrong suggestion if it were not known as absent.
+_ELSEWHERE = (
+    "DPM++ SDE",
+    "DPM fast",
+    "DPM adaptive",
+    "PLMS",
+    "LCM",
+    "DDPM",
+    "TCD",
+    "DEIS",
+    "IPNDM",
+)
+
+
 def find_sampler(spelling: str) -> tuple[str, str | None]:
     """The key of `SAMPLERS` a person means, and of the schedule where the name carries one.
 
@@ -187,6 +201,12 @@ def find_sampler(spelling: str) -> tuple[str, str | None]:
         if sampler is not None and letters.endswith(suffix):
             return sampler, schedule
     labels = ", ".join(sampler.label for sampler in SAMPLERS.values())
+    if any(letters.startswith(letters_of(name)) for name in _ELSEWHERE):
+        raise UsageError(
+            f"The sampler {spelling!r} of other tools is not here.",
+            note=f"Known samplers: {labels}.",
+            hint="Choose another; pictures made with it come out otherwise.",
+        )
     near = get_close_matches(letters, known, n=1)
     raise UsageError(
         f"There is no sampler called {spelling!r}.",

@@ -234,3 +234,16 @@ def test_options_take_the_place_of_settings(sdxl_engine: Engine, info: Infotext)
     varied = with_options(info, {"variation_strength": 0.5})
     assert varied.variation_seed is not None
     assert sdxl_engine.remake(varied).request.variation_seed == varied.variation_seed
+
+
+def test_a_lora_that_is_left_out_is_left_out_of_the_prompt(sdxl_engine: Engine) -> None:
+    prompt = "1girl <lora:kosame:0.8>, night"
+    info = Infotext(
+        prompt=prompt, steps=1, sampler="Euler", guidance=5.0, seed=1, size=Size(128, 128),
+        loras={"kosame": "ec914199806f"},
+    )  # fmt: skip
+    with pytest.raises(MetadataError, match="--ignore lora"):
+        sdxl_engine.remake(info)
+    made = sdxl_engine.remake(info, ignore=["lora"])
+    assert made.request.prompt == "1girl , night"
+    assert sdxl_engine.render(made.request).pixels.std() > 5

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.errors import SizeError, UsageError
 from sakuga.engine.manifest import AxisEntry
-from sakuga.engine.runtime.defaults import bundle_defaults, bundle_preset
+from sakuga.engine.runtime.defaults import bundle_defaults, bundle_preset, preset_defaults
 from sakuga.engine.runtime.request import Defaults, Request, Settings, resolve
 from sakuga.engine.sampling.noise_schedule import stable_diffusion_schedule
 from sakuga.engine.sampling.schedules import make_schedule
@@ -283,3 +283,11 @@ def test_diffusers_skips_layers_for_the_prompt_alone() -> None:
     settings = resolved(Request("", compat="diffusers", clip_skip=1), SD15_TINY)
     assert settings.layer == Layer(2, "hidden_normed")
     assert settings.negative_layer == Layer(1, "hidden_normed")
+
+
+def test_a_wrong_schedule_is_the_request_s_own_fault() -> None:
+    preset = all_presets()["animagine-xl-3.1"]
+    defaults = preset_defaults(Defaults(SDXL.buckets[0]), preset)
+    with pytest.raises(UsageError) as caught:
+        resolve(Request("", schedule="Beta"), SDXL, defaults, "epsilon")
+    assert "preset" not in str(caught.value)

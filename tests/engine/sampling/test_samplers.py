@@ -60,3 +60,10 @@ def test_an_unknown_sampler_names_the_known_ones_and_the_nearest() -> None:
         with pytest.raises(UsageError) as caught:
             sampler_name(nothing)
         assert caught.value.hint == ""
+
+
+@pytest.mark.parametrize("name", ["DPM++ SDE", "DPM++ SDE Karras", "dpmpp_sde_gpu", "LCM", "plms"])
+def test_what_only_other_tools_have_gets_no_wrong_suggestion(name: str) -> None:
+    with pytest.raises(UsageError, match="of other tools is not here") as caught:
+        find_sampler(name)
+    assert "Did you mean" not in str(caught.value)
