@@ -5,6 +5,7 @@ from pathlib import Path
 from sakuga.engine.backend.cuda.core_driver import CoreDriver
 from sakuga.engine.backend.cuda.device import CudaDevice, CudaOptions
 from sakuga.engine.backend.cuda.driver import Stream
+from sakuga.engine.backend.cuda.jit_cache import jit_file
 from sakuga.engine.backend.cuda.onnx_cuda import OnnxCudaSession
 from sakuga.engine.backend.cuda.plan_files import PlanFiles
 from sakuga.engine.backend.cuda.residency import Need, Residency, plan_residency
@@ -23,12 +24,18 @@ _UNUSED = "vae_encoder"  # until pictures are read
 
 
 class PlanLoader:
-    """The plans of a set, read ahead and loaded when first used."""
+    """The plans of a set, read ahead and loaded when first used; `jit` is TensorRT's cache."""
 
-    def __init__(self, bundle: Bundle, plans: PlanSetEntry, visitors: frozenset[str]) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        plans: PlanSetEntry,
+        visitors: frozenset[str],
+        jit: Path | None = None,
+    ) -> None:
         self._bundle = bundle
         self.name = f"{plans.backend} {plans.version}"
-        self._tensorrt = TensorRt(plans.backend)
+        self._tensorrt = TensorRt(plans.backend, jit)
         paths: dict[str, Path] = {
             name: bundle.path / plan.file for name, plan in plans.plans.items() if name != _UNUSED
         }
@@ -41,8 +48,9 @@ class PlanLoader:
         return session
 
     def close(self) -> None:
-        """Read no more."""
+        """Read no more, and keep what TensorRT compiled."""
         self._files.close()
+        self._tensorrt.close()
 
 
 class OnnxLoader:
@@ -74,7 +82,8 @@ def open_plans(bundle: Bundle, plans: PlanSetEntry, gpu: Gpu, vram_bytes: int | 
         visitors=residency.visitors,
         turns=residency.turns,
     )
-    load = PlanLoader(bundle, plans, residency.visitors)
+    jit = jit_file(plans.backend, plans.version, gpu)
+    load = PlanLoader(bundle, plans, residency.visitors, jit)
     return CudaDevice(driver, Networks.of(bundle), load, options)
 
 

@@ -7,11 +7,13 @@ set once: what a CUDA graph needs, and nothing is left to do at a step but the l
 import importlib
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from sakuga.engine.backend.cuda.driver import Stream
+from sakuga.engine.backend.cuda.jit_cache import JitCache
 from sakuga.engine.backend.cuda.session import Arena, Binding, Tensor
 from sakuga.engine.errors import (
     BundleDamagedError,
@@ -29,9 +31,10 @@ _LOGGERS: list[Any] = []
 
 
 class TensorRt:
-    """The library, loaded, with one runtime for all plans of a process."""
+    """The library, loaded, with one runtime for all plans of a process; `cache` is the file of what
+    TensorRT for RTX compiles for this GPU."""
 
-    def __init__(self, backend: PlanBackend) -> None:
+    def __init__(self, backend: PlanBackend, cache: Path | None = None) -> None:
         """Raises MissingDependencyError."""
         try:
             self.library: Any = importlib.import_module(_MODULES[backend])
@@ -44,6 +47,7 @@ class TensorRt:
         self.errors: list[str] = []
         self._logger = _logger(self.library, self.errors)
         self.runtime = self.library.Runtime(self._logger)
+        self.jit = JitCache(cache)
 
     def session(self, plan: bytes, name: str) -> "TensorRtSession":
         """Load a plan on the current GPU. Raises BundleDamagedError where TensorRT refuses it."""
@@ -57,6 +61,10 @@ class TensorRt:
                 hint="Build the bundle again on this machine; `sakuga doctor BUNDLE` says how.",
             )
         return TensorRtSession(self, engine, name)
+
+    def close(self) -> None:
+        """Keep what was compiled, while the GPU is still current."""
+        self.jit.save()
 
     def check_memory(self) -> None:
         """Raise DeviceMemoryError where it was memory that ran out, for TensorRT's calls say only
@@ -95,7 +103,9 @@ class TensorRtSession:
         for name, tensor in tensors.items():
             _must(context.set_tensor_address(name, tensor.address), self._tensorrt)
         size_bytes = int(context.update_device_memory_size_for_shapes())
-        return _Binding(self._tensorrt, context, size_bytes, arena)
+        binding = _Binding(self._tensorrt, context, size_bytes, arena)
+        self._tensorrt.jit.save()
+        return binding
 
     def close(self) -> None:
         """Unload it."""
@@ -117,6 +127,8 @@ class TensorRtSession:
             config.cuda_graph_strategy = library.CudaGraphStrategy.DISABLED
             strategies = library.DynamicShapesKernelSpecializationStrategy
             config.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
+            self._tensorrt.jit.join(config)
+            self._tensorrt.errors.clear()  # a cache that is refused is no reason of what follows
             context = self._engine.create_execution_context(config)
         _must(context is not None, self._tensorrt)
         return context
