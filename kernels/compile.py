@@ -5,6 +5,7 @@ Nothing here is loaded until a kernel is compiled: the package `cuda-core` and N
 """
 
 import hashlib
+import logging
 import secrets
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from sakuga.kernels.cuda_packages import cuda_package
 
+_LOG = logging.getLogger("sakuga")
 SOURCES = Path(__file__).parent / "cuda"
 # Fused multiply-adds would give other bits than the NumPy twins.
 FUSED = False
@@ -22,22 +24,35 @@ def cubin(kernel: str, architecture: str, folder: Path) -> bytes:
     """Machine code of `kernel`.cu for an architecture such as `sm_89`.
 
     Taken from `folder` where it was compiled before from the same sources, with the same flags, by
-    the same compiler; else compiled and put there. Raises OSError where `folder` cannot be
-    written, and what cuda.core raises where the compiler fails.
+    the same compiler; else compiled and put there, or used without being kept where `folder`
+    cannot be written. Raises what cuda.core raises where the compiler fails.
     """
     path = folder / f"{kernel}-{architecture}-{_digest(kernel, architecture)[:32]}.cubin"
     try:
         return path.read_bytes()
-    except FileNotFoundError:
+    except OSError:  # not there, or not to be read
         code = _compile(kernel, architecture)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        _keep(path, code)
+    except OSError as error:
+        _tell_not_kept(folder, error.strerror or "it cannot be written")
+    return code
+
+
+def _keep(path: Path, code: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_suffix(f".{secrets.token_hex(4)}.tmp")
     try:
         temporary.write_bytes(code)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    return code
+
+
+@cache
+def _tell_not_kept(folder: Path, reason: str) -> None:
+    """Once for a folder: every kernel fails in the same way."""
+    _LOG.warning("Compiled kernels are not kept in %s: %s.", folder, reason)
 
 
 def _compile(kernel: str, architecture: str) -> bytes:

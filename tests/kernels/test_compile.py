@@ -46,6 +46,25 @@ def test_compiled_code_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyP
         cubin("preview", "sm_86", tmp_path)
 
 
+@pytest.mark.parametrize("blocked", ["folder", "file"])
+def test_a_cache_that_cannot_be_used_is_said_once_and_stops_nothing(
+    blocked: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = cubin("preview", "sm_89", tmp_path / "kept")
+    folder = tmp_path / blocked
+    if blocked == "folder":
+        folder.write_bytes(b"a file in its place")
+    else:
+        (path,) = (tmp_path / "kept").iterdir()
+        (folder / path.name).mkdir(parents=True)
+    for _ in range(2):
+        assert cubin("preview", "sm_89", folder) == kept
+    (message,) = (record.getMessage() for record in caplog.records)
+    assert str(folder) in message
+    if blocked == "file":
+        assert len(list(folder.iterdir())) == 1  # no temporary file
+
+
 def test_another_compiler_compiles_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cubin("preview", "sm_89", tmp_path)
     monkeypatch.setattr(compiling, "_compiler", lambda: "nvrtc 99.0")
