@@ -48,8 +48,8 @@ class OnnxCudaSession:
         if PROVIDER not in self._session.get_providers():
             raise MissingDependencyError(
                 "ONNX Runtime cannot use the GPU.",
-                note="Its CUDA provider does not load: CUDA or cuDNN is missing, or of another "
-                "version than it was built for.",
+                note="Its CUDA provider does not load. It needs cuDNN 9, and the runtime, cuBLAS "
+                f"and cuFFT of {_cuda_of(ort)}.",
                 hint="pip install 'onnxruntime-gpu[cuda,cudnn]', or render with --backend onnx.",
             )
         self._run_options = ort.RunOptions()
@@ -90,6 +90,11 @@ class _Binding:
 
     def close(self) -> None:
         self._binding = None
+
+
+def _cuda_of(ort: Any) -> str:  # noqa: ANN401
+    version = getattr(ort, "cuda_version", "")
+    return f"CUDA {version}" if version else "CUDA"
 
 
 def _too_little(error: Exception) -> DeviceMemoryError:
