@@ -5,11 +5,14 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sakuga.engine.errors import PlanBuildError
+from sakuga.export.hashing_writer import HashingWriter
 from sakuga.export.plans.builder import Desk, PlanFacts, Recipe, build_plan
+from sakuga.export.plans.callbacks import Guard
 from sakuga.export.plans.flavour import Flavour
 from sakuga.export.plans.log import BuildLog
 from sakuga.export.plans.stages import Stages
@@ -82,6 +85,25 @@ def test_the_librarys_log_goes_to_the_file_and_not_to_the_terminal(
     assert "INFO Total Activation Memory" in log
     assert "VERBOSE" not in log
     assert capfd.readouterr() == ("", "")
+
+
+def test_plans_can_be_captured(flavour: Flavour, text_recipe: Recipe, tmp_path: Path) -> None:
+    flag, seen = flavour.library.BuilderFlag.REQUIRE_USER_ALLOCATION, list[bool]()
+
+    class Watched(Flavour):
+        def serialize(
+            self,
+            builder: Any,  # noqa: ANN401
+            network: Any,  # noqa: ANN401
+            config: Any,  # noqa: ANN401
+            writer: HashingWriter,
+            guard: Guard,
+        ) -> bool:
+            seen.append(config.get_flag(flag))
+            return super().serialize(builder, network, config, writer, guard)
+
+    built(Watched(flavour.backend, flavour.library, flavour.version), text_recipe, tmp_path)
+    assert seen == [True]
 
 
 def test_a_plan_for_two_gpus_is_another_plan(
