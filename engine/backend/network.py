@@ -33,11 +33,6 @@ class Networks:
         """Rows of the largest UNet call."""
         return self.unet.axes["rows"].maximum
 
-    @property
-    def max_chunks(self) -> int:
-        """Chunks of 77 tokens a row may have."""
-        return self.unet.axes["context"].maximum // CHUNK
-
 
 def dtype_of(tensor: TensorEntry) -> np.dtype[Any]:
     """A border tensor's type."""

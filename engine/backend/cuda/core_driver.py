@@ -111,10 +111,7 @@ class CoreDriver:
     def free_bytes(self) -> int:
         """What the driver says, which other processes change."""
         with translated():
-            status, free, _ = self._driver.cuMemGetInfo()
-            if int(status):
-                raise RuntimeError(f"cuMemGetInfo: {status.name}")
-        return int(free)
+            return int(checked(self._driver.cuMemGetInfo))
 
     def close(self) -> None:
         """Unload the kernels; buffers, streams and graphs are closed by whoever made them."""

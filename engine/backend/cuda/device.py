@@ -38,8 +38,7 @@ class CudaOptions:
     `residency` in words; `vae_rows` pictures of one VAE call. `visitors`: networks loaded only
     while they are used. `turns`: steps and decoding never hold working memory at the same time.
     `graphs`, `overlap`, `padding`: off switches of CUDA graphs, of decoding beside the steps, and
-    of calls padded to row counts that
-    others have captured, to show what they are worth.
+    of calls padded to row counts that others have captured, to show what they are worth.
     """
 
     rows: int
@@ -218,9 +217,7 @@ class CudaDevice:
         return {id(arena): arena for arena in (self._steps, self._text, self._pictures)}
 
     def _new_calls(self, name: str) -> Calls:
-        def load(stream: Stream) -> DeviceSession:
-            return self._load(name, stream)
-
+        load = partial(self._load, name)
         return Calls(self._driver, self._arena(name), load, self._options.graphs)
 
     def _pictures_decoder(self) -> Decoder:

@@ -54,6 +54,7 @@ class CudaLane:
         self._padding = padding
         self._rows = max(call_rows, ROWS)  # a slot may have more rows than a call
         self._entry = networks.unet
+        self._borders = (*networks.unet.inputs, *networks.unet.outputs)
         self.shape = latent_shape(latent)
         self.count = int(np.prod(self.shape))
         self._buffers: dict[str, Buffer] = {}
@@ -140,11 +141,6 @@ class CudaLane:
         """Where a slot's latent lies."""
         return self._address("latents") + 4 * self.count * slot
 
-    @property
-    def size_bytes(self) -> int:
-        """Device memory it holds."""
-        return sum(buffer.size_bytes for buffer in self._buffers.values())
-
     def close(self) -> None:
         """Give the memory back; nothing may be at work on it."""
         for buffer in self._buffers.values():
@@ -182,8 +178,7 @@ class CudaLane:
     def _evaluate_aside(self, part: Block) -> None:
         """Rows in the middle of a buffer lie where TensorRT takes no tensor from (it wants
         multiples of 256 bytes), so they are copied to buffers of their own and back."""
-        tensors = (*self._entry.inputs, *self._entry.outputs)
-        for tensor in tensors:
+        for tensor in self._borders:
             self._allocate(_aside(tensor, part), self._row_bytes(tensor, part.chunks) * self._rows)
         for tensor in self._entry.inputs:
             self._move(tensor, part, self._place(tensor, part.chunks, part.first), aside=True)
@@ -221,7 +216,7 @@ class CudaLane:
                 dtype_of(tensor),
                 output=tensor in self._entry.outputs,
             )
-            for tensor in (*self._entry.inputs, *self._entry.outputs)
+            for tensor in self._borders
         }
 
     def _too_large(self, rows: int, error: DeviceMemoryError) -> DeviceMemoryError:
@@ -245,11 +240,7 @@ class CudaLane:
 
     def _moving(self) -> list[TensorEntry]:
         """What kernels read and write: all its rows, whatever their prompts, in one buffer."""
-        return [
-            tensor
-            for tensor in (*self._entry.inputs, *self._entry.outputs)
-            if tensor.name in {"sample", "timestep", "noise_pred"}
-        ]
+        return [t for t in self._borders if t.name in {"sample", "timestep", "noise_pred"}]
 
     def _make_room(self, chunks: int) -> None:
         """Rows for longer prompts than there were yet, behind those of shorter ones."""
