@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from sakuga.engine.backend.base import Lane, Latent
+from sakuga.engine.backend.network import latent_shape
 from sakuga.engine.runtime.slot import Slot
 from sakuga.engine.sampling.noise.torch_cpu import TorchDraws
 
@@ -39,7 +40,7 @@ class StepNoise:
         self._thread.shutdown(cancel_futures=True)
 
     def _draw(self, slot: Slot) -> Latent:
-        plan, shape = slot.settings.noise, (4, *slot.latent)
+        plan, shape = slot.settings.noise, latent_shape(slot.latent)
         if slot not in self._draws:
             self._draws[slot] = TorchDraws(plan.later_seed, int(np.prod(shape)))
         number = int(slot.settings.table.draw[slot.step]) - plan.skipped

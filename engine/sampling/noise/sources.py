@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sakuga.engine.errors import UsageError
 from sakuga.engine.sampling.noise.torch_cpu import TorchGenerator
 from sakuga.kernels.philox import normals
+from sakuga.profiles.families import LATENT_CHANNELS
 
 Latent = NDArray[np.float32]
 Source = Literal["NV", "CPU"]  # a CUDA generator's Philox; a Mersenne twister
@@ -56,7 +57,7 @@ def find_rng(name: str) -> Rng:
 
 def first_draw(source: Source, seed: int, latent: tuple[int, int]) -> Latent:
     """Draw 0 of a seed for a latent of (height, width), float32 [4, height, width]."""
-    shape = (4, *latent)
+    shape = (LATENT_CHANNELS, *latent)
     count = int(np.prod(shape))
     found = normals(seed, 0, count) if source == "NV" else TorchGenerator(seed).normals(count)
     return found.reshape(shape)
