@@ -24,7 +24,7 @@ from no_op import NoOpDriver, NoOpLoader
 from sakuga.engine.backend.base import Decoded, Device
 from sakuga.engine.backend.cuda.device import CudaDevice, CudaOptions
 from sakuga.engine.backend.network import Networks
-from sakuga.engine.runtime.batcher import InOrder
+from sakuga.engine.runtime.batcher import Batcher
 from sakuga.engine.runtime.lookahead import in_order_of_completion
 from sakuga.engine.runtime.runner import Runner
 from sakuga.engine.runtime.slot import Slot
@@ -55,7 +55,7 @@ def device_for(networks: Networks, rows: int) -> CudaDevice:
 
 def step_seconds(device: Device, runner: Runner, pictures: Sequence[Slot]) -> list[float]:
     """Seconds of each step of pictures that begin and end together."""
-    batcher, seconds = InOrder(device.slots, device.rows), []
+    batcher, seconds = Batcher(device.slots, device.rows), []
     for slot in pictures:
         batcher.add(slot)
     while batcher.waiting:
@@ -87,7 +87,7 @@ def measure(networks: Networks, rows: int, rounds: int) -> dict[str, list[float]
 def where_it_goes(networks: Networks, rows: int) -> list[dict[str, Any]]:
     """The functions that take the most of a settled step: microseconds a step, profiled."""
     device, profile = device_for(networks, rows), cProfile.Profile()
-    runner, batcher = Runner(device), InOrder(device.slots, device.rows)
+    runner, batcher = Runner(device), Batcher(device.slots, device.rows)
     for number in range(rows // 2):
         batcher.add(guided_slot(SDXL, SIZE, 1000, number))
     for count in range(900):

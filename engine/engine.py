@@ -2,32 +2,34 @@
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from sakuga.engine.backend.base import Array, Decoded, Device, Latent, Pixels
+from sakuga.engine.backend.base import Array, Device
 from sakuga.engine.backend.choose import choose_device
 from sakuga.engine.bundle import Bundle, check_same, open_bundle
-from sakuga.engine.errors import EngineFault, RenderError, SakugaError, UsageError
-from sakuga.engine.image.infotext import Infotext, write_infotext
-from sakuga.engine.runtime import rescue
+from sakuga.engine.errors import EngineFault, SakugaError, UsageError
+from sakuga.engine.image.infotext import Infotext
+from sakuga.engine.runtime.admission import NO_LIMITS, Limits, Statistics
 from sakuga.engine.runtime.defaults import bundle_defaults, bundle_embeddings, bundle_preset
+from sakuga.engine.runtime.desk import Desk, OnStep, Wishes
+from sakuga.engine.runtime.finish import Finish, check_finite
 from sakuga.engine.runtime.lookahead import in_order_of_completion
-from sakuga.engine.runtime.notes import notes_of
-from sakuga.engine.runtime.parameters import infotext_of
 from sakuga.engine.runtime.picture import Picture
+from sakuga.engine.runtime.policy import Policy
 from sakuga.engine.runtime.prompts import PromptEncoder
 from sakuga.engine.runtime.remake import Remake, remake
-from sakuga.engine.runtime.request import Request, Settings, resolve
-from sakuga.engine.runtime.slot import Slot, row_sources
-from sakuga.engine.runtime.worker import Job, Worker
+from sakuga.engine.runtime.request import Request, resolve
+from sakuga.engine.runtime.settings import Settings
+from sakuga.engine.runtime.ticket import Ticket
+from sakuga.engine.runtime.worker import Worker
 
-OnStep = Callable[[int, int, int], None]
 OpenDevice = Callable[[], Device]
+
+_SIZES_AT_ONCE = 12  # so many batches are handed in: each of nine sizes finds company among them
 
 
 class Engine:
@@ -43,14 +45,16 @@ class Engine:
         open_device: OpenDevice,
         preset: str | None = None,
         embeddings: Path | None = None,
+        limits: Limits = NO_LIMITS,
+        policy: Policy | None = None,
     ) -> None:
-        """`open_device` is called once, on the thread that will own the device."""
+        """`open_device` is called once, on the thread that will own the device. `policy`: in which
+        order pictures are served, None for in order of arrival."""
         self.bundle = bundle
         self.preset = bundle_preset(bundle, preset)
         self._defaults = bundle_defaults(bundle, self.preset)
-        self._rescue = rescue.Rescue(bundle)
         known = bundle_embeddings(bundle, embeddings)
-        self._worker = Worker(open_device)
+        self._worker = Worker(open_device, policy)
         try:
             self._defaults = replace(
                 self._defaults, sizes=self._worker.device.sizes or self._defaults.sizes
@@ -58,6 +62,8 @@ class Engine:
             self._prompts = PromptEncoder(
                 bundle, lambda name: self._worker.device.network(name), known
             )
+            finish = Finish(bundle, self._prompts, self.backend)
+            self._desk = Desk(self._worker, self._prompts, finish, limits)
             check_same(bundle)
         except SakugaError:
             self.close()
@@ -73,6 +79,7 @@ class Engine:
         threads: int | None = None,
         vram_bytes: int | None = None,
         embeddings: str | Path | None = None,
+        limits: Limits = NO_LIMITS,
     ) -> "Engine":
         """Open and verify the bundle at `path`.
 
@@ -81,7 +88,8 @@ class Engine:
         "none" for none at all. `threads`: of networks on the processor, default all cores.
         `vram_bytes`: GPU memory that networks and pictures may take, default what is free.
         `embeddings`: a folder of textual inversion files (.safetensors), whose names prompts may
-        use as words, in compat comfy as `embedding:NAME`.
+        use as words, in compat comfy as `embedding:NAME`. `limits`: what `submit` and `asubmit` let
+        in at once.
 
         Raises BundleFormatError, BundleDamagedError, BundleError where it is replaced meanwhile,
         PlanMismatchError where the bundle's plans are not for this machine,
@@ -90,7 +98,8 @@ class Engine:
         _check_threads(threads)
         bundle = open_bundle(Path(path))
         device = choose_device(bundle, backend, threads, vram_bytes)
-        return cls(bundle, device, preset, None if embeddings is None else Path(embeddings))
+        folder = None if embeddings is None else Path(embeddings)
+        return cls(bundle, device, preset, folder, limits)
 
     @property
     def backend(self) -> str:
@@ -131,12 +140,66 @@ class Engine:
         """Render pictures, yielded in order of completion; `.index` tells which request it was.
 
         `on_step` is told (index, evaluations done, evaluations in all). All requests are checked
-        before the first is rendered.
+        before the first is rendered. Raises what a picture raises, at its turn; whoever stops
+        early takes the rest off the device.
         """
         settings = [self.resolve(request) for request in requests]
-        jobs = (self._job(index, one, on_step) for index, one in enumerate(settings))
-        ahead = 2 * self._worker.device.slots  # one batch at work, the next one at the door
-        return in_order_of_completion(jobs, self._worker, ahead)
+        tickets = (
+            self._desk.enter(index, one, Wishes(on_step=on_step))
+            for index, one in enumerate(settings)
+        )
+        return in_order_of_completion(tickets, self.appetite)
+
+    def submit(
+        self,
+        request: Request,
+        *,
+        index: int = 0,
+        priority: int = 0,
+        deadline_s: float | None = None,
+        preview_every: int = 0,
+        on_step: OnStep | None = None,
+    ) -> Ticket:
+        """Ask for one picture, and go on. Pictures of all callers share the device step by step.
+
+        `priority`: the higher goes first, in the middle of others. `deadline_s`: seconds in which
+        it is wanted; of one priority the earliest deadline goes first, and a picture too late is
+        given up with DeadlineError. `preview_every`: so many evaluations, 0 for no previews.
+        `on_step` is told as `render_many` tells, on the engine's thread, which waits for it.
+        `index` is told by ticket and picture. Of several pictures of one request, submit each of
+        `request.times(n)`.
+
+        Raises UsageError, SizeError; OverloadedError beyond the engine's limits; SakugaError where
+        it is closed.
+        """
+        wishes = Wishes(priority, deadline_s, preview_every, on_step)
+        return self._desk.admit(index, self.resolve(request), wishes)
+
+    async def asubmit(
+        self,
+        request: Request,
+        *,
+        priority: int = 0,
+        deadline_s: float | None = None,
+        on_step: OnStep | None = None,
+    ) -> Picture:
+        """`submit`, awaited; cancelling the task takes the picture off the device.
+
+        Raises what `submit` and the picture raise.
+        """
+        ticket = self.submit(request, priority=priority, deadline_s=deadline_s, on_step=on_step)
+        return await ticket.as_asyncio()
+
+    @property
+    def appetite(self) -> int:
+        """How many pictures to have handed in so that no step goes short, whatever their sizes."""
+        slots = self._worker.device.slots
+        return 2 if slots == 1 else _SIZES_AT_ONCE * slots
+
+    @property
+    def statistics(self) -> Statistics:
+        """Counts since the engine was opened."""
+        return self._desk.statistics
 
     def remake(self, settings: Infotext, *, ignore: Collection[str] = ()) -> Remake:
         """The request that makes a picture again from the settings in it (`read_infotext`).
@@ -150,20 +213,19 @@ class Engine:
     def denoise(self, request: Request) -> Array:
         """The final latent of a request, float32 [4, height / 8, width / 8], not decoded."""
         settings = self.resolve(request)
-        job = Job(lambda: self._slot(0, settings), _latent)
-        return self._worker.submit(job).result()
+        return self._desk.latent(settings).result()
 
     def decode(self, latent: Array) -> Array:
         """Decode a latent as the UNet leaves it, float32 [4, h, w], to [1, 3, 8h, 8w] in [-1, 1].
 
         Raises RenderError where the latent or what the decoder makes of it is not finite.
         """
-        self._check_finite(latent, "unet")
+        check_finite(latent, "unet", self.bundle)
         scaled = latent[None] * np.float32(1 / self.bundle.family.vae.scaling_factor)
         inputs = {"latent": scaled.astype(np.float32)}
         run = self._worker.call(lambda device: device.network("vae_decoder").run(inputs))
         image = run.result()["image"]
-        self._check_finite(image, "vae_decoder")
+        check_finite(image, "vae_decoder", self.bundle)
         return image
 
     def close(self) -> None:
@@ -181,53 +243,6 @@ class Engine:
     ) -> None:
         self.close()
 
-    def _job(self, index: int, settings: Settings, on_step: OnStep | None) -> Job[Picture]:
-        def finish(device: Device, slot: Slot) -> Future[Picture]:
-            decoded = device.decode(slot.latent, slot.place, settings.compat.rounding)
-            return _then(decoded, lambda found: self._finish(slot, found))
-
-        return Job(lambda: self._slot(index, settings), finish, _reporter(on_step))
-
-    def _slot(self, index: int, settings: Settings) -> Slot:
-        return Slot(index, settings, row_sources(settings, *self._prompts.encode(settings)))
-
-    def _finish(self, slot: Slot, decoded: Decoded) -> Picture:
-        settings, notes = slot.settings, notes_of(slot)
-        pixels, info = decoded.pixels, self._infotext(settings)
-        if not decoded.whole:
-            pixels = self._rescued(decoded, settings)
-            info = replace(info, extra={rescue.KEY: rescue.EXACT})
-            notes = (*notes, rescue.NOTE)
-        return Picture(pixels, write_infotext(info), slot.ticket, settings.seed, notes)
-
-    def _rescued(self, decoded: Decoded, settings: Settings) -> Pixels:
-        self._check_finite(decoded.latent, "unet")
-        pixels = None
-        if self._rescue.possible:
-            pixels = self._rescue.decode(decoded.latent, settings.compat.rounding)
-        if pixels is None:
-            raise self._not_finite("vae_decoder")
-        return pixels
-
-    def _infotext(self, settings: Settings) -> Infotext:
-        zeroed = self._prompts.zeroes(settings)
-        info = infotext_of(settings, self.bundle.manifest, self.backend, zeroed)
-        return replace(info, embeddings=self._prompts.embeddings_in(settings))
-
-    def _check_finite(self, output: Array, network: str) -> None:
-        if not np.isfinite(output).all():
-            raise self._not_finite(network)
-
-    def _not_finite(self, network: str) -> RenderError:
-        precision = self.bundle.manifest.networks[network].precision
-        return RenderError(
-            f"The network {network} gave NaN or infinity.",
-            note=f"It computes in {precision}.",
-            hint="Build the bundle with --precision fp32."
-            if precision != "float32"
-            else "The checkpoint does not work with these settings; try others, or another file.",
-        )
-
 
 def _check_threads(threads: int | None) -> None:
     cores = os.cpu_count() or 1
@@ -237,29 +252,3 @@ def _check_threads(threads: int | None) -> None:
             note=f"This machine has {cores} cores; more threads than cores only wait.",
             hint="Leave it out to use all cores.",
         )
-
-
-def _reporter(on_step: OnStep | None) -> Callable[[Slot], None] | None:
-    if on_step is None:
-        return None
-    return lambda slot: on_step(slot.ticket, slot.step, slot.settings.table.evaluations)
-
-
-def _latent(device: Device, slot: Slot) -> "Future[Latent]":
-    found: Future[Latent] = Future()
-    found.set_result(device.lane(slot.latent).latent(slot.place))
-    return found
-
-
-def _then(first: "Future[Decoded]", work: Callable[[Decoded], Picture]) -> "Future[Picture]":
-    """The future of `work` on what `first` will give."""
-    after: Future[Picture] = Future()
-
-    def go_on(done: "Future[Decoded]") -> None:
-        try:
-            after.set_result(work(done.result()))
-        except BaseException as error:  # for whoever waits
-            after.set_exception(error)
-
-    first.add_done_callback(go_on)
-    return after

@@ -19,7 +19,9 @@
     ├── StoppedError             interrupted; what is finished is kept, the same command goes on
     ├── MissingDependencyError   an optional package is needed and not installed
     ├── RenderError              a picture that could not be made
-    │   └── DeviceMemoryError    the GPU has too little memory free
+    │   ├── DeviceMemoryError    the GPU has too little memory free
+    │   └── DeadlineError        nobody wants it any more: its time is over
+    ├── OverloadedError          more on its way than may be; later there is room
     └── EngineFault              the GPU no longer answers this process, which must be replaced
 
 A message has three parts: what happened, the facts (`note`), and what to do next (`hint`).
@@ -124,6 +126,22 @@ class RenderError(SakugaError):
 
 class DeviceMemoryError(RenderError):
     """The GPU has too little memory free for what was asked."""
+
+
+class DeadlineError(RenderError):
+    """The time a picture was wanted in is over."""
+
+
+class OverloadedError(SakugaError):
+    """More pictures on their way than may be. `retry_after_s`: when there is room, if known."""
+
+    exit_code = 75
+
+    def __init__(
+        self, what: str, *, note: str = "", hint: str = "", retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(what, note=note, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class EngineFault(SakugaError):

@@ -8,7 +8,7 @@ from gpu.site import Found, Site
 from gpu.slots import guided_slot
 from sakuga.engine.backend.cuda.device import CudaDevice
 from sakuga.engine.backend.network import Networks
-from sakuga.engine.runtime.batcher import InOrder
+from sakuga.engine.runtime.batcher import Batcher
 from sakuga.engine.runtime.runner import Runner
 
 _SETTLED = 2  # the first run of a call binds, the second captures
@@ -19,7 +19,7 @@ def measure(site: Site) -> Found:
     chosen, driver = choose(site), CountingDriver(site.make_driver())
     load = CountingLoader(chosen.make_loader(), driver.counts)
     device = CudaDevice(driver, Networks.of(chosen.bundle), load, chosen.options(rows=4))
-    runner, batcher = Runner(device), InOrder(device.slots, device.rows)
+    runner, batcher = Runner(device), Batcher(device.slots, device.rows)
     for index in range(2):
         batcher.add(guided_slot(site.family, site.slot_size, site.scale.steps, index))
     steps = 0

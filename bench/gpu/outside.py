@@ -15,7 +15,7 @@ from sakuga.engine.backend.cuda.lane import CudaLane
 from sakuga.engine.backend.cuda.session import Arena
 from sakuga.engine.backend.cuda.staging import Staging
 from sakuga.engine.backend.network import Networks
-from sakuga.engine.runtime.batcher import InOrder
+from sakuga.engine.runtime.batcher import Batcher
 from sakuga.engine.runtime.runner import Runner
 from sakuga.engine.runtime.step_table import step_table
 from sakuga.kernels.launch import Seat
@@ -79,7 +79,7 @@ def _host_seconds(site: Site) -> list[float]:
     """Of each settled step of the whole device; the host does not wait for the GPU."""
     chosen = choose(site)
     device = chosen.device(site.make_driver(), chosen.options(rows=2))
-    runner, batcher = Runner(device), InOrder(device.slots, device.rows)
+    runner, batcher = Runner(device), Batcher(device.slots, device.rows)
     batcher.add(guided_slot(site.family, site.slot_size, site.scale.steps))
     seconds = []
     while batcher.waiting:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from sakuga.engine.runtime.request import Defaults, Request, Settings, resolve
+from sakuga.engine.runtime.request import Defaults, Request, resolve
+from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.runtime.slot import Course, Slot, row_sources
 from sakuga.engine.text.conditioning import Conditioning
 from sakuga.profiles.buckets import Size
@@ -27,7 +28,7 @@ def guided_slot(family: Family, size: Size, steps: int, index: int = 0) -> Slot:
         Course((_conditioning(family, 2 * index + nth),) * settings.table.evaluations)
         for nth in range(2)
     )
-    return Slot(index, settings, row_sources(settings, [positive], negative))
+    return Slot(index, settings, lambda: row_sources(settings, [positive], negative))
 
 
 def _conditioning(family: Family, seed: int) -> Conditioning:

@@ -99,6 +99,11 @@ class Lane(Protocol):
         """The noise of the slot's next step, where its table says that it is given."""
         ...
 
+    def foresee(self, seat: Seat, step: int, a: float, b: float) -> "Future[Pixels]":
+        """A small picture of a·x + b·ê, uint8 [latent height, latent width, 3]: between `evaluate`
+        and `step`, with `step` evaluations behind the slot before this one."""
+        ...
+
     def step(self, seats: Sequence[Seat], steps: Sequence[int]) -> None:
         """One launch for all slots given: guidance, update, noise, next model inputs."""
         ...

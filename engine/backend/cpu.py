@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from sakuga.engine.backend.base import GROUP, Array, Block, Decoded, Latent, Session, Start
+from sakuga.engine.backend.base import GROUP, Array, Block, Decoded, Latent, Pixels, Session, Start
 from sakuga.engine.backend.network import Networks, dtype_of, latent_shape, row_shape
 from sakuga.engine.backend.onnxruntime import onnxruntime_library
 from sakuga.kernels.denoise_step import SCRATCH, denoise_step
@@ -14,6 +14,7 @@ from sakuga.kernels.init_noise import init_noise
 from sakuga.kernels.launch import GIVEN, HISTORIES, Records, Seat, coefficients_of
 from sakuga.kernels.model_inputs import model_inputs
 from sakuga.kernels.philox import normals
+from sakuga.kernels.preview import preview
 from sakuga.kernels.to_rgb8 import Rounding, to_rgb8
 
 _Draw = tuple[int, int]  # seed, number of the draw
@@ -109,6 +110,7 @@ class CpuLane:
     ) -> None:
         shape = latent_shape(latent)
         self._latent, self._entry, self._unet = latent, networks.unet, unet
+        self._colours = networks.colours
         self._rows = networks.max_rows
         self._count = int(np.prod(shape))
         self._latents = np.zeros((slots, *shape), np.float32)
@@ -163,6 +165,16 @@ class CpuLane:
         """Keep it until the step."""
         self._given[slot] = noise
 
+    def foresee(self, seat: Seat, step: int, a: float, b: float) -> Future[Pixels]:
+        """At once."""
+        weights = self._tables[seat.slot][step + 1]["weights"]
+        foreseen = self._latents[seat.slot] * np.float32(a)
+        for output, weight in zip(self._outputs_of(seat), weights, strict=False):
+            foreseen += output * np.float32(b * weight)
+        found: Future[Pixels] = Future()
+        found.set_result(preview(foreseen, self._colours))
+        return found
+
     def step(self, seats: Sequence[Seat], steps: Sequence[int]) -> None:
         """Advance every slot given."""
         for seat, step in zip(seats, steps, strict=True):
@@ -170,7 +182,7 @@ class CpuLane:
             denoise_step(
                 self._latents[seat.slot],
                 self._histories[seat.slot],
-                [self._outputs[1 + at // GROUP][at % GROUP] for at in seat.rows],
+                self._outputs_of(seat),
                 row["weights"][: len(seat.rows)].tolist(),
                 coefficients_of(row),
                 self._step_noise(seat.slot, step + 1),
@@ -202,6 +214,9 @@ class CpuLane:
             }
             self._outputs[chunks] = np.zeros_like(self._inputs[chunks]["sample"])
         return self._inputs[chunks]
+
+    def _outputs_of(self, seat: Seat) -> list[Array]:
+        return [self._outputs[1 + at // GROUP][at % GROUP] for at in seat.rows]
 
     def _samples(self, seat: Seat) -> list[Array]:
         rows = (divmod(row, GROUP) for row in seat.rows)

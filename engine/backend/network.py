@@ -8,20 +8,25 @@ import numpy as np
 
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.manifest import NetworkEntry, TensorEntry
+from sakuga.kernels.preview import COLOURS, Colours
 from sakuga.profiles.families import CHUNK, LATENT_CHANNELS, VAE_FACTOR
 
 
 @dataclass(frozen=True)
 class Networks:
-    """The networks of a bundle. `decode_scale`: what the VAE wants a latent multiplied with."""
+    """The networks of a bundle. `decode_scale`: what the VAE wants a latent multiplied with.
+    `colours` of latent channels, for previews."""
 
     entries: Mapping[str, NetworkEntry]
     decode_scale: float
+    colours: Colours
 
     @classmethod
     def of(cls, bundle: Bundle) -> "Networks":
         """Those of an opened bundle."""
-        return cls(bundle.manifest.networks, 1 / bundle.family.vae.scaling_factor)
+        family = bundle.family
+        colours = COLOURS.get(family.name, COLOURS[family.kind])
+        return cls(bundle.manifest.networks, 1 / family.vae.scaling_factor, colours)
 
     @property
     def unet(self) -> NetworkEntry:

@@ -25,7 +25,8 @@ class Infotext:
     None is the sampler's own. `loras` and `embeddings`: name to hash. `clip_skip` None: not given,
     which A1111 takes for 1.
 
-    Of Sakuga alone: `compat` and `negative_zeroed` (diffusers took zeros for the negative prompt);
+    Of Sakuga alone: `guidance_interval`, the part of the steps that guidance is limited to;
+    `compat` and `negative_zeroed` (diffusers took zeros for the negative prompt);
     `lora_weights`: name to the weight it was merged with, or to two, `1/0.5`, for the text encoders
     and the UNet; `bundle`, `precision` and `backend` say what computed the pixels. `version` is the
     tool's name and number. `extra`: what has no field here, such as "Hires upscale", in the order
@@ -57,6 +58,7 @@ class Infotext:
     emphasis: str = "Original"
     lora_weights: Mapping[str, str] = field(default_factory=dict)
     pad_conds: bool = False
+    guidance_interval: tuple[float, float] | None = None
     compat: str = "a1111"
     negative_zeroed: bool = False
     precision: str | None = None

@@ -56,6 +56,15 @@ def _read_size(text: str) -> Size:
     return Size(int(found[1]), int(found[2]))
 
 
+def _write_span(span: tuple[float, float]) -> str:
+    return "-".join(map(_write_number, span))
+
+
+def _read_span(text: str) -> tuple[float, float]:
+    start, end = text.split("-")
+    return _read_number(start), _read_number(end)
+
+
 def _write_hashes(hashes: Mapping[str, str]) -> str:
     return ", ".join(f"{re.sub('[:,]', '', name)}: {digest}" for name, digest in hashes.items())
 
@@ -70,6 +79,7 @@ WHOLE = Kind("a whole number", str, _read_whole)
 SEED = Kind("a whole number from 0, below 2**64", str, _read_seed)
 NUMBER = Kind("a number", _write_number, _read_number)
 SIZE = Kind("a size such as 832x1216", str, _read_size)
+SPAN = Kind("two numbers such as 0.2-0.8", _write_span, _read_span)
 FLAG = Kind("True or False", str, {"True": True, "False": False}.__getitem__)
 NAMED_HASHES = Kind("names and hashes", _write_hashes, _read_hashes)
 NAMED_WEIGHTS = Kind("names and weights", _write_hashes, _read_hashes)
@@ -108,6 +118,7 @@ KEYS = {
     "Emphasis": Key("emphasis", TEXT),
     "Lora weights": Key("lora_weights", NAMED_WEIGHTS),
     "Pad conds": Key("pad_conds", FLAG),
+    "Guidance interval": Key("guidance_interval", SPAN),
     "Compat": Key("compat", TEXT),
     "Negative zeroed": Key("negative_zeroed", FLAG),
     "Precision": Key("precision", TEXT),

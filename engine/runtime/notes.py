@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from sakuga.engine.runtime.request import Settings
+from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.runtime.slot import Slot
 from sakuga.engine.sampling.samplers import SAMPLERS
 from sakuga.engine.text.attention import odd_weight

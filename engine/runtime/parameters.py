@@ -5,7 +5,7 @@ from typing import Any
 from sakuga.engine.image.infotext import Infotext
 from sakuga.engine.manifest import Manifest
 from sakuga.engine.runtime.merged import merged_fields
-from sakuga.engine.runtime.request import Settings
+from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.sampling.samplers import SAMPLERS
 from sakuga.engine.version import VERSION
 
@@ -36,6 +36,7 @@ def infotext_of(
         clip_skip=None if (compat, clip_skip) == ("a1111", 1) else clip_skip,
         emphasis=settings.emphasis,
         pad_conds=settings.pad_conds,
+        guidance_interval=settings.guidance_interval,
         ensd=noise.ensd,
         rng=noise.rng.name,
         compat=compat,

@@ -11,8 +11,8 @@ import numpy as np
 from sakuga.engine.backend.base import Session
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.runtime.defaults import bundle_chunks
-from sakuga.engine.runtime.request import Settings
-from sakuga.engine.runtime.slot import Course, edited_steps, guidance_weights
+from sakuga.engine.runtime.settings import Settings
+from sakuga.engine.runtime.slot import Course, counts_negative, edited_steps
 from sakuga.engine.text.clip_skip import Layer
 from sakuga.engine.text.conditioning import (
     ClipEncoder,
@@ -70,17 +70,17 @@ class PromptEncoder:
     def encode(self, settings: Settings) -> tuple[list[Course], Course | None]:
         """The prompts between ANDs, and the negative prompt if it counts."""
         strands = self._prompt(settings).strands
-        _, weight = guidance_weights(settings, [strand.weight for strand in strands])
+        counts = counts_negative(settings, [strand.weight for strand in strands])
         asked = [(strand.texts, settings.layer) for strand in strands]
-        if weight != 0:
+        if counts:
             asked.append((self._negative(settings).texts, settings.negative_layer))
-        if weight != 0 and settings.pad_conds:
+        if counts and settings.pad_conds:
             asked.append((("",), settings.layer))
         self._encode(asked, settings)
         positives = [self._course(strand, settings, settings.layer) for strand in strands]
         longest = max(course.chunks for course in positives)
         positives = [course.each(partial(stretch, chunks=longest)) for course in positives]
-        if weight == 0:
+        if not counts:
             return positives, None
         negative = self._course(self._negative(settings), settings, settings.negative_layer)
         if self.zeroes(settings):

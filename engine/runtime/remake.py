@@ -158,6 +158,7 @@ def _request(info: Infotext, bundle: Bundle, obstacles: Collection[str]) -> Requ
         height=info.size.height,
         steps=info.steps,
         guidance=info.guidance,
+        guidance_interval=info.guidance_interval,
         sampler=None if "Sampler" in obstacles else info.sampler,
         schedule=_schedule(info, compat, obstacles),
         eta=info.eta,

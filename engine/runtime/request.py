@@ -1,18 +1,20 @@
-"""What a user asks for, and the same with every default filled in."""
+"""What a user asks for, and from there to settings with every default filled in."""
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal, cast, get_args
 
 from sakuga.engine.errors import SizeError, UsageError
 from sakuga.engine.runtime.seeds import chosen_seed, noise_plan
+from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.sampling.choice import Choice, choose
 from sakuga.engine.sampling.compat import Compat, find_compat
 from sakuga.engine.sampling.noise.plan import NoisePlan
 from sakuga.engine.sampling.plan import SamplerOptions, Training, sampling_table
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 from sakuga.engine.sampling.table import Prediction, SamplerTable
-from sakuga.engine.text.clip_skip import Layer, choose_layer
+from sakuga.engine.text.clip_skip import choose_layer
 from sakuga.engine.text.segments import Emphasis, emphasis_name
 from sakuga.engine.text.surround import surround
 from sakuga.engine.text.tokenizer import check_text
@@ -21,17 +23,21 @@ from sakuga.profiles.families import Family
 from sakuga.profiles.preset import Preset
 
 Prefix = Literal["preset", "none"]
+_table = lru_cache(256)(sampling_table)  # of a hundred thousand jobs few differ in it
 
 
 @dataclass(frozen=True)
 class Request:
     """One picture. None means the bundle's own default: its preset's, if it has one.
 
-    `guidance` is the CFG scale; 1 turns guidance off. `seed` lies in [0, 2⁶⁴); None or -1 is a
-    random one, told by the picture. `compat` names the tool whose pictures to match: a1111, comfy
-    or diffusers. `clip_skip` counts as that tool counts. `sampler` may carry a schedule, as in
-    "DPM++ 2M Karras"; `schedule` "Automatic" is the sampler's own. `eta` scales the noise that an
-    ancestral or SDE sampler or DDIM puts back, `s_noise` the numbers drawn for it.
+    `guidance` is the CFG scale; 1 turns guidance off. `guidance_interval` limits it to a part of
+    the steps, such as (0.2, 0.8) from a fifth to four fifths of the way; outside, a picture needs
+    half the work, and it is another picture (Kynkäänniemi and others 2024). `seed` lies in
+    [0, 2⁶⁴); None or -1 is a random one, told by the picture. `compat` names the tool whose
+    pictures to match: a1111, comfy or diffusers. `clip_skip` counts as that tool counts. `sampler`
+    may carry a schedule, as in "DPM++ 2M Karras"; `schedule` "Automatic" is the sampler's own.
+    `eta` scales the noise that an ancestral or SDE sampler or DDIM puts back, `s_noise` the numbers
+    drawn for it.
 
     `prefix` "preset" puts the preset's tags before and behind the prompt, those it does not hold
     already; "none" leaves it as it is written. `negative_prompt` None is the preset's, "" is none.
@@ -71,6 +77,7 @@ class Request:
     variation_strength: float | None = None
     seed_resize: Size | None = None
     ensd: int = 0
+    guidance_interval: tuple[float, float] | None = None
 
     def times(self, count: int) -> "list[Request]":
         """This many pictures: the seed counts up, or with a variation the variation's, as in A1111.
@@ -110,51 +117,6 @@ class Defaults:
     timestep_spacing: str = "leading"
 
 
-@dataclass(frozen=True, eq=False)
-class Settings:
-    """A request with nothing left open, and its sampler table.
-
-    The prompts are the texts that are encoded. `layer` and `negative_layer` are where the text
-    encoders' states are taken. `schedule` is the name of the schedule used, "Automatic" where A1111
-    would say so; `eta` and `s_noise` are None where they are the sampler's own. `noise`: what is
-    drawn for it. `notes`: settings outside what the preset recommends.
-    """
-
-    prompt: str
-    negative_prompt: str | None
-    size: Size
-    guidance: float
-    sampler: str
-    schedule: str
-    eta: float | None
-    s_noise: float | None
-    noise: NoisePlan
-    compat: Compat
-    clip_skip: int | None
-    layer: Layer
-    negative_layer: Layer
-    table: SamplerTable
-    emphasis: Emphasis = "Original"
-    pad_conds: bool = False
-    notes: tuple[str, ...] = ()
-
-    @property
-    def seed(self) -> int:
-        """What the noise is drawn from, first of all."""
-        return self.noise.seed
-
-    @property
-    def steps(self) -> int:
-        """Steps as people count them; some samplers ask the network more often, some less."""
-        return self.table.steps
-
-    @property
-    def guided(self) -> bool:
-        """Whether the negative prompt takes part."""
-        off = self.guidance <= 1 if self.compat.name == "diffusers" else self.guidance == 1
-        return not off
-
-
 def resolve(
     request: Request,
     family: Family,
@@ -183,7 +145,7 @@ def resolve(
     size = _size(request, defaults.sizes or family.sizes, defaults.size)
     guidance = _guidance(defaults.guidance if request.guidance is None else request.guidance)
     training = Training(prediction, zero_terminal_snr)
-    table = sampling_table(compat, choice, steps, training, options)
+    table = _table(compat, choice, steps, training, options)
     return Settings(
         prompt=prompt,
         negative_prompt=negative_prompt,
@@ -202,6 +164,8 @@ def resolve(
         emphasis=_emphasis(request, compat),
         pad_conds=request.pad_conds,
         notes=defaults.preset.doubts(size, steps, guidance) if defaults.preset else (),
+        guidance_interval=_interval(request.guidance_interval),
+        prediction=prediction,
     )
 
 
@@ -281,6 +245,19 @@ def _size(request: Request, rule: Sizes, usual: Size) -> Size:
         note=str(rule),
         hint=f"Nearest: {nearest}.",
     )
+
+
+def _interval(interval: tuple[float, float] | None) -> tuple[float, float] | None:
+    if interval in (None, (0.0, 1.0)):
+        return None
+    start, end = interval
+    if not 0 <= start < end <= 1:
+        raise UsageError(
+            f"Guidance cannot be limited to the steps from {start} to {end}.",
+            note="0 is the first step, 1 behind the last.",
+            hint="Give two numbers from 0 to 1 with the smaller first, such as 0.2 and 0.8.",
+        )
+    return float(start), float(end)
 
 
 def _guidance(guidance: float) -> float:

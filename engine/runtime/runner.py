@@ -1,16 +1,21 @@
 """Runs a batch: the network calls, then one launch that advances every slot."""
 
 from collections.abc import Mapping
+from concurrent.futures import Future
 
 import numpy as np
 
-from sakuga.engine.backend.base import Array, Device, Lane, Start
+from sakuga.engine.backend.base import Array, Device, Lane, Pixels, Start
 from sakuga.engine.runtime.batcher import Batch
 from sakuga.engine.runtime.seats import Arrangement, Seats
 from sakuga.engine.runtime.slot import RowSource, Slot
 from sakuga.engine.runtime.step_noise import StepNoise
 from sakuga.engine.runtime.step_table import step_table
+from sakuga.engine.sampling.foresight import foresight
 from sakuga.engine.text.conditioning import time_ids
+from sakuga.kernels.launch import Seat
+
+Previews = Mapping[Slot, "Future[Pixels]"]
 
 
 class Runner:
@@ -21,10 +26,13 @@ class Runner:
         self._seats: dict[tuple[int, int], Seats] = {}
         self._noise = StepNoise()
 
-    def run(self, batch: Batch) -> None:
-        """Advance every slot of the batch by one evaluation; or none, where anything fails."""
+    def run(self, batch: Batch) -> Previews:
+        """Advance every slot of the batch by one evaluation; or none, where anything fails.
+
+        Gives previews of the slots that show one.
+        """
         try:
-            self._run(batch)
+            return self._run(batch)
         except Exception:
             self._seats.pop(batch.latent, None)  # whatever was prepared is prepared again
             raise
@@ -33,7 +41,7 @@ class Runner:
         """Stop drawing noise."""
         self._noise.close()
 
-    def _run(self, batch: Batch) -> None:
+    def _run(self, batch: Batch) -> Previews:
         lane = self._device.lane(batch.latent)
         if batch.latent not in self._seats:
             self._seats[batch.latent] = Seats()
@@ -45,8 +53,19 @@ class Runner:
         self._noise.expect(batch.slots)
         for block in seated.blocks:
             lane.evaluate(block)
+        previews = {
+            slot: _foresee(lane, slot, seat)
+            for slot, seat in zip(batch.slots, seated.seats, strict=True)
+            if slot.shows
+        }
         self._noise.give(lane)
         lane.step(seated.seats, steps)
+        return previews
+
+
+def _foresee(lane: Lane, slot: Slot, seat: Seat) -> "Future[Pixels]":
+    settings = slot.settings
+    return lane.foresee(seat, slot.step, *foresight(settings.table, settings.prediction, slot.step))
 
 
 def _prepare(lane: Lane, seated: Arrangement, slots: tuple[Slot, ...], steps: list[int]) -> None:

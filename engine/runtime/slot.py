@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from sakuga.engine.runtime.request import Settings
+from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.text.conditioning import Conditioning
 
 
@@ -44,17 +45,30 @@ Sources = tuple[RowSource, ...]
 
 @dataclass(eq=False)
 class Slot:
-    """A picture being denoised. `place` is its slot in the lane, set by the batcher.
+    """A picture on its way. `place` is its slot in the lane, set by the batcher.
 
-    `rows`: what makes its rows, for each evaluation; where nothing changes, the same objects. How
-    many they are and how long never changes. `step` counts the evaluations done.
+    `encode` makes its rows, when it is about to begin and on the thread that owns the device.
+    `step` counts the evaluations done. `priority`: the higher goes first. `deadline`: when nobody
+    wants it any more, on the clock of whoever runs the batcher; None for never. `preview_every`: so
+    many evaluations, 0 for never. The batcher sets `number`, its place in order of arrival, and
+    `left`, whether it is gone.
     """
 
     ticket: int
     settings: Settings
-    rows: tuple[Sources, ...]
+    encode: Callable[[], tuple[Sources, ...]]
+    priority: int = 0
+    deadline: float | None = None
+    preview_every: int = 0
     place: int = -1
     step: int = 0
+    number: int = -1
+    left: bool = False
+
+    @cached_property
+    def rows(self) -> tuple[Sources, ...]:
+        """What makes its rows in each evaluation; where nothing changes, the same objects."""
+        return self.encode()
 
     @property
     def sources(self) -> Sources:
@@ -65,6 +79,16 @@ class Slot:
     def latent(self) -> tuple[int, int]:
         """(height, width) of the latent; slots of one call agree on it."""
         return self.settings.size.latent()
+
+    @property
+    def work_left(self) -> float:
+        """What is still to do, in megapixel-steps: millions of pixels times evaluations."""
+        return self.settings.work * (1 - self.step / self.settings.table.evaluations)
+
+    @property
+    def shows(self) -> bool:
+        """Whether the next evaluation is one to show a preview of."""
+        return bool(self.preview_every) and (self.step + 1) % self.preview_every == 0
 
     @property
     def finished(self) -> bool:
@@ -78,12 +102,11 @@ def edited_steps(settings: Settings) -> int:
     return 2 * table.steps if table.evaluations > table.steps else table.steps
 
 
-def guidance_weights(settings: Settings, weights: Sequence[float]) -> tuple[list[float], float]:
+def guidance_weights(weights: Sequence[float], guidance: float) -> tuple[list[float], float]:
     """Guidance as weights of rows: wᵢ·g for the prompts between ANDs, 1 − Σ wᵢ·g for the negative.
 
     Source: Ho and Salimans 2022 and Liu et al. 2022, in the form ê = e⁻ + Σ wᵢ·g·(eᵢ − e⁻).
     """
-    guidance = settings.guidance if settings.guided else 1.0
     positive = [weight * guidance for weight in weights]
     return positive, 1 - sum(positive)
 
@@ -91,14 +114,30 @@ def guidance_weights(settings: Settings, weights: Sequence[float]) -> tuple[list
 def row_sources(
     settings: Settings, positives: Sequence[Course], negative: Course | None
 ) -> tuple[Sources, ...]:
-    """The rows of a picture for each evaluation: the prompts', then the negative prompt's."""
-    weights, against = guidance_weights(settings, [course.weight for course in positives])
-    courses = list(zip(positives, weights, strict=True))
-    if negative is not None:
-        courses.append((negative, against))
-    columns = [_column(course, weight) for course, weight in courses]
+    """The rows of a picture for each evaluation: the prompts', then the negative prompt's, if it
+    counts for anything in this evaluation."""
+    columns = {
+        guidance: _columns(positives, negative, guidance) for guidance in set(settings.guidances)
+    }
     known: dict[Sources, Sources] = {}
-    return tuple(known.setdefault(row, row) for row in zip(*columns, strict=True))
+    rows = (columns[guidance][at] for at, guidance in enumerate(settings.guidances))
+    return tuple(known.setdefault(row, row) for row in rows)
+
+
+def counts_negative(settings: Settings, weights: Sequence[float]) -> bool:
+    """Whether the negative prompt counts in any evaluation, for prompts of these weights."""
+    return any(guidance_weights(weights, each)[1] != 0 for each in set(settings.guidances))
+
+
+def _columns(
+    positives: Sequence[Course], negative: Course | None, guidance: float
+) -> list[Sources]:
+    """The rows of each evaluation at this guidance."""
+    weights, against = guidance_weights([course.weight for course in positives], guidance)
+    courses = list(zip(positives, weights, strict=True))
+    if negative is not None and against != 0:
+        courses.append((negative, against))
+    return list(zip(*(_column(course, weight) for course, weight in courses), strict=True))
 
 
 def _column(course: Course, weight: float) -> list[RowSource]:

@@ -11,12 +11,15 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
+from time import monotonic
 from typing import Any, Generic, TypeVar
 
-from sakuga.engine.backend.base import Device
-from sakuga.engine.errors import DeviceMemoryError, EngineFault, SakugaError
-from sakuga.engine.runtime.batcher import InOrder
-from sakuga.engine.runtime.runner import Runner
+from sakuga.engine.backend.base import Device, Pixels
+from sakuga.engine.errors import DeadlineError, DeviceMemoryError, EngineFault, SakugaError
+from sakuga.engine.runtime.batcher import Batch, Batcher
+from sakuga.engine.runtime.policy import Policy
+from sakuga.engine.runtime.runner import Previews, Runner
+from sakuga.engine.runtime.size_queue import UnreadyError
 from sakuga.engine.runtime.slot import Slot
 
 T = TypeVar("T")
@@ -25,22 +28,34 @@ _Message = Callable[[SakugaError | None], None]  # given why the engine has ende
 
 @dataclass(eq=False)
 class Job(Generic[T]):
-    """A picture on its way. All three are called on the worker's thread: `prepare` encodes the
-    prompts, `on_step` is told after every evaluation, `finish` is given the slot after the last.
+    """A picture on its way. On the worker's thread `on_step` is told after every evaluation and
+    `finish` is given the slot after the last; `on_preview` is given previews that have come, on
+    whatever thread.
 
     Cancelling `result` takes the picture off the device before the next evaluation.
     """
 
-    prepare: Callable[[], Slot]
+    slot: Slot
     finish: Callable[[Device, Slot], "Future[T]"]
     on_step: Callable[[Slot], None] | None = None
+    on_preview: Callable[["Future[Pixels]"], None] | None = None
     result: "Future[T]" = field(default_factory=Future)
 
 
 class Worker:
-    """Owns a device, which `open_device` makes on the worker's own thread."""
+    """Owns a device, which `open_device` makes on the worker's own thread.
 
-    def __init__(self, open_device: Callable[[], Device]) -> None:
+    `clock`: seconds, for deadlines. `evaluations` and `rows` count what the device has done.
+    """
+
+    def __init__(
+        self,
+        open_device: Callable[[], Device],
+        policy: Policy | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self.evaluations = self.rows = 0
+        self._policy, self._clock = policy, clock
         self._inbox: SimpleQueue[_Message] = SimpleQueue()
         self._jobs: dict[Slot, Job[Any]] = {}
         self._open_device = open_device
@@ -113,12 +128,12 @@ class Worker:
                 device.close()
 
     def _work(self, device: Device) -> None:
-        self._batcher = InOrder(device.slots, device.rows)
+        self._batcher = Batcher(device.slots, device.rows, self._policy)
         with closing(Runner(device)) as runner:
             while self._ended is None:
                 while self._ended is None and not (self._inbox.empty() and self._batcher.waiting):
                     self._inbox.get()(None)
-                self._drop_cancelled(device)
+                self._drop_expired(device)
                 if self._ended is None and self._batcher.waiting:
                     self._tick(device, runner)
 
@@ -126,21 +141,25 @@ class Worker:
         if ended is not None:
             _fail(job.result, ended)
         elif not job.result.cancelled():
-            try:
-                slot = job.prepare()
-            except EngineFault as fault:
-                _fail(job.result, fault)
-                raise
-            except Exception as error:  # the job's own
-                _fail(job.result, error)
-            else:
-                self._jobs[slot] = job
-                self._batcher.add(slot)
+            self._jobs[job.slot] = job
+            self._batcher.add(job.slot)
+            job.result.add_done_callback(lambda result: self._left(job, result))
+
+    def _left(self, job: Job[T], result: "Future[T]") -> None:
+        """On whatever thread: who cancels has it dropped before the next evaluation."""
+        if result.cancelled():
+            self._inbox.put(lambda ended: None if ended else self._drop(job))
 
     def _tick(self, device: Device, runner: Runner) -> None:
-        batch = self._batcher.next()
         try:
-            runner.run(batch)
+            batch = self._batcher.next()
+        except UnreadyError as unready:
+            self._lose(device, [unready.slot], unready.__cause__ or unready)
+            if isinstance(unready.__cause__, EngineFault):
+                raise unready.__cause__ from None
+            return
+        try:
+            previews = runner.run(batch)
         except DeviceMemoryError as error:
             rows = device.shrink()
             if rows:
@@ -153,8 +172,16 @@ class Worker:
         except Exception as error:  # a network's; it has hit these pictures alone
             self._lose(device, batch.slots, error)
             return
-        if any(self._jobs[slot].on_step for slot in batch.slots):
-            device.pace()
+        device.pace()  # or the device has more before it than anybody could still join or leave
+        self._advance(device, batch, previews)
+
+    def _advance(self, device: Device, batch: Batch, previews: Previews) -> None:
+        """After an evaluation: whoever watches is told, who is finished is decoded."""
+        self.evaluations += 1
+        self.rows += sum(len(slot.sources) for slot in batch.slots)
+        for slot, preview in previews.items():
+            if (watch := self._jobs[slot].on_preview) is not None:
+                preview.add_done_callback(watch)
         finished = self._batcher.done(batch)
         for slot in batch.slots:
             self._tell(device, slot)
@@ -195,15 +222,19 @@ class Worker:
                 self._forget(device, slot)
                 _fail(job.result, error)
 
-    def _lose(self, device: Device, slots: Sequence[Slot], error: Exception) -> None:
+    def _lose(self, device: Device, slots: Sequence[Slot], error: BaseException) -> None:
         for slot in slots:
             job = self._jobs[slot]
             self._forget(device, slot)
             _fail(job.result, error)
 
-    def _drop_cancelled(self, device: Device) -> None:
-        for slot in [slot for slot, job in self._jobs.items() if job.result.cancelled()]:
-            self._forget(device, slot)
+    def _drop(self, job: Job[Any]) -> None:
+        if job.slot in self._jobs:
+            self._forget(self.device, job.slot)
+
+    def _drop_expired(self, device: Device) -> None:
+        for slot in self._batcher.expired(self._clock()):
+            self._lose(device, [slot], _too_late(slot))
 
     def _forget(self, device: Device, slot: Slot) -> None:
         self._jobs.pop(slot, None)
@@ -234,6 +265,15 @@ def _resolve(result: "Future[T]", work: Callable[[], T]) -> None:
 def _fail(result: "Future[Any]", error: BaseException) -> None:
     with suppress(InvalidStateError):
         result.set_exception(error)
+
+
+def _too_late(slot: Slot) -> DeadlineError:
+    total = slot.settings.table.evaluations
+    return DeadlineError(
+        "The time a picture was wanted in is over.",
+        note=f"It had {slot.step} of {total} evaluations behind it.",
+        hint="Give it more time, a higher priority, or fewer steps.",
+    )
 
 
 def _broken(error: Exception) -> EngineFault:

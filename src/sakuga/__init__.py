@@ -18,11 +18,13 @@ from sakuga.engine.errors import (
     BundleFormatError,
     BusyError,
     CheckpointError,
+    DeadlineError,
     DeviceMemoryError,
     EngineFault,
     FileFormatError,
     MetadataError,
     MissingDependencyError,
+    OverloadedError,
     PlanBuildError,
     PlanMismatchError,
     RenderError,
@@ -36,9 +38,11 @@ from sakuga.engine.errors import (
 )
 from sakuga.engine.image.infotext import Infotext
 from sakuga.engine.image.metadata import read_infotext
+from sakuga.engine.runtime.admission import Limits, Statistics
 from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.remake import Remake
 from sakuga.engine.runtime.request import Request
+from sakuga.engine.runtime.ticket import Progress, Ticket
 from sakuga.engine.version import VERSION as __version__
 
 __all__ = [
@@ -49,24 +53,30 @@ __all__ = [
     "BundleFormatError",
     "BusyError",
     "CheckpointError",
+    "DeadlineError",
     "DeviceMemoryError",
     "Engine",
     "EngineFault",
     "FileFormatError",
     "Infotext",
+    "Limits",
     "MetadataError",
     "MissingDependencyError",
+    "OverloadedError",
     "Picture",
     "PlanBuildError",
     "PlanMismatchError",
+    "Progress",
     "Remake",
     "RenderError",
     "Request",
     "SakugaError",
     "SizeError",
+    "Statistics",
     "StoppedError",
     "TargetError",
     "TensorError",
+    "Ticket",
     "UnknownFamilyError",
     "UsageError",
     "__version__",

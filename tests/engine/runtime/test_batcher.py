@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sakuga.engine.runtime.batcher import InOrder
+from sakuga.engine.runtime.batcher import Batcher
 from sakuga.engine.runtime.request import Defaults, Request, resolve
 from sakuga.engine.runtime.slot import RowSource, Slot
 from sakuga.engine.text.conditioning import Conditioning
@@ -19,10 +19,11 @@ def source(chunks: int, weight: float = 1.0) -> RowSource:
 def slot_of(ticket: int, chunks: tuple[int, ...] = (1, 1), steps: int = 3, side: int = 256) -> Slot:
     request = Request("", steps=steps, width=side, height=side)
     settings = resolve(request, SDXL_TINY, DEFAULTS, "epsilon")
-    return Slot(ticket, settings, (tuple(source(count) for count in chunks),) * steps)
+    rows = (tuple(source(count) for count in chunks),) * steps
+    return Slot(ticket, settings, lambda: rows)
 
 
-def run(batcher: InOrder, slots: list[Slot]) -> tuple[list[list[int]], list[int]]:
+def run(batcher: Batcher, slots: list[Slot]) -> tuple[list[list[int]], list[int]]:
     """The tickets of every tick, and of the finished pictures in their order."""
     for slot in slots:
         batcher.add(slot)
@@ -36,7 +37,7 @@ def run(batcher: InOrder, slots: list[Slot]) -> tuple[list[list[int]], list[int]
 
 def test_one_place_is_one_picture_after_the_other() -> None:
     slots = [slot_of(ticket, steps=ticket + 1) for ticket in range(3)]
-    seen, finished = run(InOrder(places=1, rows=63), slots)
+    seen, finished = run(Batcher(places=1, rows=63), slots)
     assert seen == [[0], [1], [1], [2], [2], [2]]
     assert finished == [0, 1, 2]
     assert all(slot.finished for slot in slots)
@@ -44,33 +45,33 @@ def test_one_place_is_one_picture_after_the_other() -> None:
 
 def test_pictures_of_one_size_share_ticks_and_are_joined_by_others() -> None:
     slots = [slot_of(0, steps=1), slot_of(1, steps=3), slot_of(2, steps=2), slot_of(3, steps=1)]
-    seen, finished = run(InOrder(places=2, rows=63), slots)
+    seen, finished = run(Batcher(places=2, rows=63), slots)
     assert seen == [[0, 1], [1, 2], [1, 2], [3]]
     assert finished == [0, 1, 2, 3]
 
 
 def test_rows_limit_a_tick() -> None:
-    seen, _ = run(InOrder(places=8, rows=4), [slot_of(ticket, steps=1) for ticket in range(5)])
+    seen, _ = run(Batcher(places=8, rows=4), [slot_of(ticket, steps=1) for ticket in range(5)])
     assert seen == [[0, 1], [2, 3], [4]]
     # The rows of prompts of different lengths are in different calls.
     mixed = [slot_of(0, (1, 2), steps=1), slot_of(1, (1, 2), steps=1)]
-    assert run(InOrder(places=8, rows=2), mixed)[0] == [[0, 1]]
+    assert run(Batcher(places=8, rows=2), mixed)[0] == [[0, 1]]
 
 
 def test_a_picture_with_too_many_rows_is_alone() -> None:
-    seen, _ = run(InOrder(places=8, rows=1), [slot_of(0, steps=1), slot_of(1, steps=1)])
+    seen, _ = run(Batcher(places=8, rows=1), [slot_of(0, steps=1), slot_of(1, steps=1)])
     assert seen == [[0], [1]]
 
 
 def test_the_oldest_picture_decides_the_size() -> None:
     slots = [slot_of(0, steps=1), slot_of(1, steps=2, side=128), slot_of(2, steps=2)]
-    seen, finished = run(InOrder(places=8, rows=63), slots)
+    seen, finished = run(Batcher(places=8, rows=63), slots)
     assert seen == [[0, 2], [1], [1], [2]]
     assert finished == [0, 1, 2]
 
 
 def test_places_are_used_by_one_picture_at_a_time() -> None:
-    batcher = InOrder(places=3, rows=63)
+    batcher = Batcher(places=3, rows=63)
     slots = [
         slot_of(ticket, steps=1 + ticket % 3, side=128 + 128 * (ticket % 2)) for ticket in range(9)
     ]
@@ -86,7 +87,7 @@ def test_places_are_used_by_one_picture_at_a_time() -> None:
 
 
 def test_a_discarded_picture_makes_room() -> None:
-    batcher, slots = InOrder(places=1, rows=63), [slot_of(0), slot_of(1, steps=1)]
+    batcher, slots = Batcher(places=1, rows=63), [slot_of(0), slot_of(1, steps=1)]
     for slot in slots:
         batcher.add(slot)
     batcher.done(batcher.next())
@@ -96,7 +97,7 @@ def test_a_discarded_picture_makes_room() -> None:
 
 
 def test_fewer_rows_from_now_on() -> None:
-    batcher = InOrder(places=8, rows=8)
+    batcher = Batcher(places=8, rows=8)
     for ticket in range(4):
         batcher.add(slot_of(ticket))
     assert len(batcher.next().slots) == 4

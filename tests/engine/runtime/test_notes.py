@@ -17,7 +17,7 @@ def notes(prompt: str, negative: str = "", cut: int = 0, **options: Any) -> tupl
     settings = resolve(request, SDXL_TINY, Defaults(SDXL_TINY.buckets[0]), "epsilon")
     conditioning = Conditioning(np.zeros((77, 96), np.float32), None, cut)
     course = Course((conditioning,) * settings.table.evaluations)
-    return notes_of(Slot(0, settings, row_sources(settings, [course], None)))
+    return notes_of(Slot(0, settings, lambda: row_sources(settings, [course], None)))
 
 
 @pytest.mark.parametrize(

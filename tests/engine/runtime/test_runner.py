@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sakuga.engine.backend.cpu import CpuDevice
 from sakuga.engine.backend.network import Networks
 from sakuga.engine.bundle import Bundle
-from sakuga.engine.runtime.batcher import InOrder
+from sakuga.engine.runtime.batcher import Batcher
 from sakuga.engine.runtime.request import Defaults, Request, resolve
 from sakuga.engine.runtime.runner import Runner
 from sakuga.engine.runtime.slot import RowSource, Slot
@@ -52,7 +52,7 @@ def run_to_the_end(
     """The final latents, and the network with what it was asked."""
     unet = Echo()
     device = CpuDevice(Networks.of(bundle), Sessions(unet), slots=places)
-    batcher, runner, latents = InOrder(places, 63), Runner(device), {}
+    batcher, runner, latents = Batcher(places, 63), Runner(device), {}
     for slot in slots:
         batcher.add(slot)
     while batcher.waiting:
@@ -78,7 +78,8 @@ def slot_of(ticket: int, request: Request, *chunks: int) -> Slot:
         RowSource(conditioning(10 * ticket + index, count), weight)
         for index, (count, weight) in enumerate(zip(chunks, weights, strict=True))
     )
-    return Slot(ticket, settings, (tuple(sources),) * settings.table.evaluations)
+    rows = (tuple(sources),) * settings.table.evaluations
+    return Slot(ticket, settings, lambda: rows)
 
 
 @pytest.mark.parametrize("name", ["sdxl_bundle", "sdxl_fp16_bundle"])

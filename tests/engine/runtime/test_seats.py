@@ -20,7 +20,8 @@ def slot_of(place: int, *chunks: int) -> Slot:
         RowSource(Conditioning(np.zeros((CHUNK * count, 8), np.float32), None), 1.0)
         for count in chunks
     )
-    return Slot(place, SETTINGS, (tuple(sources),) * SETTINGS.table.evaluations, place)
+    rows = (tuple(sources),) * SETTINGS.table.evaluations
+    return Slot(place, SETTINGS, lambda: rows, place=place)
 
 
 @given(

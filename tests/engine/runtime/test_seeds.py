@@ -8,8 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from sakuga.engine.errors import UsageError
-from sakuga.engine.runtime.request import Defaults, Request, Settings, resolve
+from sakuga.engine.runtime.request import Defaults, Request, resolve
 from sakuga.engine.runtime.seeds import noise_plan
+from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.runtime.step_table import step_table
 from sakuga.engine.sampling.noise.plan import NoisePlan
 from sakuga.engine.sampling.noise.sources import RNGS

@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sakuga.engine.runtime.request import Defaults, Request, Settings, resolve
+from sakuga.engine.runtime.request import Defaults, Request, resolve
+from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.runtime.slot import (
     Course,
     Slot,
+    counts_negative,
     edited_steps,
     guidance_weights,
     row_sources,
@@ -22,8 +24,8 @@ OTHER = Conditioning(np.full((154, 96), 2, np.float32), None)
 NEGATIVE = Conditioning(np.zeros((77, 96), np.float32), None)
 
 
-def settings_of(**values: float) -> Settings:
-    request = Request("", guidance=values.get("guidance", 7.0), width=320, height=224)
+def settings_of(guidance: float = 7.0, interval: tuple[float, float] | None = None) -> Settings:
+    request = Request("", guidance=guidance, width=320, height=224, guidance_interval=interval)
     return resolve(request, SDXL_TINY, Defaults(Size(256, 256)), "epsilon")
 
 
@@ -54,12 +56,30 @@ def test_without_a_negative_prompt_one_row_counts_whole() -> None:
 def test_prompts_between_ands_are_weighed(guidance: float, weights: list[float]) -> None:
     settings = settings_of(guidance=guidance)
     courses = [course(POSITIVE, weight=weight) for weight in weights]
-    *rows, negative = row_sources(settings, courses, course(NEGATIVE))[0]
+    rows = row_sources(settings, courses, course(NEGATIVE))[0]
     # e⁻ + Σ wᵢ·g·(eᵢ − e⁻) for eᵢ = i, e⁻ = 3
-    found = sum(row.weight * index for index, row in enumerate(rows)) + negative.weight * 3
+    against = guidance_weights(weights, settings.guidances[0])[1]
+    found = sum(row.weight * index for index, row in enumerate(rows[: len(weights)])) + against * 3
     terms = (weight * guidance * (index - 3) for index, weight in enumerate(weights))
     assert found == pytest.approx(3 + sum(terms), abs=1e-9)
-    assert guidance_weights(settings, weights)[1] == negative.weight
+    # A row that counts for nothing is not computed.
+    assert [row.weight for row in rows[len(weights) :]] == ([against] if against else [])
+    assert counts_negative(settings, weights) == bool(against)
+
+
+def test_guidance_may_be_limited_to_a_part_of_the_way() -> None:
+    settings = settings_of(guidance=5.0, interval=(0.25, 0.75))
+    rows = row_sources(settings, [course(POSITIVE)], course(NEGATIVE))
+    assert settings.guidances == (1.0,) * 7 + (5.0,) * 14 + (1.0,) * 7
+    weights = [[row.weight for row in each] for each in rows]
+    assert weights == [[1.0]] * 7 + [[5.0, -4.0]] * 14 + [[1.0]] * 7
+    assert rows[0] is rows[-1] and rows[7] is rows[20]
+    two = [course(POSITIVE, weight=0.5), course(OTHER, weight=0.25)]  # without guidance too
+    assert [row.weight for row in row_sources(settings, two, course(NEGATIVE))[0]] == [
+        0.5,
+        0.25,
+        0.25,
+    ]
 
 
 def test_rows_that_say_the_same_are_the_same() -> None:
@@ -84,7 +104,8 @@ def test_samplers_of_second_order_count_twice(sampler: str, expected: int) -> No
 
 
 def test_a_slot_knows_its_latent_and_its_end() -> None:
-    slot = Slot(0, settings_of(), row_sources(settings_of(), [course(POSITIVE)], course(NEGATIVE)))
+    rows = row_sources(settings_of(), [course(POSITIVE)], course(NEGATIVE))
+    slot = Slot(0, settings_of(), lambda: rows)
     assert slot.latent == (28, 40)
     for _ in range(slot.settings.table.evaluations):
         assert not slot.finished

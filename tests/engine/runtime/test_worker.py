@@ -9,9 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sakuga.engine.backend.base import Array, Block, Decoded, Latent, Start
-from sakuga.engine.errors import DeviceMemoryError, EngineFault, RenderError, SakugaError
-from sakuga.engine.runtime.lookahead import in_order_of_completion
+from sakuga.engine.backend.base import Array, Block, Decoded, Latent, Pixels, Start
+from sakuga.engine.errors import (
+    DeadlineError,
+    DeviceMemoryError,
+    EngineFault,
+    RenderError,
+    SakugaError,
+)
 from sakuga.engine.runtime.request import Defaults, Request, resolve
 from sakuga.engine.runtime.slot import RowSource, Slot
 from sakuga.engine.runtime.worker import Job, Worker
@@ -46,6 +51,11 @@ class FakeLane:
 
     def give(self, slot: int, noise: Latent) -> None:
         pass
+
+    def foresee(self, seat: Seat, step: int, a: float, b: float) -> "Future[Pixels]":
+        found: Future[Pixels] = Future()
+        found.set_result(np.zeros((2, 2, 3), np.uint8))
+        return found
 
     def step(self, seats: Sequence[Seat], steps: Sequence[int]) -> None:
         self._device.steps.append([seat.slot for seat in seats])
@@ -99,11 +109,12 @@ def slow_device() -> FakeDevice:
     return FakeDevice(slots=1, trouble=lambda device: sleep(1e-3))
 
 
-def slot_of(ticket: int, steps: int = 3) -> Slot:
+def slot_of(ticket: int, steps: int = 3, **wishes: Any) -> Slot:  # noqa: ANN401
     request = Request("", steps=steps, guidance=1.0)
     settings = resolve(request, SDXL_TINY, Defaults(Size(128, 128)), "epsilon")
     conditioning = Conditioning(np.zeros((77, 8), np.float32), None)
-    return Slot(ticket, settings, ((RowSource(conditioning, 1.0),),) * steps)
+    rows = ((RowSource(conditioning, 1.0),),) * steps
+    return Slot(ticket, settings, **({"encode": lambda: rows} | wishes))
 
 
 def job_of(ticket: int, steps: int = 3, **more: Any) -> Job[int]:  # noqa: ANN401
@@ -112,7 +123,7 @@ def job_of(ticket: int, steps: int = 3, **more: Any) -> Job[int]:  # noqa: ANN40
         done.set_result(slot.ticket)
         return done
 
-    return Job(**({"prepare": lambda: slot_of(ticket, steps), "finish": finish} | more))
+    return Job(**({"slot": slot_of(ticket, steps), "finish": finish} | more))
 
 
 def test_pictures_share_steps_and_come_out() -> None:
@@ -147,15 +158,15 @@ def test_a_cancelled_picture_leaves_before_the_next_step() -> None:
     assert len(device.steps) == 2 and device.left == [0, 0]
 
 
-def test_only_watched_pictures_are_paced() -> None:
+def test_every_step_is_paced_and_watchers_are_told() -> None:
     device = FakeDevice()
     worker = Worker(lambda: device)
     told: list[int] = []
     worker.submit(job_of(0, 3)).result(WAIT_S)
-    assert device.paced == 0
     worker.submit(job_of(1, 3, on_step=lambda slot: told.append(slot.step))).result(WAIT_S)
     worker.close()
-    assert device.paced == 3 and told == [1, 2, 3]
+    assert device.paced == 6 and told == [1, 2, 3]
+    assert worker.evaluations == 6 and worker.rows == 6
 
 
 def test_a_failure_hits_the_pictures_of_its_call_alone() -> None:
@@ -187,12 +198,12 @@ def test_a_watcher_that_fails_loses_its_own_picture() -> None:
 
 
 def test_a_prompt_that_fails_loses_its_own_picture() -> None:
-    def fail() -> Slot:
+    def fail() -> Any:  # noqa: ANN401
         raise RenderError("prompt")
 
     worker = Worker(FakeDevice)
     with pytest.raises(RenderError, match="prompt"):
-        worker.submit(job_of(0, prepare=fail)).result(WAIT_S)
+        worker.submit(job_of(0, slot=slot_of(0, encode=fail))).result(WAIT_S)
     assert worker.submit(job_of(1)).result(WAIT_S) == 1
     worker.close()
 
@@ -264,33 +275,66 @@ def test_a_device_that_does_not_open_says_why() -> None:
     worker.close()
 
 
-def test_no_more_jobs_are_handed_in_than_are_used() -> None:
-    prepared: list[int] = []
+def test_prompts_are_encoded_when_their_picture_begins() -> None:
+    encoded: list[int] = []
 
-    def jobs() -> Any:  # noqa: ANN401
-        for ticket in range(6):
-            prepared.append(ticket)
-            yield job_of(ticket, 1)
+    def slot(ticket: int) -> Slot:
+        made = slot_of(ticket, 2)
 
-    worker = Worker(FakeDevice)
-    results = in_order_of_completion(jobs(), worker, ahead=2)
-    assert next(results) == 0
-    assert len(prepared) <= 3
-    assert sorted(results) == [1, 2, 3, 4, 5]
-    worker.close()
+        def encode() -> Any:  # noqa: ANN401
+            encoded.append(len(device.steps))
+            return made.rows
 
+        return slot_of(ticket, 2, encode=encode)
 
-def test_who_stops_early_takes_the_rest_off_the_device() -> None:
-    device = slow_device()
+    device, gate = FakeDevice(slots=1), threading.Event()
     worker = Worker(lambda: device)
-    results = in_order_of_completion(
-        (job_of(n, 1 if n == 0 else 1000) for n in range(3)), worker, 3
-    )
-    assert next(results) == 0
-    results.close()  # type: ignore[attr-defined]
-    assert worker.submit(job_of(9, 1)).result(WAIT_S) == 9
+    worker.call(lambda _: gate.wait(WAIT_S))
+    results = [worker.submit(job_of(ticket, slot=slot(ticket))) for ticket in range(3)]
+    gate.set()
+    for result in results:
+        result.result(WAIT_S)
     worker.close()
-    assert len(device.steps) < 1000
+    assert encoded == [0, 2, 4]
+
+
+def test_a_fault_while_encoding_is_everybody_s() -> None:
+    def fail() -> Any:  # noqa: ANN401
+        raise EngineFault("gone")
+
+    worker = Worker(lambda: FakeDevice(slots=1))
+    first = worker.submit(job_of(0, slot=slot_of(0, encode=fail)))
+    with pytest.raises(EngineFault, match="gone"):
+        first.result(WAIT_S)
+    with pytest.raises(EngineFault, match="gone"):
+        worker.submit(job_of(1)).result(WAIT_S)
+    worker.close()
+
+
+def test_a_picture_nobody_waits_for_any_more_is_given_up() -> None:
+    now = [0.0]
+
+    def trouble(device: FakeDevice) -> None:
+        now[0] += 1
+
+    device = FakeDevice(slots=1, trouble=trouble)
+    worker = Worker(lambda: device, clock=lambda: now[0])
+    late = worker.submit(job_of(0, slot=slot_of(0, 9, deadline=2.5)))
+    with pytest.raises(DeadlineError, match=r"3 of 9|is over"):
+        late.result(WAIT_S)
+    assert worker.submit(job_of(1)).result(WAIT_S) == 1
+    worker.close()
+    assert len(device.steps) == 3 + 3 and device.left == [0, 0]
+
+
+def test_previews_go_to_who_asked() -> None:
+    seen: list[int] = []
+    worker = Worker(FakeDevice)
+    job = job_of(0, slot=slot_of(0, 6, preview_every=2), on_preview=lambda p: seen.append(1))
+    worker.submit(job).result(WAIT_S)
+    worker.submit(job_of(1, slot=slot_of(1, 6, preview_every=4))).result(WAIT_S)  # nobody looks
+    worker.close()
+    assert len(seen) == 3
 
 
 def test_cancelling_is_no_error_of_the_worker() -> None:

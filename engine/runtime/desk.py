@@ -1,0 +1,122 @@
+"""Where pictures are handed in: settings become a job of the worker and a ticket for a caller."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
+
+from sakuga.engine.backend.base import Decoded, Device, Latent
+from sakuga.engine.errors import SakugaError, UsageError
+from sakuga.engine.runtime.admission import Admission, Limits, Statistics
+from sakuga.engine.runtime.finish import Finish
+from sakuga.engine.runtime.picture import Picture
+from sakuga.engine.runtime.prompts import PromptEncoder
+from sakuga.engine.runtime.settings import Settings
+from sakuga.engine.runtime.slot import Slot, Sources, row_sources
+from sakuga.engine.runtime.ticket import Ticket
+from sakuga.engine.runtime.worker import Job, Worker
+
+OnStep = Callable[[int, int, int], None]  # index, evaluations done, evaluations in all
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How a picture wants to be served: see `Engine.submit`. Raises UsageError."""
+
+    priority: int = 0
+    deadline_s: float | None = None
+    preview_every: int = 0
+    on_step: OnStep | None = None
+
+    def __post_init__(self) -> None:
+        if self.deadline_s is not None and not self.deadline_s > 0:
+            raise UsageError(
+                f"A picture cannot be wanted in {self.deadline_s} seconds.",
+                hint="Give the seconds it may take, or leave the deadline out.",
+            )
+        if self.preview_every < 0:
+            raise UsageError(
+                f"There is no preview every {self.preview_every} evaluations.",
+                hint="Give 1 or more, or 0 for none.",
+            )
+
+
+class Desk:
+    """Takes pictures in for a worker, and counts them."""
+
+    def __init__(
+        self, worker: Worker, prompts: PromptEncoder, finish: Finish, limits: Limits
+    ) -> None:
+        self._worker, self._prompts, self._finish = worker, prompts, finish
+        self._admission = Admission(limits)
+
+    @property
+    def statistics(self) -> Statistics:
+        """Counts so far."""
+        return self._admission.statistics(self._worker.evaluations, self._worker.rows)
+
+    def admit(self, index: int, settings: Settings, wishes: Wishes) -> Ticket:
+        """Take a picture in, within the limits. Raises OverloadedError."""
+        self._admission.admit(settings.work)
+        return self._hand_in(index, settings, wishes)
+
+    def enter(self, index: int, settings: Settings, wishes: Wishes) -> Ticket:
+        """Take a picture in for whoever bounds the number of theirs."""
+        self._admission.enter(settings.work)
+        return self._hand_in(index, settings, wishes)
+
+    def latent(self, settings: Settings) -> "Future[Latent]":
+        """A picture's final latent, not decoded and not counted."""
+        return self._worker.submit(Job(self._slot(0, settings, Wishes()), _latent))
+
+    def _hand_in(self, index: int, settings: Settings, wishes: Wishes) -> Ticket:
+        job = Job(self._slot(index, settings, wishes), self._decoded, _reporter(wishes.on_step))
+        ticket = Ticket(job.slot, job.result)
+        if wishes.preview_every:
+            job.on_preview = ticket.show
+        leave = partial(self._admission.leave, settings.work, str(settings.size))
+        job.result.add_done_callback(leave)
+        try:
+            self._worker.submit(job)
+        except SakugaError as error:
+            job.result.set_exception(error)
+            raise
+        return ticket
+
+    def _slot(self, index: int, settings: Settings, wishes: Wishes) -> Slot:
+        def encode() -> tuple[Sources, ...]:
+            return row_sources(settings, *self._prompts.encode(settings))
+
+        deadline = None if wishes.deadline_s is None else monotonic() + wishes.deadline_s
+        return Slot(index, settings, encode, wishes.priority, deadline, wishes.preview_every)
+
+    def _decoded(self, device: Device, slot: Slot) -> "Future[Picture]":
+        decoded = device.decode(slot.latent, slot.place, slot.settings.compat.rounding)
+        return _then(decoded, lambda found: self._finish(slot, found))
+
+
+def _reporter(on_step: OnStep | None) -> Callable[[Slot], None] | None:
+    if on_step is None:
+        return None
+    return lambda slot: on_step(slot.ticket, slot.step, slot.settings.table.evaluations)
+
+
+def _latent(device: Device, slot: Slot) -> "Future[Latent]":
+    found: Future[Latent] = Future()
+    found.set_result(device.lane(slot.latent).latent(slot.place))
+    return found
+
+
+def _then(first: "Future[Decoded]", work: Callable[[Decoded], Picture]) -> "Future[Picture]":
+    """The future of `work` on what `first` will give."""
+    after: Future[Picture] = Future()
+
+    def go_on(done: "Future[Decoded]") -> None:
+        try:
+            after.set_result(work(done.result()))
+        except BaseException as error:  # for whoever waits
+            after.set_exception(error)
+
+    first.add_done_callback(go_on)
+    return after

@@ -1,0 +1,66 @@
+"""From a decoded latent to a picture with its settings in it."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from sakuga.engine.backend.base import Array, Decoded, Pixels
+from sakuga.engine.bundle import Bundle
+from sakuga.engine.errors import RenderError
+from sakuga.engine.image.infotext import Infotext, write_infotext
+from sakuga.engine.runtime import rescue
+from sakuga.engine.runtime.notes import notes_of
+from sakuga.engine.runtime.parameters import infotext_of
+from sakuga.engine.runtime.picture import Picture
+from sakuga.engine.runtime.prompts import PromptEncoder
+from sakuga.engine.runtime.settings import Settings
+from sakuga.engine.runtime.slot import Slot
+
+
+class Finish:
+    """The last step of every picture of an engine. `backend`: as metadata names it."""
+
+    def __init__(self, bundle: Bundle, prompts: PromptEncoder, backend: str) -> None:
+        self._bundle, self._prompts, self._backend = bundle, prompts, backend
+        self._rescue = rescue.Rescue(bundle)
+
+    def __call__(self, slot: Slot, decoded: Decoded) -> Picture:
+        """The picture; decoded once more where the VAE made NaN of it. Raises RenderError."""
+        settings, notes = slot.settings, notes_of(slot)
+        pixels, info = decoded.pixels, self._infotext(settings)
+        if not decoded.whole:
+            pixels = self._rescued(decoded, settings)
+            info = replace(info, extra={rescue.KEY: rescue.EXACT})
+            notes = (*notes, rescue.NOTE)
+        return Picture(pixels, write_infotext(info), slot.ticket, settings.seed, notes)
+
+    def _rescued(self, decoded: Decoded, settings: Settings) -> Pixels:
+        check_finite(decoded.latent, "unet", self._bundle)
+        pixels = None
+        if self._rescue.possible:
+            pixels = self._rescue.decode(decoded.latent, settings.compat.rounding)
+        if pixels is None:
+            raise _not_finite("vae_decoder", self._bundle)
+        return pixels
+
+    def _infotext(self, settings: Settings) -> Infotext:
+        zeroed = self._prompts.zeroes(settings)
+        info = infotext_of(settings, self._bundle.manifest, self._backend, zeroed)
+        return replace(info, embeddings=self._prompts.embeddings_in(settings))
+
+
+def check_finite(output: Array, network: str, bundle: Bundle) -> None:
+    """Raises RenderError where what a network gave is not finite."""
+    if not np.isfinite(output).all():
+        raise _not_finite(network, bundle)
+
+
+def _not_finite(network: str, bundle: Bundle) -> RenderError:
+    precision = bundle.manifest.networks[network].precision
+    return RenderError(
+        f"The network {network} gave NaN or infinity.",
+        note=f"It computes in {precision}.",
+        hint="Build the bundle with --precision fp32."
+        if precision != "float32"
+        else "The checkpoint does not work with these settings; try others, or another file.",
+    )

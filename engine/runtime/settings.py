@@ -1,0 +1,71 @@
+"""A request with nothing left open."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from sakuga.engine.sampling.compat import Compat
+from sakuga.engine.sampling.noise.plan import NoisePlan
+from sakuga.engine.sampling.table import Prediction, SamplerTable
+from sakuga.engine.text.clip_skip import Layer
+from sakuga.engine.text.segments import Emphasis
+from sakuga.profiles.buckets import Size
+
+
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """A request with nothing left open, and its sampler table.
+
+    The prompts are the texts that are encoded. `layer` and `negative_layer` are where the text
+    encoders' states are taken. `schedule` is the name of the schedule used, "Automatic" where A1111
+    would say so; `eta` and `s_noise` are None where they are the sampler's own. `noise`: what is
+    drawn for it. `notes`: settings outside what the preset recommends.
+    """
+
+    prompt: str
+    negative_prompt: str | None
+    size: Size
+    guidance: float
+    sampler: str
+    schedule: str
+    eta: float | None
+    s_noise: float | None
+    noise: NoisePlan
+    compat: Compat
+    clip_skip: int | None
+    layer: Layer
+    negative_layer: Layer
+    table: SamplerTable
+    emphasis: Emphasis = "Original"
+    pad_conds: bool = False
+    notes: tuple[str, ...] = ()
+    guidance_interval: tuple[float, float] | None = None
+    prediction: Prediction = "epsilon"
+
+    @property
+    def seed(self) -> int:
+        """What the noise is drawn from, first of all."""
+        return self.noise.seed
+
+    @property
+    def steps(self) -> int:
+        """Steps as people count them; some samplers ask the network more often, some less."""
+        return self.table.steps
+
+    @property
+    def guided(self) -> bool:
+        """Whether the negative prompt takes part."""
+        off = self.guidance <= 1 if self.compat.name == "diffusers" else self.guidance == 1
+        return not off
+
+    @cached_property
+    def guidances(self) -> tuple[float, ...]:
+        """Guidance at each evaluation, 1 where there is none."""
+        count = self.table.evaluations
+        start, end = self.guidance_interval or (0.0, 1.0)
+        guidance = self.guidance if self.guided else 1.0
+        return tuple(guidance if start <= at / count < end else 1.0 for at in range(count))
+
+    @property
+    def work(self) -> float:
+        """Megapixel-steps: millions of pixels times evaluations."""
+        return self.size.width * self.size.height * 1e-6 * self.table.evaluations
