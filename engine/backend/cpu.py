@@ -9,6 +9,7 @@ import numpy as np
 from sakuga.engine.backend.base import GROUP, Array, Block, Decoded, Latent, Pixels, Session, Start
 from sakuga.engine.backend.network import Networks, dtype_of, latent_shape, row_shape
 from sakuga.engine.backend.onnxruntime import onnxruntime_library
+from sakuga.engine.backend.rows import check_rows
 from sakuga.kernels.denoise_step import SCRATCH, denoise_step
 from sakuga.kernels.init_noise import init_noise
 from sakuga.kernels.launch import GIVEN, HISTORIES, Records, Seat, coefficients_of
@@ -46,6 +47,7 @@ class CpuDevice:
         self.slots, self.rows = slots, networks.max_rows
         self._networks, self._sessions = networks, sessions
         self._lanes: dict[tuple[int, int], CpuLane] = {}
+        self._checked: set[tuple[int, int]] = set()
         self._noise_thread = ThreadPoolExecutor(1, "sakuga-noise")
 
     @property
@@ -60,10 +62,17 @@ class CpuDevice:
     def lane(self, latent: tuple[int, int]) -> "CpuLane":
         """The lane of one latent size."""
         if latent not in self._lanes:
+            self._check(latent)
             self._lanes[latent] = CpuLane(
                 latent, self._networks, self.slots, self.network("unet"), self._noise_thread
             )
         return self._lanes[latent]
+
+    def _check(self, latent: tuple[int, int]) -> None:
+        """Pictures that share calls must not know of each other; once for each size."""
+        if self.slots > 1 and latent not in self._checked:
+            check_rows(self.network("unet"), self._networks.unet, latent)
+            self._checked.add(latent)
 
     def decode(self, latent: tuple[int, int], slot: int, rounding: Rounding) -> Future[Decoded]:
         """Decode at once, on the calling thread."""
@@ -78,7 +87,7 @@ class CpuDevice:
 
     def leave(self, latent: tuple[int, int], slot: int) -> None:
         """Drop the lane with its last picture."""
-        if self.lane(latent).leave(slot):
+        if latent in self._lanes and self._lanes[latent].leave(slot):
             del self._lanes[latent]
 
     def flush(self) -> None:

@@ -33,7 +33,7 @@ class SizeQueue:
         self._begun: list[Slot] = []
         self._waiting: list[tuple[_Key, Slot]] = []  # sorted
         self._arrivals: deque[Slot] = deque()
-        self._starts = 0
+        self._passed_over = 0  # starts since the oldest that waited started
 
     def __bool__(self) -> bool:
         return bool(self._begun or self._waiting)
@@ -85,10 +85,10 @@ class SizeQueue:
         """Give a place to those of the chosen who have none."""
         for slot in chosen:
             if slot.place < 0:
+                self._passed_over = 0 if slot is self._oldest() else self._passed_over + 1
                 self._forget_waiting(slot)
                 slot.place = self._free.pop()
                 self._begun.append(slot)
-                self._starts += 1
 
     def _in_order(self, first: Slot | None) -> Iterator[Slot]:
         """Begun pictures and the first few of those that wait, by their keys; but where it is the
@@ -96,7 +96,7 @@ class SizeQueue:
         waiting = self._waiting[: len(self._free) + _LOOK] if self._free else []
         begun = [(self._key(slot), slot) for slot in self._begun]
         ordered = [slot for _, slot in sorted(begun + waiting)]
-        if waiting and self._starts % SHARE == SHARE - 1:
+        if waiting and self._passed_over >= SHARE - 1:
             ordered.insert(0, self._oldest())
         if first is not None:
             ordered.insert(0, first)

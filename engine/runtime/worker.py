@@ -225,8 +225,10 @@ class Worker:
     def _lose(self, device: Device, slots: Sequence[Slot], error: BaseException) -> None:
         for slot in slots:
             job = self._jobs[slot]
-            self._forget(device, slot)
-            _fail(job.result, error)
+            try:
+                self._forget(device, slot)
+            finally:  # whatever the device makes of it, nobody may wait for ever
+                _fail(job.result, error)
 
     def _drop(self, job: Job[Any]) -> None:
         if job.slot in self._jobs:

@@ -1,9 +1,19 @@
 """The policy of the loop, with neither arrays nor device."""
 
-import numpy as np
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
 
-from sakuga.engine.runtime.batcher import Batcher
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sakuga.engine.runtime.batcher import Batch, Batcher
+from sakuga.engine.runtime.policy import POLICIES, Policy, ShortestFirst, TakingTurns
 from sakuga.engine.runtime.request import Defaults, Request, resolve
+from sakuga.engine.runtime.settings import Settings
+from sakuga.engine.runtime.size_queue import SHARE, UnreadyError
 from sakuga.engine.runtime.slot import RowSource, Slot
 from sakuga.engine.text.conditioning import Conditioning
 from sakuga.profiles.buckets import Size
@@ -16,11 +26,22 @@ def source(chunks: int, weight: float = 1.0) -> RowSource:
     return RowSource(Conditioning(np.zeros((CHUNK * chunks, 96), np.float32), None), weight)
 
 
-def slot_of(ticket: int, chunks: tuple[int, ...] = (1, 1), steps: int = 3, side: int = 256) -> Slot:
-    request = Request("", steps=steps, width=side, height=side)
-    settings = resolve(request, SDXL_TINY, DEFAULTS, "epsilon")
+def slot_of(
+    ticket: int,
+    chunks: tuple[int, ...] = (1, 1),
+    steps: int = 3,
+    side: int = 256,
+    priority: int = 0,
+    deadline: float | None = None,
+) -> Slot:
     rows = (tuple(source(count) for count in chunks),) * steps
-    return Slot(ticket, settings, lambda: rows)
+    return Slot(ticket, settings_of(steps, side), lambda: rows, priority, deadline)
+
+
+@cache
+def settings_of(steps: int, side: int) -> Settings:
+    request = Request("", steps=steps, width=side, height=side)
+    return resolve(request, SDXL_TINY, DEFAULTS, "epsilon")
 
 
 def run(batcher: Batcher, slots: list[Slot]) -> tuple[list[list[int]], list[int]]:
@@ -103,3 +124,122 @@ def test_fewer_rows_from_now_on() -> None:
     assert len(batcher.next().slots) == 4
     batcher.limit(4)
     assert len(batcher.next().slots) == 2
+
+
+def test_a_higher_priority_goes_first_in_the_middle_of_others() -> None:
+    batcher = Batcher(places=1, rows=63)
+    batcher.add(slot_of(0))
+    batcher.done(batcher.next())
+    batcher.add(slot_of(1, side=128))
+    batcher.add(slot_of(2, side=128, priority=1))
+    assert run(batcher, [])[0] == [[2], [2], [2], [0], [0], [1], [1], [1]]
+
+
+def test_of_one_priority_the_earliest_deadline_goes_first() -> None:
+    slots = [slot_of(0, steps=1), slot_of(1, steps=1, deadline=9.0), slot_of(2, steps=1)]
+    slots += [slot_of(3, steps=1, deadline=5.0), slot_of(4, steps=1, priority=1)]
+    assert run(Batcher(places=1, rows=63), slots)[1] == [4, 3, 1, 0, 2]
+
+
+def test_pictures_past_their_deadline_are_given_up() -> None:
+    batcher = Batcher(places=1, rows=63)
+    early, late, done, gone = (slot_of(n, deadline=n + 1.0, steps=1) for n in range(4))
+    for slot in (early, late, done, gone):
+        batcher.add(slot)
+    batcher.discard(gone)
+    assert list(batcher.expired(0.5)) == []
+    assert list(batcher.expired(2.0)) == [early, late]
+    batcher.done(batcher.next())
+    assert done.finished and not batcher.waiting
+    assert list(batcher.expired(9.0)) == []
+
+
+def test_the_order_is_a_policy() -> None:
+    def finished(policy: Policy) -> list[int]:
+        slots = [slot_of(0, steps=5), slot_of(1, steps=2, side=128), slot_of(2, steps=1, side=192)]
+        return run(Batcher(1, 63, policy), [*slots, slot_of(3, steps=4, side=128)])[1]
+
+    assert finished(ShortestFirst()) == [1, 2, 3, 0]  # in pixels times steps
+    assert finished(TakingTurns()) == [2, 1, 0, 3]
+
+
+def test_a_picture_that_cannot_be_made_ready_is_named() -> None:
+    def fail() -> Sequence[object]:
+        raise ValueError("no")
+
+    batcher, bad = Batcher(places=2, rows=63), slot_of(0)
+    bad.encode = fail  # type: ignore[assignment]
+    batcher.add(bad)
+    batcher.add(slot_of(1, steps=1))
+    with pytest.raises(UnreadyError) as caught:
+        batcher.next()
+    assert caught.value.slot is bad and isinstance(caught.value.__cause__, ValueError)
+    batcher.discard(bad)
+    assert [slot.ticket for slot in batcher.next().slots] == [1]
+
+
+@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("side", [128, 256])
+def test_nobody_starves(name: str, side: int) -> None:
+    """One picture of low priority, of the others' size or another, and more of high priority than
+    the device can do: it has one start in eight and one tick in eight."""
+    batcher, numbers, steps = (
+        Batcher(places=2, rows=4, policy=POLICIES[name]()),
+        iter(range(9999)),
+        4,
+    )
+    for _ in range(8):
+        batcher.add(slot_of(next(numbers), steps=steps, priority=1))
+    poor = slot_of(-1, steps=steps, side=side)
+    batcher.add(poor)
+    ticks = 0
+    while not poor.finished:
+        ticks += 1
+        for _ in batcher.done(batcher.next()):
+            batcher.add(slot_of(next(numbers), steps=steps, priority=1))
+        # Eight older pictures have their eighth ticks first, then eight starts, then its own.
+        assert ticks < SHARE * steps * (8 + SHARE + 2)
+
+
+@st.composite
+def crowds(draw: st.DrawFn) -> list[tuple[int, Slot]]:
+    """Pictures and the ticks they come in."""
+    kinds = st.tuples(
+        st.integers(0, 12),
+        st.lists(st.integers(1, 3), min_size=1, max_size=4),
+        st.integers(1, 5),
+        st.sampled_from([128, 192, 256]),
+        st.integers(-1, 1),
+        st.none() | st.integers(1, 40),
+    )
+    drawn = draw(st.lists(kinds, min_size=1, max_size=12))
+    return [
+        (tick, slot_of(n, tuple(chunks), steps, side, priority, deadline))
+        for n, (tick, chunks, steps, side, priority, deadline) in enumerate(drawn)
+    ]
+
+
+@given(crowds(), st.sampled_from(sorted(POLICIES)), st.integers(1, 4), st.integers(1, 8))
+def test_every_tick_keeps_the_rules(
+    crowd: list[tuple[int, Slot]], name: str, places: int, rows: int
+) -> None:
+    batcher, now, given_up, finished = Batcher(places, rows, POLICIES[name]()), 0, set(), set()
+    while crowd or batcher.waiting:
+        for _, slot in [each for each in crowd if each[0] <= now]:
+            batcher.add(slot)
+        crowd = [each for each in crowd if each[0] > now]
+        given_up |= {slot.ticket for slot in batcher.expired(now)}
+        now += 1
+        if batcher.waiting:
+            batch = batcher.next()
+            check_batch(batch, places, rows)
+            finished |= {slot.ticket for slot in batcher.done(batch)}
+    assert not finished & given_up and not batcher.waiting
+
+
+def check_batch(batch: Batch, places: int, rows: int) -> None:
+    assert batch.slots and {slot.latent for slot in batch.slots} == {batch.latent}
+    taken = [slot.place for slot in batch.slots]
+    assert len(set(taken)) == len(taken) and set(taken) <= set(range(places))
+    used = Counter(source.chunks for slot in batch.slots for source in slot.sources)
+    assert len(batch.slots) == 1 or max(used.values()) <= rows or len(batch.slots[0].sources) > rows
