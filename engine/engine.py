@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -14,18 +13,20 @@ from sakuga.engine.bundle import Bundle, check_same, open_bundle
 from sakuga.engine.errors import EngineFault, SakugaError, UsageError
 from sakuga.engine.image.infotext import Infotext
 from sakuga.engine.runtime.admission import NO_LIMITS, Limits, Statistics
-from sakuga.engine.runtime.defaults import bundle_defaults, bundle_embeddings, bundle_preset
-from sakuga.engine.runtime.desk import Desk, OnStep, Wishes
+from sakuga.engine.runtime.defaults import bundle_embeddings, bundle_preset
+from sakuga.engine.runtime.desk import Desk, OnPreview, OnStep, Wishes
 from sakuga.engine.runtime.finish import Finish, check_finite
 from sakuga.engine.runtime.lookahead import in_order_of_completion
 from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.policy import Policy
 from sakuga.engine.runtime.prompts import PromptEncoder
 from sakuga.engine.runtime.remake import Remake, remake
-from sakuga.engine.runtime.request import Request, resolve
+from sakuga.engine.runtime.request import Request
+from sakuga.engine.runtime.resolver import Resolver
 from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.runtime.ticket import Ticket
 from sakuga.engine.runtime.worker import Worker
+from sakuga.profiles.buckets import Sizes
 
 OpenDevice = Callable[[], Device]
 
@@ -52,16 +53,12 @@ class Engine:
         order pictures are served, None for in order of arrival."""
         self.bundle = bundle
         self.preset = bundle_preset(bundle, preset)
-        self._defaults = bundle_defaults(bundle, self.preset)
         known = bundle_embeddings(bundle, embeddings)
         self._worker = Worker(open_device, policy)
         try:
-            self._defaults = replace(
-                self._defaults, sizes=self._worker.device.sizes or self._defaults.sizes
-            )
-            self._prompts = PromptEncoder(
-                bundle, lambda name: self._worker.device.network(name), known
-            )
+            device = self._worker.device
+            self._prompts = PromptEncoder(bundle, device.network, known)
+            self._resolver = Resolver(bundle, self.preset, self._prompts, device.sizes)
             finish = Finish(bundle, self._prompts, self.backend)
             self._desk = Desk(self._worker, self._prompts, finish, limits)
             check_same(bundle)
@@ -112,22 +109,25 @@ class Engine:
         return self._worker.device.residency
 
     @property
+    def sizes(self) -> Sizes | None:
+        """What the device renders of the bundle's sizes, None for all."""
+        return self._worker.device.sizes
+
+    def ping(self) -> None:
+        """Wait until the engine's thread answers, which it does between two evaluations.
+
+        Raises EngineFault where this process must be replaced, SakugaError where it is closed.
+        """
+        self._worker.call(lambda _: None).result()
+
+    @property
     def fault(self) -> EngineFault | None:
         """Why this process must be replaced, for whoever supervises it; None while all is well."""
         return self._worker.fault
 
     def resolve(self, request: Request) -> Settings:
         """The request with every default filled in. Raises UsageError and SizeError."""
-        manifest = self.bundle.manifest
-        settings = resolve(
-            request,
-            self.bundle.family,
-            self._defaults,
-            manifest.prediction,
-            manifest.zero_terminal_snr,
-        )
-        self._prompts.check(settings)
-        return settings
+        return self._resolver(request)
 
     def render(self, request: Request) -> Picture:
         """Render one picture. Raises UsageError, SizeError and RenderError."""
@@ -159,20 +159,22 @@ class Engine:
         deadline_s: float | None = None,
         preview_every: int = 0,
         on_step: OnStep | None = None,
+        on_preview: OnPreview | None = None,
     ) -> Ticket:
         """Ask for one picture, and go on. Pictures of all callers share the device step by step.
 
         `priority`: the higher goes first, in the middle of others. `deadline_s`: seconds in which
         it is wanted; of one priority the earliest deadline goes first, and a picture too late is
-        given up with DeadlineError. `preview_every`: so many evaluations, 0 for no previews.
-        `on_step` is told as `render_many` tells, on the engine's thread, which waits for it.
+        given up with DeadlineError. `preview_every`: so many evaluations, 0 for no previews;
+        `on_preview` is given the ticket when there is a new one. `on_step` is told as `render_many`
+        tells. Both are called on threads of the engine, which wait for them.
         `index` is told by ticket and picture. Of several pictures of one request, submit each of
         `request.times(n)`.
 
         Raises UsageError, SizeError; OverloadedError beyond the engine's limits; SakugaError where
         it is closed.
         """
-        wishes = Wishes(priority, deadline_s, preview_every, on_step)
+        wishes = Wishes(priority, deadline_s, preview_every, on_step, on_preview)
         return self._desk.admit(index, self.resolve(request), wishes)
 
     async def asubmit(

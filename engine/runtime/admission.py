@@ -2,12 +2,13 @@
 
 import threading
 from collections import Counter, deque
-from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import Literal
 
 from sakuga.engine.errors import OverloadedError
+
+Outcome = Literal["completed", "failed", "cancelled"]
 
 _REMEMBERED = 64  # finished pictures that tell how fast work is done
 
@@ -73,18 +74,37 @@ class Admission:
                 raise over
             self._enter(work)
 
+    @property
+    def full(self) -> bool:
+        """Whether a limit is reached, so that no picture of any size would be let in."""
+        pictures, work = self._limits.pictures, self._limits.megapixel_steps
+        with self._lock:
+            crowded = pictures is not None and self._counts["in_flight"] >= pictures
+            return crowded or (work is not None and self._work >= work)
+
+    def wait_s(self) -> float | None:
+        """Seconds until a picture of average size is done, at the speed so far; None if unknown."""
+        with self._lock:
+            rate, pictures = self._rate(), self._counts["in_flight"]
+            return self._work / pictures / rate if rate and pictures else None
+
     def enter(self, work: float) -> None:
         """Count a picture in whose number the caller bounds itself."""
         with self._lock:
             self._enter(work)
 
-    def leave(self, work: float, size: str, result: "Future[Any]") -> None:
+    def withdraw(self, work: float) -> None:
+        """As if a picture had never been let in."""
+        with self._lock:
+            self._counts["accepted"] -= 1
+            self._out(work)
+
+    def leave(self, work: float, size: str, outcome: Outcome) -> None:
         """Count a picture out."""
         with self._lock:
-            self._counts["in_flight"] -= 1
-            self._work = self._work - work if self._counts["in_flight"] else 0.0
-            self._counts[_outcome(result)] += 1
-            if _outcome(result) == "completed":
+            self._out(work)
+            self._counts[outcome] += 1
+            if outcome == "completed":
                 self._sizes[size] += 1
                 self._finished.append((monotonic(), work))
 
@@ -103,6 +123,10 @@ class Admission:
         self._counts["accepted"] += 1
         self._counts["in_flight"] += 1
         self._work += work
+
+    def _out(self, work: float) -> None:
+        self._counts["in_flight"] -= 1
+        self._work = self._work - work if self._counts["in_flight"] else 0.0
 
     def _over(self, work: float) -> OverloadedError | None:
         pictures, most = self._counts["in_flight"], self._limits.megapixel_steps
@@ -136,11 +160,3 @@ class Admission:
         (first, done), (last, _) = self._finished[0], self._finished[-1]
         work = sum(each for _, each in self._finished) - done
         return work / (last - first) if last > first else None
-
-
-def _outcome(result: "Future[Any]") -> str:
-    try:
-        failed = result.exception() is not None
-    except CancelledError:
-        return "cancelled"
-    return "failed" if failed else "completed"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 
-from sakuga.engine.backend.base import Decoded, Device, Latent
+from sakuga.engine.backend.base import Decoded, Device, Latent, Pixels
 from sakuga.engine.errors import SakugaError, UsageError
-from sakuga.engine.runtime.admission import Admission, Limits, Statistics
+from sakuga.engine.runtime.admission import Admission, Limits, Outcome, Statistics
 from sakuga.engine.runtime.finish import Finish
 from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.prompts import PromptEncoder
@@ -18,6 +18,7 @@ from sakuga.engine.runtime.ticket import Ticket
 from sakuga.engine.runtime.worker import Job, Worker
 
 OnStep = Callable[[int, int, int], None]  # index, evaluations done, evaluations in all
+OnPreview = Callable[[Ticket], None]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Wishes:
     deadline_s: float | None = None
     preview_every: int = 0
     on_step: OnStep | None = None
+    on_preview: OnPreview | None = None
 
     def __post_init__(self) -> None:
         if self.deadline_s is not None and not self.deadline_s > 0:
@@ -74,15 +76,22 @@ class Desk:
         job = Job(self._slot(index, settings, wishes), self._decoded, _reporter(wishes.on_step))
         ticket = Ticket(job.slot, job.result)
         if wishes.preview_every:
-            job.on_preview = ticket.show
-        leave = partial(self._admission.leave, settings.work, str(settings.size))
-        job.result.add_done_callback(leave)
+            job.on_preview = partial(_show, ticket, wishes.on_preview)
+        job.result.add_done_callback(lambda result: self._leave(settings, result))
         try:
             self._worker.submit(job)
         except SakugaError as error:
             job.result.set_exception(error)
             raise
         return ticket
+
+    def _leave(self, settings: Settings, result: "Future[Picture]") -> None:
+        outcome: Outcome = "completed"
+        if result.cancelled():
+            outcome = "cancelled"
+        elif result.exception() is not None:
+            outcome = "failed"
+        self._admission.leave(settings.work, str(settings.size), outcome)
 
     def _slot(self, index: int, settings: Settings, wishes: Wishes) -> Slot:
         def encode() -> tuple[Sources, ...]:
@@ -94,6 +103,14 @@ class Desk:
     def _decoded(self, device: Device, slot: Slot) -> "Future[Picture]":
         decoded = device.decode(slot.latent, slot.place, slot.settings.compat.rounding)
         return _then(decoded, lambda found: self._finish(slot, found))
+
+
+def _show(ticket: Ticket, tell: OnPreview | None, preview: "Future[Pixels]") -> None:
+    """A preview that fails is none."""
+    if preview.exception() is None:
+        ticket.show(preview.result())
+        if tell is not None:
+            tell(ticket)
 
 
 def _reporter(on_step: OnStep | None) -> Callable[[Slot], None] | None:

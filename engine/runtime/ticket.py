@@ -31,6 +31,11 @@ class Ticket:
         """Whether there is a picture, an error, or nothing because it was cancelled."""
         return self._result.done()
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was cancelled."""
+        return self._result.cancelled()
+
     def result(self, timeout: float | None = None) -> Picture:
         """The picture, waited for; at most `timeout` seconds, which raises TimeoutError.
 
@@ -60,7 +65,6 @@ class Ticket:
         """An awaitable of the running event loop. Cancelling it cancels the ticket."""
         return asyncio.wrap_future(self._result)
 
-    def show(self, preview: "Future[Pixels]") -> None:
-        """Take a preview when it comes; one that fails is none."""
-        if preview.exception() is None:
-            self._preview = preview.result()
+    def show(self, preview: Pixels) -> None:
+        """Take a new preview."""
+        self._preview = preview

@@ -1,26 +1,17 @@
 """Limits, and counts that add up whatever threads do."""
 
 import threading
-from concurrent.futures import Future
 from random import Random
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sakuga.engine.errors import OverloadedError
-from sakuga.engine.runtime.admission import Admission, Limits, Statistics
+from sakuga.engine.runtime.admission import Admission, Limits, Outcome, Statistics
 
-
-def over(outcome: str) -> "Future[int]":
-    result: Future[int] = Future()
-    if outcome == "completed":
-        result.set_result(1)
-    elif outcome == "failed":
-        result.set_exception(ValueError("no"))
-    else:
-        result.cancel()
-    return result
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
 def test_no_more_pictures_than_the_limit() -> None:
@@ -30,7 +21,7 @@ def test_no_more_pictures_than_the_limit() -> None:
     with pytest.raises(OverloadedError, match="2 pictures are on their way") as caught:
         admission.admit(1.0)
     assert caught.value.retry_after_s is None and caught.value.exit_code == 75
-    admission.leave(1.0, "64x64", over("completed"))
+    admission.leave(1.0, "64x64", "completed")
     admission.admit(1.0)
     assert admission.statistics(0, 0).rejected == 1
 
@@ -52,7 +43,7 @@ def test_who_must_wait_learns_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
         admission.admit(10.0)
     for _ in range(3):  # ten a second
         now[0] += 1.0
-        admission.leave(10.0, "64x64", over("completed"))
+        admission.leave(10.0, "64x64", "completed")
     admission.admit(20.0)
     with pytest.raises(OverloadedError) as caught:
         admission.admit(25.0)  # 30 are on their way, 15 too many
@@ -60,13 +51,13 @@ def test_who_must_wait_learns_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "1.5 s" in caught.value.note
 
 
-@given(st.lists(st.sampled_from(["completed", "failed", "cancelled"])), st.integers(0, 5))
-def test_counts_add_up(outcomes: list[str], more: int) -> None:
+@given(st.lists(st.sampled_from(OUTCOMES)), st.integers(0, 5))
+def test_counts_add_up(outcomes: list[Outcome], more: int) -> None:
     admission = Admission(Limits())
     for _ in range(len(outcomes) + more):
         admission.admit(0.1)
     for outcome in outcomes:
-        admission.leave(0.1, "64x96", over(outcome))
+        admission.leave(0.1, "64x96", outcome)
     found = admission.statistics(10, 15)
     assert found.accepted == found.completed + found.failed + found.cancelled + found.in_flight
     assert found.in_flight == more
@@ -86,8 +77,8 @@ def test_counts_add_up_at_any_moment() -> None:
             except OverloadedError:
                 continue
             seen.append(admission.statistics(0, 0))
-            outcome = random.choice(["completed", "failed", "cancelled"])
-            admission.leave(1.0, "64x64", over(outcome))
+            outcome = random.choice(OUTCOMES)
+            admission.leave(1.0, "64x64", outcome)
 
     threads = [threading.Thread(target=customer, args=(seed,)) for seed in range(4)]
     for thread in threads:

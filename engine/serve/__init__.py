@@ -1,0 +1,1 @@
+"""Bundles behind HTTP: an engine process for each, and the dialects clients speak."""

@@ -1,0 +1,109 @@
+"""What every request passes first: its token, its size, and whether there is room for a job.
+
+All of it before the body is read, so that a server under load refuses in microseconds.
+"""
+
+import hmac
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from sakuga.engine.serve.served import Served
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+OPEN_PATHS = ("/health/live", "/health/ready")
+MAX_BODY_BYTES = 1 << 20
+RETRY_AFTER_S = 1  # where nothing says when there is room
+
+
+class TooLargeError(Exception):
+    """A body beyond the limit."""
+
+
+class Guard:
+    """ASGI middleware. `token` None: everybody may ask. `works`: paths that ask for pictures."""
+
+    def __init__(
+        self, app: App, served: Served, token: str | None, works: frozenset[str], max_bytes: int
+    ) -> None:
+        self._app, self._served, self._works, self._max_bytes = app, served, works, max_bytes
+        self._token = None if token is None else token.encode()
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        if not self._allowed(scope["path"], headers):
+            await refuse(send, 401, "UnauthorizedError", "This server wants a token.",
+                         {"www-authenticate": "Bearer"})  # fmt: skip
+        elif _length(headers) > self._max_bytes:
+            await refuse(send, 413, "TooLargeError", f"At most {self._max_bytes} bytes are read.")
+        elif scope["method"] == "POST" and scope["path"] in self._works and self._full():
+            await self._turn_away(send)
+        else:
+            await self._pass_on(scope, receive, send)
+
+    def _allowed(self, path: str, headers: dict[bytes, bytes]) -> bool:
+        if self._token is None or path in OPEN_PATHS:
+            return True
+        kind, _, given = headers.get(b"authorization", b"").partition(b" ")
+        return kind.lower() == b"bearer" and hmac.compare_digest(given.strip(), self._token)
+
+    def _full(self) -> bool:
+        return self._served.draining or self._served.admission.full
+
+    async def _turn_away(self, send: Send) -> None:
+        if self._served.draining:
+            await refuse(send, 503, "OverloadedError", "The server is stopping.",
+                         {"retry-after": str(RETRY_AFTER_S)})  # fmt: skip
+        else:
+            await refuse(send, 429, "OverloadedError", "As much is on its way as may be.",
+                         {"retry-after": str(self._served.retry_after_s())})  # fmt: skip
+
+    async def _pass_on(self, scope: Message, receive: Receive, send: Send) -> None:
+        seen, begun = 0, False
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._max_bytes:
+                raise TooLargeError
+            return message
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, counted, noted)
+        except TooLargeError:
+            if not begun:
+                what = f"At most {self._max_bytes} bytes are read."
+                await refuse(send, 413, "TooLargeError", what)
+
+
+async def refuse(
+    send: Send, status: int, kind: str, what: str, headers: dict[str, str] | None = None
+) -> None:
+    """Answer with an error in the native form."""
+    body = json.dumps({"error": {"kind": kind, "what": what, "note": "", "hint": ""}}).encode()
+    fields = {"content-type": "application/json", "content-length": str(len(body))}
+    fields |= headers or {}
+    pairs = [(name.encode(), value.encode()) for name, value in fields.items()]
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _length(headers: dict[bytes, bytes]) -> int:
+    try:
+        return int(headers.get(b"content-length", b"0"))
+    except ValueError:
+        return 0  # the HTTP server has refused it

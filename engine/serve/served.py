@@ -1,0 +1,204 @@
+"""What is served: bundles by name, each with its keeper, and the jobs of all of them."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+
+from sakuga.engine.backend.base import Session
+from sakuga.engine.bundle import Bundle, open_bundle
+from sakuga.engine.errors import OverloadedError, UsageError
+from sakuga.engine.runtime.admission import Admission, Limits, Outcome, Statistics
+from sakuga.engine.runtime.defaults import bundle_embeddings, bundle_preset
+from sakuga.engine.runtime.prompts import PromptEncoder
+from sakuga.engine.runtime.request import Request
+from sakuga.engine.runtime.resolver import Resolver
+from sakuga.engine.serve.jobs import Job, ServedPicture, Service, new_job
+from sakuga.engine.serve.keeper import Keeper, Order, Patience
+from sakuga.engine.serve.messages import Opening
+from sakuga.profiles.preset import Preset
+
+_KEPT_JOBS = 1000
+_KEPT_BYTES = 512 << 20
+_KEPT_S = 3600.0
+_OUTCOMES: Mapping[str, Outcome] = {
+    "done": "completed",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+
+
+@dataclass(eq=False)
+class ServedBundle:
+    """A bundle as the HTTP process knows it: no network of it is loaded here."""
+
+    name: str
+    bundle: Bundle
+    preset: Preset | None
+    prompts: PromptEncoder
+    keeper: Keeper
+
+    def resolver(self) -> Resolver:
+        """Of requests, for the sizes its engine renders once that is known."""
+        opened = self.keeper.opened
+        sizes = None if opened is None else opened.sizes
+        return Resolver(self.bundle, self.preset, self.prompts, sizes)
+
+
+def serve_bundle(name: str, opening: Opening, patience: Patience) -> ServedBundle:
+    """Open what can be known of a bundle without its networks. Raises as `Engine.open`."""
+    bundle = open_bundle(opening.bundle)
+    preset = bundle_preset(bundle, opening.preset)
+    known = bundle_embeddings(bundle, opening.embeddings)
+    prompts = PromptEncoder(bundle, _no_session, known)
+    return ServedBundle(name, bundle, preset, prompts, Keeper(opening, patience))
+
+
+class Served:
+    """Everything a server has. Used on the event loop alone."""
+
+    def __init__(self, bundles: Sequence[ServedBundle], limits: Limits) -> None:
+        self.bundles: Mapping[str, ServedBundle] = {each.name: each for each in bundles}
+        self.admission = Admission(limits)
+        self.draining = False
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._keys: dict[str, tuple[str, str]] = {}  # idempotency key: fingerprint, job
+
+    @property
+    def ready(self) -> bool:
+        """Whether every bundle can render and new work is taken."""
+        return not self.draining and all(each.keeper.ready for each in self.bundles.values())
+
+    @property
+    def statistics(self) -> Statistics:
+        """Of all jobs' pictures."""
+        engines = [each.keeper.statistics for each in self.bundles.values()]
+        return self.admission.statistics(
+            sum(each.evaluations for each in engines), sum(each.rows for each in engines)
+        )
+
+    def retry_after_s(self) -> int:
+        """Whole seconds until there may be room."""
+        return max(1, ceil(self.admission.wait_s() or 1))
+
+    def bundle(self, name: str | None) -> ServedBundle:
+        """By name; without one, the first. Raises UsageError."""
+        if name is None:
+            return next(iter(self.bundles.values()))
+        if name not in self.bundles:
+            raise UsageError(
+                f"There is no bundle called {name!r} here.",
+                hint=f"This server has {', '.join(self.bundles)}.",
+            )
+        return self.bundles[name]
+
+    def submit(self, bundle: ServedBundle, requests: Sequence[Request], service: Service) -> Job:
+        """Take a job: all of its pictures, or none.
+
+        Raises UsageError, SizeError, OverloadedError; also where the server is stopping.
+        """
+        if self.draining:
+            raise OverloadedError("The server is stopping.", hint="Ask another one.")
+        resolver = bundle.resolver()
+        job = new_job(bundle.name, service, requests, [resolver(each) for each in requests])
+        self._admit(job.pictures)
+        self._jobs[job.id] = job
+        for picture in job.pictures:
+            leave = self._leaver(job, picture)
+            bundle.keeper.take(Order(picture, service, job.tell, leave))
+        return job
+
+    def once(self, key: str, fingerprint: str, make: Callable[[], Job]) -> Job:
+        """The job of an idempotency key: made the first time, the same one later.
+
+        Raises UsageError where the key was given for another request.
+        """
+        known = self._keys.get(key)
+        if known is not None and known[1] in self._jobs:
+            if known[0] != fingerprint:
+                raise UsageError(
+                    "This idempotency key was given with another request.",
+                    hint="Use a new key for a new request.",
+                )
+            return self._jobs[known[1]]
+        job = make()
+        self._keys[key] = (fingerprint, job.id)
+        return job
+
+    def job(self, id: str) -> Job | None:
+        """By its id; None where there is none, or it was long ago."""
+        return self._jobs.get(id)
+
+    def running(self) -> list[Job]:
+        """Jobs that are not over, in order of arrival."""
+        return [job for job in self._jobs.values() if not job.over]
+
+    def cancel(self, job: Job) -> None:
+        """Take what is left of a job off the device."""
+        keeper = self.bundles[job.bundle].keeper
+        for picture in job.pictures:
+            keeper.cancel(picture.id)
+
+    def start(self) -> None:
+        """Start all engines."""
+        for each in self.bundles.values():
+            each.keeper.start()
+
+    async def drain(self) -> None:
+        """Take nothing new; until everything taken is over."""
+        self.draining = True
+        await asyncio.gather(*(each.keeper.drained() for each in self.bundles.values()))
+
+    async def close(self) -> None:
+        """Stop all engines."""
+        self.draining = True
+        await asyncio.gather(*(each.keeper.close() for each in self.bundles.values()))
+
+    def _admit(self, pictures: Sequence[ServedPicture]) -> None:
+        admitted: list[ServedPicture] = []
+        try:
+            for picture in pictures:
+                self.admission.admit(picture.settings.work)
+                admitted.append(picture)
+        except OverloadedError:
+            for picture in admitted:
+                self.admission.withdraw(picture.settings.work)
+            raise
+
+    def _leaver(self, job: Job, picture: ServedPicture) -> Callable[[], None]:
+        def leave() -> None:
+            settings = picture.settings
+            self.admission.leave(settings.work, str(settings.size), _OUTCOMES[picture.state])
+            if job.over:
+                job.finished = time.time()
+                self._forget_old()
+
+        return leave
+
+    def _forget_old(self) -> None:
+        """Finished jobs, the oldest first, beyond what is kept."""
+        over = [job for job in self._jobs.values() if job.over]
+        kept_bytes = sum(_bytes(job) for job in over)
+        for job in over:
+            old = time.time() - (job.finished or job.created) > _KEPT_S
+            if not old and len(self._jobs) <= _KEPT_JOBS and kept_bytes <= _KEPT_BYTES:
+                break
+            kept_bytes -= _bytes(job)
+            del self._jobs[job.id]
+        self._keys = {key: each for key, each in self._keys.items() if each[1] in self._jobs}
+
+
+def name_of(path: Path) -> str:
+    """What a bundle is called where nobody says: its folder's name."""
+    return path.name.removesuffix(".sakuga")
+
+
+def _bytes(job: Job) -> int:
+    return sum(len(picture.made.data) for picture in job.pictures if picture.made is not None)
+
+
+def _no_session(name: str) -> Session:
+    raise AssertionError(f"{name} is not loaded in the HTTP process")
