@@ -7,6 +7,7 @@ from math import ceil
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from sakuga.engine.errors import (
@@ -22,6 +23,7 @@ from sakuga.engine.serve.served import Served
 from sakuga.engine.version import VERSION
 
 _STATUSES = ((UsageError, 422), (OverloadedError, 429), (DeadlineError, 504), (EngineFault, 503))
+_MOST_FAULTS = 5
 _WORKS = frozenset({"/v1/jobs"})
 
 
@@ -46,6 +48,7 @@ def create_app(served: Served, options: AppOptions) -> FastAPI:
 
     app = FastAPI(title="Sakuga", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_exception_handler(SakugaError, answer_error)
+    app.add_exception_handler(RequestValidationError, answer_invalid)
     app.include_router(health.routes(served))
     app.include_router(native.routes(served))
     app.add_middleware(
@@ -64,6 +67,17 @@ async def answer_error(_: Request, error: Exception) -> Response:
     return JSONResponse(
         {"error": error_body(error)}, status_of(error), headers=retry_headers(error)
     )
+
+
+async def answer_invalid(_: Request, error: Exception) -> Response:
+    """What is wrong with a request's fields; what was in them is not repeated."""
+    assert isinstance(error, RequestValidationError)
+    found = [
+        f"{'.'.join(str(part) for part in each['loc'][1:])}: {each['msg']}"
+        for each in error.errors()[:_MOST_FAULTS]
+    ]
+    what = "The request cannot be read." if not found else f"{'; '.join(found)}."
+    return JSONResponse({"error": error_body(UsageError(what))}, 422)
 
 
 def error_body(error: SakugaError) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sakuga.engine.version import VERSION
 VERBS = {
     "build": "sakuga.export.cli",
     "render": "sakuga.engine.cli",
+    "serve": "sakuga.engine.serve.command",
     "inspect": "sakuga.export.cli",
     "presets": "sakuga.engine.about",
     "doctor": "sakuga.engine.about",

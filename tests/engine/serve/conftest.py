@@ -1,0 +1,105 @@
+"""A server with a real engine process, talked to over real sockets."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+
+import httpx
+import pytest
+
+from sakuga.engine.bundle import Bundle
+
+WAIT_S = 60.0
+
+
+class Server:
+    """`sakuga serve` in a process of its own."""
+
+    def __init__(self, bundle: Path, folder: Path, *options: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "server.log"
+        command = [sys.executable, "-m", "sakuga", "serve", str(bundle), "--threads", "1"]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, "--port", str(self.port), *options], stderr=log
+            )
+
+    def ready(self) -> bool:
+        """Whether it can render now."""
+        try:
+            return httpx.get(f"{self.url}/health/ready", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def wait_until_ready(self) -> "Server":
+        """Itself, once it can render."""
+        wait_for(self.ready, self.explain)
+        return self
+
+    def explain(self) -> str:
+        """Its log."""
+        return self.log.read_text("utf-8")
+
+    def children(self) -> list[int]:
+        """Processes it has started, engines first of all."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        pids = [int(pid) for task in tasks for pid in task.read_text().split()]
+        return [pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+    def stop(self) -> int:
+        """Told to; its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(WAIT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+
+def wait_for(true: Callable[[], bool], explain: Callable[[], str] = str) -> None:
+    """Until it is."""
+    until = monotonic() + WAIT_S
+    while not true():
+        assert monotonic() < until, explain()
+        sleep(0.02)
+
+
+def free_port() -> int:
+    """One nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(bundle: Path, folder: Path, *options: str) -> Iterator[Server]:
+    """A server for the block."""
+    server = Server(bundle, folder, *options)
+    try:
+        yield server.wait_until_ready()
+    finally:
+        server.stop()
+        for pid in server.children():
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="package")
+def server(sdxl_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One that all these tests share; they leave nothing behind on it."""
+    with serving(sdxl_bundle.path, tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx.Client]:
+    """Talks to it."""
+    with httpx.Client(base_url=server.url, timeout=WAIT_S) as client:
+        yield client
