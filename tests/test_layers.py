@@ -38,10 +38,13 @@ MORE_PACKAGES = {
     "export/trace.py": TORCH,
     "export/verify.py": TORCH,
     "export/simplify.py": {"onnx_ir", "onnxscript"},
-    "engine/serve/app.py": {"fastapi"},
+    "engine/serve/answers.py": {"fastapi", "starlette"},
+    "engine/serve/app.py": {"fastapi", "starlette"},
     "engine/serve/health.py": {"fastapi"},
     "engine/serve/native.py": {"fastapi", "pydantic"},
+    "engine/serve/openai.py": {"fastapi", "pydantic"},
     "engine/serve/run.py": {"uvicorn"},
+    "engine/serve/waiting.py": {"fastapi"},
     **{
         f"export/demo/training/{name}.py": TORCH
         for name in ("device", "latents", "lora", "progress", "text", "unet", "vae")

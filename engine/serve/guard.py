@@ -8,6 +8,7 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from sakuga.engine.serve.answers import RETRY_AFTER_S, error_body
 from sakuga.engine.serve.served import Served
 
 Message = MutableMapping[str, Any]
@@ -17,7 +18,6 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 OPEN_PATHS = ("/health/live", "/health/ready")
 MAX_BODY_BYTES = 1 << 20
-RETRY_AFTER_S = 1  # where nothing says when there is room
 
 
 class TooLargeError(Exception):
@@ -93,8 +93,8 @@ class Guard:
 async def refuse(
     send: Send, status: int, kind: str, what: str, headers: dict[str, str] | None = None
 ) -> None:
-    """Answer with an error in the native form."""
-    body = json.dumps({"error": {"kind": kind, "what": what, "note": "", "hint": ""}}).encode()
+    """Answer with an error."""
+    body = json.dumps(error_body(status, kind, what)).encode()
     fields = {"content-type": "application/json", "content-length": str(len(body))}
     fields |= headers or {}
     pairs = [(name.encode(), value.encode()) for name, value in fields.items()]

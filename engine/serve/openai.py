@@ -1,0 +1,190 @@
+"""OpenAI's images API: what its clients know, and what they can add of Sakuga's own.
+
+Source: OpenAI's API reference, "Create image" and "Image generation streaming".
+"""
+
+import base64
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from sakuga.engine.errors import UsageError
+from sakuga.engine.image.formats import format_called
+from sakuga.engine.runtime.request import Request as PictureRequest
+from sakuga.engine.serve.jobs import Job, ServedPicture, Service
+from sakuga.engine.serve.native import Name, Prompt, Seed
+from sakuga.engine.serve.served import Served
+from sakuga.engine.serve.waiting import as_error, finish
+from sakuga.profiles.buckets import Size
+
+Output = Literal["png", "webp", "jpeg"]
+_GUIDANCE = Annotated[float, Field(ge=0, le=100)]
+
+
+class GenerationBody(BaseModel):
+    """OpenAI's fields; behind them Sakuga's. `quality`, `style`, `moderation` and `user` mean
+    nothing to these models and are taken as they are."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    prompt: Prompt
+    model: Name | None = None
+    n: Annotated[int, Field(ge=1, le=10)] | None = 1
+    size: Annotated[str, Field(pattern=r"^(auto|\d{1,5}x\d{1,5})$")] | None = None
+    response_format: Literal["url", "b64_json"] | None = None
+    output_format: Output | None = None
+    output_compression: Annotated[int, Field(ge=0, le=100)] | None = None
+    background: Literal["auto", "opaque", "transparent"] | None = None
+    stream: bool | None = False
+    partial_images: Annotated[int, Field(ge=0, le=3)] | None = 0
+    quality: Name | None = None
+    style: Name | None = None
+    moderation: Name | None = None
+    user: Name | None = None
+
+    negative_prompt: Prompt | None = None
+    seed: Seed | None = None
+    steps: Annotated[int, Field(ge=1, le=1000)] | None = None
+    guidance: _GUIDANCE | None = None
+    guidance_scale: _GUIDANCE | None = None
+    num_inference_steps: Annotated[int, Field(ge=1, le=1000)] | None = None
+    sampler: Name | None = None
+    schedule: Name | None = None
+    compat: Literal["a1111", "comfy", "diffusers"] = "a1111"
+
+    def request(self) -> PictureRequest:
+        """What of it is the picture's. Raises UsageError."""
+        size = Size.parse(self.size) if self.size and self.size != "auto" else None
+        return PictureRequest(
+            prompt=self.prompt,
+            negative_prompt=self.negative_prompt,
+            width=None if size is None else size.width,
+            height=None if size is None else size.height,
+            steps=_one_of("steps", self.steps, "num_inference_steps", self.num_inference_steps),
+            guidance=_one_of("guidance", self.guidance, "guidance_scale", self.guidance_scale),
+            sampler=self.sampler,
+            schedule=self.schedule,
+            seed=self.seed,
+            compat=self.compat,
+        )
+
+    def service(self, steps: int) -> Service:
+        """How it wants to be served; `steps`: evaluations of a picture. Raises UsageError."""
+        if self.background == "transparent":
+            raise UsageError(
+                "background: these models paint no transparent pictures.",
+                hint="Leave background out, or say opaque.",
+            )
+        output = self.output_format or "png"
+        if output == "png" and self.output_compression not in (None, 100):
+            raise UsageError(
+                "output_compression: a PNG keeps every pixel.",
+                hint="Leave it out, or ask for output_format webp or jpeg.",
+            )
+        quality = None if output == "png" else self.output_compression
+        format = format_called(output, None if quality is None else max(quality, 1))
+        partial = self.partial_images or 0
+        every = steps // (partial + 1) if partial and self.stream else 0
+        return Service(format, preview_every=every)
+
+
+def routes(served: Served) -> APIRouter:
+    """`/v1/images/generations` and `/v1/models`."""
+    router = APIRouter(tags=["openai"])
+
+    @router.post("/v1/images/generations", response_model=None)
+    async def generate(body: GenerationBody, request: Request) -> Response | dict[str, Any]:
+        """Pictures of a prompt, all at once or with partial pictures on the way."""
+        bundle = served.bundle(body.model)
+        asked = body.request()
+        evaluations = bundle.resolver()(asked).table.evaluations
+        job = served.submit(bundle, asked.times(body.n or 1), body.service(evaluations))
+        if body.stream:
+            return StreamingResponse(_stream(served, job, body), media_type="text/event-stream")
+        await finish(request, served, job)
+        urls = str(request.base_url) if body.response_format == "url" else None
+        return {
+            "created": int(job.created),
+            "output_format": body.output_format or "png",
+            "size": str(job.pictures[0].settings.size),
+            "data": [_datum(job, picture, urls) for picture in job.pictures],
+        }
+
+    @router.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        """The bundles, as models."""
+        return {"object": "list", "data": [_model(served, name) for name in served.bundles]}
+
+    @router.get("/v1/models/{id}")
+    async def model(id: Name) -> dict[str, Any]:
+        """One of them."""
+        if id not in served.bundles:
+            raise HTTPException(404, f"There is no model called {id!r} here.")
+        return _model(served, id)
+
+    return router
+
+
+def _one_of(name: str, value: Any, other: str, same: Any) -> Any:  # noqa: ANN401
+    if value is not None and same is not None and value != same:
+        raise UsageError(f"{name} and {other} say two things.", hint="Give one of them.")
+    return same if value is None else value
+
+
+def _datum(job: Job, picture: ServedPicture, urls: str | None) -> dict[str, Any]:
+    assert picture.made is not None
+    common = {"seed": picture.settings.seed, "parameters": picture.made.parameters}
+    if urls is not None:
+        path = f"v1/jobs/{job.id}/pictures/{picture.id[1]}"
+        return {"url": f"{urls}{path}", **common}
+    return {"b64_json": base64.b64encode(picture.made.data).decode(), **common}
+
+
+async def _stream(served: Served, job: Job, body: GenerationBody) -> AsyncIterator[str]:
+    try:
+        seen = 0
+        async for event in job.events():
+            picture = job.pictures[event.index]
+            if event.kind == "preview" and picture.preview and seen < (body.partial_images or 0):
+                yield _event("image_generation.partial_image", picture.preview, job, "jpeg", seen)
+                seen += 1
+            elif event.kind == "state" and picture.made is not None:
+                output = body.output_format or "png"
+                yield _event("image_generation.completed", picture.made.data, job, output, None)
+        if job.error is not None:
+            yield _error_event(job)
+    finally:
+        if not job.over:
+            served.cancel(job)
+
+
+def _event(kind: str, data: bytes, job: Job, output: str, index: int | None) -> str:
+    fields = {
+        "type": kind,
+        "b64_json": base64.b64encode(data).decode(),
+        "created_at": int(time.time()),
+        "size": str(job.pictures[0].settings.size),
+        "quality": "auto",
+        "background": "opaque",
+        "output_format": output,
+    }
+    if index is not None:
+        fields["partial_image_index"] = index
+    return f"event: {kind}\ndata: {json.dumps(fields)}\n\n"
+
+
+def _error_event(job: Job) -> str:
+    assert job.error is not None
+    error = as_error(job.error)
+    fields = {"type": "error", "error": {"message": str(error), "type": "server_error"}}
+    return f"event: error\ndata: {json.dumps(fields)}\n\n"
+
+
+def _model(served: Served, name: str) -> dict[str, Any]:
+    created = int((served.bundles[name].bundle.path / "manifest.json").stat().st_mtime)
+    return {"id": name, "object": "model", "created": created, "owned_by": "sakuga"}
