@@ -1,7 +1,7 @@
 """Reading a picture file: what it is, and the settings in it."""
 
 from collections.abc import Callable
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
 
 from sakuga.engine.errors import MetadataError
@@ -25,21 +25,18 @@ def read_metadata(path: Path) -> PictureFile:
     """
     try:
         with path.open("rb") as file:
-            for signature, read in _READERS.items():
-                file.seek(0)
-                if file.read(len(signature)) == signature:
-                    return read(file)
+            return _read(file)
     except OSError as error:
         raise MetadataError(
             f"{path} cannot be read.", note=f"{error.strerror or error}.", hint="Check the path."
         ) from error
     except MetadataError as error:
         raise _of(path, error) from error
-    raise MetadataError(
-        f"{path} is no picture that can be read.",
-        note="It does not begin as a PNG, a JPEG or a WebP does.",
-        hint="Give a picture of one of these formats.",
-    )
+
+
+def metadata_of(data: bytes) -> PictureFile:
+    """The same of a picture file's bytes."""
+    return _read(BufferedReader(BytesIO(data)))
 
 
 def read_infotext(path: str | Path) -> Infotext:
@@ -63,6 +60,18 @@ def read_infotext(path: str | Path) -> Infotext:
         return parse_infotext(found.parameters)
     except MetadataError as error:
         raise _of(path, error) from error
+
+
+def _read(file: BufferedReader) -> PictureFile:
+    for signature, read in _READERS.items():
+        file.seek(0)
+        if file.read(len(signature)) == signature:
+            return read(file)
+    raise MetadataError(
+        "This is no picture that can be read.",
+        note="It does not begin as a PNG, a JPEG or a WebP does.",
+        hint="Give a picture of one of these formats.",
+    )
 
 
 def _of(path: Path, error: MetadataError) -> MetadataError:

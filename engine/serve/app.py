@@ -9,21 +9,20 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from sakuga.engine.errors import SakugaError
-from sakuga.engine.serve import health, native, openai
+from sakuga.engine.serve import a1111, a1111_lists, health, native, openai
 from sakuga.engine.serve.answers import answer_error, answer_http, answer_invalid
-from sakuga.engine.serve.guard import MAX_BODY_BYTES, Guard
+from sakuga.engine.serve.guard import Guard
 from sakuga.engine.serve.served import Served
 from sakuga.engine.version import VERSION
 
-_WORKS = frozenset({"/v1/jobs", "/v1/images/generations"})
+_WORKS = frozenset({"/v1/jobs", "/v1/images/generations", "/sdapi/v1/txt2img"})
 
 
 @dataclass(frozen=True)
 class AppOptions:
-    """`token`: what clients must show, None for nothing. `max_body_bytes` of a request."""
+    """`token`: what clients must show, None for nothing."""
 
     token: str | None = None
-    max_body_bytes: int = MAX_BODY_BYTES
 
 
 def create_app(served: Served, options: AppOptions) -> FastAPI:
@@ -44,11 +43,13 @@ def create_app(served: Served, options: AppOptions) -> FastAPI:
     app.include_router(health.routes(served))
     app.include_router(native.routes(served))
     app.include_router(openai.routes(served))
+    chosen = a1111.Options(served)
+    app.include_router(a1111.routes(served, chosen))
+    app.include_router(a1111_lists.routes(served, chosen))
     app.add_middleware(
         Guard,
         served=served,
         token=options.token,
         works=_WORKS,
-        max_bytes=options.max_body_bytes,
     )
     return app

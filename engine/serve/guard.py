@@ -17,7 +17,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 OPEN_PATHS = ("/health/live", "/health/ready")
-MAX_BODY_BYTES = 1 << 20
+MAX_JOB_BYTES = 1 << 20  # of a body that asks for pictures
+MAX_BYTES = 32 << 20  # of one with a picture in it
 
 
 class TooLargeError(Exception):
@@ -27,10 +28,8 @@ class TooLargeError(Exception):
 class Guard:
     """ASGI middleware. `token` None: everybody may ask. `works`: paths that ask for pictures."""
 
-    def __init__(
-        self, app: App, served: Served, token: str | None, works: frozenset[str], max_bytes: int
-    ) -> None:
-        self._app, self._served, self._works, self._max_bytes = app, served, works, max_bytes
+    def __init__(self, app: App, served: Served, token: str | None, works: frozenset[str]) -> None:
+        self._app, self._served, self._works = app, served, works
         self._token = None if token is None else token.encode()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -39,15 +38,16 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        most = MAX_JOB_BYTES if scope["path"] in self._works else MAX_BYTES
         if not self._allowed(scope["path"], headers):
             await refuse(send, 401, "UnauthorizedError", "This server wants a token.",
                          {"www-authenticate": "Bearer"})  # fmt: skip
-        elif _length(headers) > self._max_bytes:
-            await refuse(send, 413, "TooLargeError", f"At most {self._max_bytes} bytes are read.")
+        elif _length(headers) > most:
+            await refuse(send, 413, "TooLargeError", f"At most {most} bytes are read.")
         elif scope["method"] == "POST" and scope["path"] in self._works and self._full():
             await self._turn_away(send)
         else:
-            await self._pass_on(scope, receive, send)
+            await self._pass_on(scope, receive, send, most)
 
     def _allowed(self, path: str, headers: dict[bytes, bytes]) -> bool:
         if self._token is None or path in OPEN_PATHS:
@@ -66,14 +66,14 @@ class Guard:
             await refuse(send, 429, "OverloadedError", "As much is on its way as may be.",
                          {"retry-after": str(self._served.retry_after_s())})  # fmt: skip
 
-    async def _pass_on(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def _pass_on(self, scope: Message, receive: Receive, send: Send, most: int) -> None:
         seen, begun = 0, False
 
         async def counted() -> Message:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self._max_bytes:
+            if seen > most:
                 raise TooLargeError
             return message
 
@@ -86,8 +86,7 @@ class Guard:
             await self._app(scope, counted, noted)
         except TooLargeError:
             if not begun:
-                what = f"At most {self._max_bytes} bytes are read."
-                await refuse(send, 413, "TooLargeError", what)
+                await refuse(send, 413, "TooLargeError", f"At most {most} bytes are read.")
 
 
 async def refuse(

@@ -51,9 +51,14 @@ class Embeddings:
             several.sort(key=lambda one: -len(one[0]))
 
     @property
+    def usable(self) -> list[Embedding]:
+        """Those prompts may name."""
+        return [each for each in self._by_name.values() if not each.fault]
+
+    @property
     def hashes(self) -> dict[str, str]:
         """Name to hash, both as A1111 writes them into pictures."""
-        return {each.name: each.short_hash for each in self._by_name.values() if not each.fault}
+        return {each.name: each.short_hash for each in self.usable}
 
     def at(self, ids: Sequence[int], start: int) -> tuple[Embedding | None, int]:
         """The longest name among the tokens at `start`, and how many they are; else None and 1.
