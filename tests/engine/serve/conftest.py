@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -103,3 +103,16 @@ def client(server: Server) -> Iterator[httpx.Client]:
     """Talks to it."""
     with httpx.Client(base_url=server.url, timeout=WAIT_S) as client:
         yield client
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], bool]], None]:
+    """`until(true)`: waits for it."""
+    return wait_for
+
+
+@pytest.fixture
+def serve(sdxl_bundle: Bundle, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """`serve(*options)`: a server of the test's own."""
+    with ExitStack() as stack:
+        yield lambda *options: stack.enter_context(serving(sdxl_bundle.path, tmp_path, *options))

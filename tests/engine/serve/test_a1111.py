@@ -3,7 +3,6 @@
 import base64
 import io
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -15,14 +14,12 @@ from sakuga.engine.bundle import Bundle
 from sakuga.engine.engine import Engine
 from sakuga.engine.runtime.request import Request
 
-from .conftest import Server, wait_for
-
 WANTED = {"prompt": "1girl, (hat:1.2)", "width": 128, "height": 160, "steps": 4, "seed": 9}
 
 
 @pytest.fixture
-def api(server: Server) -> Iterator[Any]:
-    yield webuiapi.WebUIApi(port=server.port, sampler="Euler a", steps=4)
+def api(client: httpx.Client) -> Any:  # noqa: ANN401
+    return webuiapi.WebUIApi(port=client.base_url.port, sampler="Euler a", steps=4)
 
 
 def test_pictures_are_those_of_the_engine(api: Any, sdxl_bundle: Bundle) -> None:  # noqa: ANN401
@@ -63,7 +60,7 @@ def test_lists(api: Any, sdxl_bundle: Bundle) -> None:  # noqa: ANN401
     assert api.get_memory()["ram"]["total"] > 0 and api.get_cmd_flags() == {"api": True}
 
 
-def test_progress_and_interrupt(api: Any, server: Server) -> None:  # noqa: ANN401
+def test_progress_and_interrupt(api: Any, until: Any) -> None:  # noqa: ANN401
     failed: list[Exception] = []
 
     def ask() -> None:
@@ -74,7 +71,7 @@ def test_progress_and_interrupt(api: Any, server: Server) -> None:  # noqa: ANN4
 
     caller = threading.Thread(target=ask)
     caller.start()
-    wait_for(lambda: api.get_progress()["current_image"] is not None)
+    until(lambda: api.get_progress()["current_image"] is not None)
     progress = api.get_progress()
     assert 0 < progress["progress"] < 1 and progress["eta_relative"] > 0
     assert progress["state"]["sampling_steps"] == 900 and progress["state"]["job_count"] == 1

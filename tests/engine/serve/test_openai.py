@@ -12,14 +12,12 @@ from sakuga.engine.bundle import Bundle
 from sakuga.engine.engine import Engine
 from sakuga.engine.runtime.request import Request
 
-from .conftest import Server
-
 MORE = {"steps": 4, "seed": 9}
 
 
 @pytest.fixture
-def images(server: Server) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused", max_retries=0)
+def images(client: httpx.Client) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{client.base_url}/v1", api_key="unused", max_retries=0)
 
 
 def test_pictures_of_a_prompt(images: openai.OpenAI, sdxl_bundle: Bundle) -> None:
@@ -86,7 +84,7 @@ def test_bundles_are_models(images: openai.OpenAI, sdxl_bundle: Bundle) -> None:
         images.models.retrieve("other")
 
 
-def test_a_client_that_goes_away_frees_its_place(server: Server, images: openai.OpenAI) -> None:
+def test_a_client_that_goes_away_frees_its_place(images: openai.OpenAI) -> None:
     with pytest.raises(openai.APITimeoutError):
         images.images.generate(prompt="hat", size="128x128", extra_body={"steps": 900}, timeout=0.5)
     after = images.images.generate(prompt="hat", size="128x128", extra_body=MORE, timeout=20)
