@@ -6,6 +6,7 @@ All of it before the body is read, so that a server under load refuses in micros
 import hmac
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from sakuga.engine.serve.answers import RETRY_AFTER_S, error_body
@@ -67,7 +68,7 @@ class Guard:
                          {"retry-after": str(self._served.retry_after_s())})  # fmt: skip
 
     async def _pass_on(self, scope: Message, receive: Receive, send: Send, most: int) -> None:
-        seen, begun = 0, False
+        seen = 0
 
         async def counted() -> Message:
             nonlocal seen
@@ -77,16 +78,14 @@ class Guard:
                 raise TooLargeError
             return message
 
-        async def noted(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
+        async def unless_too_large(message: Message) -> None:
+            if seen <= most:  # else the framework's answer to an error it does not know
+                await send(message)
 
-        try:
-            await self._app(scope, counted, noted)
-        except TooLargeError:
-            if not begun:
-                await refuse(send, 413, "TooLargeError", f"At most {most} bytes are read.")
+        with suppress(TooLargeError):
+            await self._app(scope, counted, unless_too_large)
+        if seen > most:
+            await refuse(send, 413, "TooLargeError", f"At most {most} bytes are read.")
 
 
 async def refuse(
