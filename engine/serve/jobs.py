@@ -36,7 +36,9 @@ class ServedPicture:
     state: State = "waiting"
     step: int = 0
     deaths: int = 0
+    accepted: float = field(default_factory=time.monotonic)
     started: float | None = None
+    ended: float | None = None
     preview: bytes | None = None
     made: Made | None = None
     error: Failed | None = None
