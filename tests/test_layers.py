@@ -44,6 +44,7 @@ MORE_PACKAGES = {
     "engine/serve/answers.py": {"fastapi", "starlette"},
     "engine/serve/app.py": {"fastapi", "starlette"},
     "engine/serve/health.py": {"fastapi"},
+    "engine/serve/metrics.py": {"fastapi", "prometheus_client"},
     "engine/serve/native.py": {"fastapi", "pydantic"},
     "engine/serve/openai.py": {"fastapi", "pydantic"},
     "engine/serve/run.py": {"uvicorn"},

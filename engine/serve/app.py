@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from sakuga.engine.errors import SakugaError
-from sakuga.engine.serve import a1111, a1111_lists, health, native, openai
+from sakuga.engine.serve import a1111, a1111_lists, health, metrics, native, openai
 from sakuga.engine.serve.answers import answer_error, answer_http, answer_invalid
 from sakuga.engine.serve.guard import Guard
 from sakuga.engine.serve.served import Served
@@ -41,6 +41,7 @@ def create_app(served: Served, options: AppOptions) -> FastAPI:
     app.add_exception_handler(RequestValidationError, answer_invalid)
     app.add_exception_handler(HTTPException, answer_http)
     app.include_router(health.routes(served))
+    app.include_router(metrics.routes(metrics.Meters(served)))
     app.include_router(native.routes(served))
     app.include_router(openai.routes(served))
     chosen = a1111.Options(served)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from sakuga.engine.runtime.admission import Statistics
-from sakuga.engine.serve.jobs import Event, ServedPicture, Service
+from sakuga.engine.serve.jobs import Event, ServedPicture, Service, State
 from sakuga.engine.serve.messages import (
     Ask,
     Beat,
@@ -238,9 +238,9 @@ class Keeper:
         self._orders[id].picture.error = error
         self._over(id, "failed")
 
-    def _over(self, id: PictureId, state: str) -> None:
+    def _over(self, id: PictureId, state: State) -> None:
         order = self._orders.pop(id)
-        order.picture.state = state  # type: ignore[assignment]
+        order.picture.state, order.picture.ended = state, monotonic()
         order.leave()
         order.tell(Event("state", id[1]))
         self._news.set()

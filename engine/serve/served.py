@@ -21,6 +21,8 @@ from sakuga.engine.serve.keeper import Keeper, Order, Patience
 from sakuga.engine.serve.messages import Opening
 from sakuga.profiles.preset import Preset
 
+OnOver = Callable[[str, ServedPicture], None]  # the bundle's name, and the picture
+
 _KEPT_JOBS = 1000
 _KEPT_BYTES = 512 << 20
 _KEPT_S = 3600.0
@@ -64,6 +66,8 @@ class Served:
         self.bundles: Mapping[str, ServedBundle] = {each.name: each for each in bundles}
         self.admission = Admission(limits)
         self.draining = False
+        self.repeated = 0  # requests that an earlier job answered
+        self.on_over: OnOver | None = None
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._keys: dict[str, tuple[str, str]] = {}  # idempotency key: fingerprint, job
 
@@ -123,6 +127,7 @@ class Served:
                     "This idempotency key was given with another request.",
                     hint="Use a new key for a new request.",
                 )
+            self.repeated += 1
             return self._jobs[known[1]]
         job = make()
         self._keys[key] = (fingerprint, job.id)
@@ -172,6 +177,8 @@ class Served:
         def leave() -> None:
             settings = picture.settings
             self.admission.leave(settings.work, str(settings.size), _OUTCOMES[picture.state])
+            if self.on_over is not None:
+                self.on_over(job.bundle, picture)
             if job.over:
                 job.finished = time.time()
                 self._forget_old()
