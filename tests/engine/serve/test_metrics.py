@@ -13,7 +13,9 @@ def figures(client: httpx.Client) -> dict[str, float]:
     answer = client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     return {
-        "/".join([sample.name, *sample.labels.values()]): sample.value
+        "/".join(
+            [sample.name, *(value for _, value in sorted(sample.labels.items()))]
+        ): sample.value
         for family in text_string_to_metric_families(answer.text)
         for sample in family.samples
     }
@@ -40,7 +42,7 @@ def test_counts_hold_together(client: httpx.Client) -> None:
     assert more("sakuga_pictures_total/cancelled") == 1
     bundle = next(name.split("/")[1] for name in after if name.startswith("sakuga_ready/"))
     for name in ("queue", "step", "e2e"):
-        assert more(f"sakuga_{name}_seconds_count/{bundle}/128x128") == 3
+        assert more(f"sakuga_{name}_seconds_count/128x128/{bundle}") == 3
     assert after[f"sakuga_ready/{bundle}"] == 1 and after["sakuga_pictures_in_flight"] == 0
 
 
