@@ -16,6 +16,7 @@ VERBS = {
     "build": "sakuga.export.cli",
     "render": "sakuga.engine.cli",
     "serve": "sakuga.engine.serve.command",
+    "export-triton": "sakuga.engine.serve.triton.export",
     "inspect": "sakuga.export.cli",
     "presets": "sakuga.engine.about",
     "doctor": "sakuga.engine.about",
@@ -35,7 +36,8 @@ class Verbs(click.Group):
         """The verb's command, None where there is no such verb."""
         if cmd_name not in VERBS:
             return None
-        command: click.Command = getattr(importlib.import_module(VERBS[cmd_name]), cmd_name)
+        module = importlib.import_module(VERBS[cmd_name])
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
 
