@@ -48,6 +48,7 @@ MORE_PACKAGES = {
     "engine/serve/native.py": {"fastapi", "pydantic"},
     "engine/serve/openai.py": {"fastapi", "pydantic"},
     "engine/serve/run.py": {"uvicorn"},
+    "engine/serve/tracing.py": {"opentelemetry"},
     "engine/serve/triton/model.py": {"triton_python_backend_utils"},
     "engine/serve/waiting.py": {"fastapi"},
     **{

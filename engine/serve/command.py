@@ -31,6 +31,7 @@ _LEAST_TOKEN = 16  # characters
 @click.option("--max-work", type=float, help="Megapixel-steps on their way at once [20000].")
 @click.option("--drain", type=float, help="Seconds for pictures on their way at SIGTERM [30].")
 @click.option("--silence", type=float, help="Seconds before a mute engine is replaced [120].")
+@click.option("--trace", is_flag=True, help="Send spans, as OpenTelemetry's variables say.")
 @click.option("--preset", help="Preset to use instead of the bundles' own; none: without one.")
 @click.option("--embeddings", type=click.Path(path_type=Path), help="Folder of embeddings.")
 @click.option("--threads", type=int, help="Threads of the networks [default: all cores].")
@@ -45,6 +46,7 @@ def serve(
     max_work: float | None,
     drain: float | None,
     silence: float | None,
+    trace: bool,
     preset: str | None,
     embeddings: Path | None,
     threads: int | None,
@@ -74,6 +76,7 @@ def serve(
     options = ServerOptions(
         host=host,
         port=port,
+        trace=trace,
         app=AppOptions(token=secret),
         limits=Limits(
             max_pictures or usual.limits.pictures, max_work or usual.limits.megapixel_steps

@@ -36,7 +36,7 @@ class Meters:
             "sakuga_e2e_seconds", "From acceptance to the picture's file.", labels,
             buckets=_SECONDS, registry=self.registry,
         )  # fmt: skip
-        served.on_over = self.over
+        served.watchers.append(self.over)
 
     def over(self, bundle: str, picture: ServedPicture) -> None:
         """A picture is over; those that were made are measured."""

@@ -16,6 +16,7 @@ from sakuga.engine.serve.app import AppOptions, create_app
 from sakuga.engine.serve.keeper import Patience
 from sakuga.engine.serve.messages import Opening
 from sakuga.engine.serve.served import Served, name_of, serve_bundle
+from sakuga.engine.serve.tracing import configure_exporter, trace_pictures
 
 _LOG = logging.getLogger("sakuga.serve")
 
@@ -26,11 +27,13 @@ DEFAULT_LIMITS = Limits(pictures=256, megapixel_steps=20_000.0)
 class ServerOptions:
     """Where to listen, who may ask, how much may be on its way.
 
-    `drain_s`: how long pictures on their way may take after the server was told to stop.
+    `drain_s`: how long pictures on their way may take after the server was told to stop. `trace`:
+    send spans where OpenTelemetry's variables say.
     """
 
     host: str = "127.0.0.1"
     port: int = 7860
+    trace: bool = False
     app: AppOptions = field(default_factory=AppOptions)
     limits: Limits = DEFAULT_LIMITS
     patience: Patience = field(default_factory=Patience)
@@ -51,7 +54,11 @@ def run_server(openings: Sequence[Opening], options: ServerOptions) -> None:
         serve_bundle(name, opening, options.patience)
         for name, opening in zip(names, openings, strict=True)
     ]
-    asyncio.run(_serve(Served(bundles, options.limits), options))
+    served = Served(bundles, options.limits)
+    if options.trace:
+        configure_exporter()
+        trace_pictures(served)
+    asyncio.run(_serve(served, options))
 
 
 async def _serve(served: Served, options: ServerOptions) -> None:

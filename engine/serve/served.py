@@ -67,7 +67,7 @@ class Served:
         self.admission = Admission(limits)
         self.draining = False
         self.repeated = 0  # requests that an earlier job answered
-        self.on_over: OnOver | None = None
+        self.watchers: list[OnOver] = []  # told of every picture that is over
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._keys: dict[str, tuple[str, str]] = {}  # idempotency key: fingerprint, job
 
@@ -177,8 +177,8 @@ class Served:
         def leave() -> None:
             settings = picture.settings
             self.admission.leave(settings.work, str(settings.size), _OUTCOMES[picture.state])
-            if self.on_over is not None:
-                self.on_over(job.bundle, picture)
+            for watcher in self.watchers:
+                watcher(job.bundle, picture)
             if job.over:
                 job.finished = time.time()
                 self._forget_old()
