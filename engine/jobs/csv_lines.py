@@ -52,7 +52,7 @@ def _rows(text: str, source: str) -> Iterator[tuple[int, list[str]]]:
 
 def _lines(text: str, source: str) -> Iterator[str]:
     for number, line in enumerate(io.StringIO(text, newline=""), 1):
-        check_length(line, f"{source}, line {number}")
+        check_length(line, source, number)
         yield line
 
 

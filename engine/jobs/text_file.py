@@ -47,16 +47,16 @@ def numbered_lines(text: str, source: str) -> Iterator[tuple[int, str]]:
     Raises UsageError for one longer than LONGEST_LINE.
     """
     for number, line in enumerate(_LINE_END.split(text), 1):
-        check_length(line, f"{source}, line {number}")
+        check_length(line, source, number)
         if line.strip():
             yield number, line
 
 
-def check_length(line: str, place: str) -> None:
+def check_length(line: str, source: str, number: int) -> None:
     """Raises UsageError for a line longer than LONGEST_LINE."""
     if len(line) > LONGEST_LINE:
         raise UsageError(
-            f"{place}: the line is too long.",
+            f"{source}, line {number}: the line is too long.",
             note=f"It has {len(line):,} characters; at most {LONGEST_LINE:,} are read.",
             hint="Divide it into several.",
         )
