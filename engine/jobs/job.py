@@ -5,6 +5,9 @@ from hashlib import sha256
 
 from sakuga.engine.jobs.wildcards import Wildcards
 from sakuga.engine.runtime.request import Request
+from sakuga.engine.runtime.seeds import RANDOM_SEED
+
+_ANY = (None, RANDOM_SEED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Job:
     @property
     def open(self) -> bool:
         """Whether something is left to chance: its seed, or the seed of its variation."""
-        return self.request.seed is None or _varies_at_random(self.request)
+        return self.request.seed in _ANY or _varies_at_random(self.request)
 
 
 def with_seed(job: Job, seed: int) -> Job:
@@ -41,7 +44,7 @@ def with_seed(job: Job, seed: int) -> Job:
     if not job.open:
         return job
     request = job.request
-    if request.seed is None:
+    if request.seed in _ANY:
         request = replace(request, seed=seed)
     if _varies_at_random(request):
         request = replace(request, variation_seed=_variation_seed(seed))
@@ -51,9 +54,9 @@ def with_seed(job: Job, seed: int) -> Job:
 def with_wildcards_replaced(job: Job) -> Job:
     """The job with words in place of its wildcards, if its seed, which chooses them, is known."""
     request, wildcards = job.request, job.wildcards
-    if wildcards is None or request.seed is None:
-        return job
     seed, negative = request.seed, request.negative_prompt
+    if wildcards is None or seed is None or seed == RANDOM_SEED:
+        return job
     request = replace(
         request,
         prompt=wildcards.replaced(request.prompt, seed, "prompt"),
@@ -63,7 +66,7 @@ def with_wildcards_replaced(job: Job) -> Job:
 
 
 def _varies_at_random(request: Request) -> bool:
-    return bool(request.variation_strength) and request.variation_seed is None
+    return bool(request.variation_strength) and request.variation_seed in _ANY
 
 
 def _variation_seed(seed: int) -> int:

@@ -18,7 +18,9 @@ SEEDS = st.integers(0, 2**64 - 1)
     ("request_", "open_"),
     [
         (Request("a"), True),
+        (Request("a", seed=-1), True),
         (Request("a", seed=0), False),
+        (Request("a", seed=0, variation_strength=0.5, variation_seed=-1), True),
         (Request("a", seed=0, variation_strength=0.5), True),
         (Request("a", seed=0, variation_strength=0.5, variation_seed=0), False),
         (Request("a", seed=0, variation_strength=0), False),
