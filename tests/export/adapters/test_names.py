@@ -164,5 +164,8 @@ def test_what_has_no_known_ending_is_kept_as_strange() -> None:
     keys = ["a.oft_blocks", "b.lora_up.weight", "c", "bundle_emb.easy.string_to_param.*"]
     found = take_apart([*keys, "b.lora_B.weight", "bundle_emb.hard.clip_l"])
     assert found.strange == ("a.oft_blocks", "c", "b.lora_B.weight")
-    assert found.embeddings == ("easy", "hard")
+    assert found.embeddings == {
+        "easy": {"string_to_param.*": "bundle_emb.easy.string_to_param.*"},
+        "hard": {"clip_l": "bundle_emb.hard.clip_l"},
+    }
     assert found.modules == {"b": {"up": "b.lora_up.weight"}}

@@ -111,7 +111,11 @@ def test_weight_zero_changes_no_byte(sdxl_file: Path, sdxl_bundle: Bundle, tmp_p
 
 
 def test_the_manifest_tells_of_them(write_lora: WriteLora, tmp_path: Path) -> None:
-    tensors = pair() | {"bundle_emb.easy.string_to_param.*": torch.ones(1, 32)}
+    easy = {
+        "bundle_emb.easy.clip_l": torch.ones(1, 32),
+        "bundle_emb.easy.clip_g": torch.ones(1, 64),
+    }
+    tensors = pair() | easy | {"bundle_emb.odd.string_to_param.*": torch.ones(1, 32)}
     file = write_lora(tensors | pair("lora_unet_nowhere") | {"what": torch.ones(1)}, "a b.v2")
     with open_loras([LoraChoice(file, 0.5, 2)], SDXL_TINY, strict=False) as loras:
         (entry,) = loras.entries
@@ -122,6 +126,7 @@ def test_the_manifest_tells_of_them(write_lora: WriteLora, tmp_path: Path) -> No
     assert entry.hash == hashlib.sha256(payload).hexdigest()[:12]
     assert entry.embeddings == ("easy",)
     assert entry.unmatched == (
+        "bundle_emb.odd.string_to_param.*",
         "lora_unet_nowhere.lora_down.weight",
         "lora_unet_nowhere.lora_up.weight",
         "what",
