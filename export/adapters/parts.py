@@ -19,6 +19,9 @@ _ENDINGS: Mapping[str, str] = {
         f".lokr_{part}": f"kron_{part}"
         for part in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t1", "t2")
     },
+    ".oft_blocks": "oft_blocks",
+    ".rescale": "rescale",
+    ".set_weight": "set",
     ".diff": "diff",
     ".diff_b": "diff_b",
     ".w_norm": "diff",
