@@ -1,6 +1,6 @@
 """Whole bundles against what diffusers and PEFT make of the same files: load, fuse, compare."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -97,9 +97,22 @@ def same(found: dict[str, Array], wanted: dict[str, Array], before: dict[str, Ar
     """How many tensors were changed; all are as wanted."""
     changed = 0
     for name, values in found.items():
-        assert relative_error(values, wanted[name]) <= BAR, name
+        _errors.append(relative_error(values, wanted[name]))
+        assert _errors[-1] <= BAR, name
         changed += not np.array_equal(values, before[name])
     return changed
+
+
+_errors: list[float] = []
+
+
+@pytest.fixture(autouse=True)
+def told(request: pytest.FixtureRequest, worst: Callable[[str, float], float]) -> Iterator[None]:
+    """Keeps the errors of a test under its name and parameters."""
+    _errors.clear()
+    yield
+    for error in _errors:
+        worst(request.node.name, error)
 
 
 @pytest.mark.parametrize("sgm", [True, False], ids=["sgm names", "diffusers names"])

@@ -1,7 +1,7 @@
 """Every kind of change against torch in float64: layers run beside the layer they change, or,
 where a kind has no such form, the formula of its paper."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -60,7 +60,21 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def off_by(found: torch.Tensor, wanted: torch.Tensor) -> float:
     """Largest difference in units of the largest wanted value."""
-    return float((found.double() - wanted.double()).abs().max() / wanted.double().abs().max())
+    error = float((found.double() - wanted.double()).abs().max() / wanted.double().abs().max())
+    _errors.append(error)
+    return error
+
+
+_errors: list[float] = []
+
+
+@pytest.fixture(autouse=True)
+def told(request: pytest.FixtureRequest, worst: Callable[[str, float], float]) -> Iterator[None]:
+    """Keeps the errors of a test under its name."""
+    _errors.clear()
+    yield
+    for error in _errors:
+        worst(request.node.originalname, error)
 
 
 @weights
