@@ -20,6 +20,7 @@ BENCHES = (
     "pipeline",
     "imports",
     "graphs",
+    "prompts",
     "startup",
     "jobfile",
     "host_step",

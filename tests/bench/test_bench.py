@@ -75,7 +75,9 @@ def test_jobfile(tmp_path: Path) -> None:
     assert all(row["value"] > 0 for row in answer["figures"])
 
 
-@pytest.mark.parametrize("script", ["pipeline.py", "startup.py", "throughput.py", "full_size.py"])
+@pytest.mark.parametrize(
+    "script", ["pipeline.py", "prompts.py", "startup.py", "throughput.py", "full_size.py"]
+)
 def test_slow_benches_still_load(tmp_path: Path, script: str) -> None:
     """They take too long to run here, and still follow the code they measure."""
     done = subprocess.run(
