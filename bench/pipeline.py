@@ -18,7 +18,8 @@ from common import Figure, report, small_model, work_folder
 from numpy.typing import NDArray
 
 from sakuga.engine.engine import Engine
-from sakuga.engine.jobs.jobfile import Job, read_jobs
+from sakuga.engine.jobs.job import Job
+from sakuga.engine.jobs.jobfile import read_jobs
 from sakuga.engine.runtime.request import Request
 from sakuga.export.demo import CARD_JOBS
 from sakuga.export.reference_pipeline import reference

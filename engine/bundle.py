@@ -9,6 +9,8 @@ from sakuga.engine.manifest import MANIFEST, Manifest, parse_manifest
 from sakuga.profiles.families import FAMILIES, Family
 from sakuga.profiles.networks import networks
 
+EMBEDDINGS = "text/embeddings.safetensors"  # where a bundle has embeddings of its own
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -30,6 +32,11 @@ class Bundle:
     def tokenizer(self) -> Path:
         """The tokenizer.json of the bundle."""
         return self.path / self.manifest.tokenizer
+
+    @property
+    def embeddings(self) -> Path | None:
+        """The textual inversions that came with its LoRAs, a .safetensors file, if any did."""
+        return self.path / EMBEDDINGS if EMBEDDINGS in self.manifest.files else None
 
 
 def open_bundle(path: Path) -> Bundle:

@@ -17,7 +17,7 @@ from sakuga.profiles.buckets import Size
 
 if TYPE_CHECKING:
     from sakuga.engine.engine import Engine
-    from sakuga.engine.jobs.jobfile import Job
+    from sakuga.engine.jobs.job import Job
 
 FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of the open bundle
 
@@ -71,7 +71,7 @@ FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of 
 @click.option(
     "--embeddings",
     type=click.Path(path_type=Path),
-    help="Folder of textual inversions (.safetensors); their names are words of a prompt.",
+    help="Folder of textual inversions (.safetensors, .pt, .bin); prompts say their names.",
 )
 @click.option("--threads", type=int, help="Threads of the networks [default: all cores].")
 @click.option(

@@ -84,9 +84,9 @@ class Engine:
         that bundle and machine have. `preset`: the name of one to use instead of the bundle's own,
         "none" for none at all. `threads`: of networks on the processor, default all cores.
         `vram_bytes`: GPU memory that networks and pictures may take, default what is free.
-        `embeddings`: a folder of textual inversion files (.safetensors), whose names prompts may
-        use as words, in compat comfy as `embedding:NAME`. `limits`: what `submit` and `asubmit` let
-        in at once.
+        `embeddings`: a folder of textual inversions (.safetensors, .pt, .bin), whose names prompts
+        may use as words, in compat comfy as `embedding:NAME`. `limits`: what `submit` and `asubmit`
+        let in at once.
 
         Raises BundleFormatError, BundleDamagedError, BundleError where it is replaced meanwhile,
         PlanMismatchError where the bundle's plans are not for this machine,

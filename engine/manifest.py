@@ -48,8 +48,8 @@ class LoraEntry:
     """A LoRA merged into the weights, and how strongly.
 
     `name`: its file's, without the ending. `hash`: twelve hex digits people know it by (AutoV3).
-    `unmatched`: its keys that mean nothing to the family. `embeddings`: textual inversions in the
-    same file, which are not merged.
+    `unmatched`: its keys that mean nothing to the family. `embeddings`: names of the textual
+    inversions in the same file, which the bundle holds too.
     """
 
     name: str

@@ -1,13 +1,14 @@
 """Write the files of a bundle: graph graphs, token embeddings, the tokenizer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.lib import format as npy
 
+from sakuga.engine.bundle import EMBEDDINGS
 from sakuga.engine.digests import file_sha256
 from sakuga.engine.manifest import (
     SCHEMA,
@@ -18,10 +19,13 @@ from sakuga.engine.manifest import (
     VaeEntry,
 )
 from sakuga.engine.presets import choose_preset, recognise
+from sakuga.engine.text.bundled_embeddings import tensor_name
 from sakuga.engine.text.tokenizer import write_tokenizer
 from sakuga.engine.version import VERSION
+from sakuga.export.adapters.bundled import BundledVectors
 from sakuga.export.bind import Adapt, Array, bind, cast
 from sakuga.export.checkpoint.layouts import Checkpoint
+from sakuga.export.checkpoint.safetensors_writer import PlannedTensor, write_safetensors
 from sakuga.export.graph_files import graph_versions
 from sakuga.export.network_graph import NetworkGraph, exact_decoder
 from sakuga.export.precision import NUMPY_TYPES, Precision
@@ -38,7 +42,7 @@ TOKEN_EMBEDDING = "text_model.embeddings.token_embedding.weight"
 class Assembly:
     """What goes into one bundle, and where. `preset`: the name of the one that was chosen.
 
-    `loras`: what the adapter of `assemble` merges.
+    `loras`: what the adapter of `assemble` merges; `bundled`: the textual inversions they bring.
     """
 
     checkpoint: Checkpoint
@@ -46,6 +50,7 @@ class Assembly:
     folder: Path
     preset: str | None = None
     loras: tuple[LoraEntry, ...] = ()
+    bundled: BundledVectors = field(default_factory=dict)
 
     @cached_property
     def exact_decoder(self) -> NetworkGraph | None:
@@ -98,7 +103,9 @@ def assemble(assembly: Assembly, progress: Progress, adapt: Adapt = unchanged) -
     write_tokenizer(assembly.folder / TOKENIZER)
     for name, precision in assembly.encoders.items():
         _write_embedding(assembly, name, precision, adapt)
-    for file in (TOKENIZER, *_embeddings(assembly).values()):
+    _write_bundled(assembly)
+    own = [EMBEDDINGS] if assembly.bundled else []
+    for file in (TOKENIZER, *_embeddings(assembly).values(), *own):
         path = assembly.folder / file
         files[file] = FileEntry(path.stat().st_size, file_sha256(path))
     for graph in assembly.all_graphs:
@@ -121,6 +128,20 @@ def _write_embedding(assembly: Assembly, encoder: str, precision: Precision, ada
     with (assembly.folder / _embeddings(assembly)[encoder]).open("xb") as file:
         npy.write_array_header_1_0(file, npy.header_data_from_array_1_0(table))
         file.write(table.reshape(-1).view(np.uint8).data)
+
+
+def _write_bundled(assembly: Assembly) -> None:
+    planned = {
+        tensor_name(encoder, name): _planned(vectors)
+        for name, by_encoder in assembly.bundled.items()
+        for encoder, vectors in by_encoder.items()
+    }
+    if planned:
+        write_safetensors(assembly.folder / EMBEDDINGS, planned, {})
+
+
+def _planned(vectors: Array) -> PlannedTensor:
+    return PlannedTensor("F32", vectors.shape, lambda: vectors)
 
 
 def _embeddings(assembly: Assembly) -> dict[str, str]:

@@ -24,6 +24,7 @@ from sakuga.engine.errors import (
 )
 from sakuga.engine.manifest import MANIFEST, FileEntry, LoraEntry, Manifest
 from sakuga.engine.platform import fsync_file, fsync_folder, replace_folder
+from sakuga.export.adapters.bundled import BundledVectors
 from sakuga.export.adapters.choice import LoraChoice
 from sakuga.export.adapters.stack import open_loras
 from sakuga.export.assemble import Assembly, Progress, assemble, unchanged
@@ -131,7 +132,9 @@ def build(
         ):
             for note in checkpoint.notes:
                 say(f"Note: {note}")
-            work = replace(work, adapt=loras.before(adapt), loras=loras.entries)
+            work = replace(
+                work, adapt=loras.before(adapt), loras=loras.entries, bundled=loras.embeddings
+            )
             _replace(checkpoint, folder / "bundle", target, work)
     return open_bundle(target)
 
@@ -164,6 +167,7 @@ class _Work:
     adapt: Adapt
     say: Say
     loras: tuple[LoraEntry, ...] = ()
+    bundled: BundledVectors = field(default_factory=dict)
 
 
 def _replace(checkpoint: Checkpoint, folder: Path, target: Path, work: _Work) -> None:
@@ -178,7 +182,7 @@ def _write(checkpoint: Checkpoint, folder: Path, work: _Work) -> Manifest:
     job, options = _plan_job(checkpoint, work), work.options
     precision = options.precision or ("fp32" if work.backend == "onnx" else "fp16")
     graphs = network_graphs(checkpoint.family, work.backend, precision)
-    assembly = Assembly(checkpoint, graphs, folder, options.preset, work.loras)
+    assembly = Assembly(checkpoint, graphs, folder, options.preset, work.loras, work.bundled)
     _check_disk(assembly.size_bytes, folder.parent)
     manifest = assemble(assembly, work.progress, work.adapt)
     made = None

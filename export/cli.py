@@ -105,7 +105,7 @@ def build(
         unread = counted(len(unknown), "tensor")
         click.echo(f"Not used: {unread} no network reads: {_first(unknown)}", err=True)
     for lora in bundle.manifest.loras:
-        _say_left_out(lora)
+        _say_lora(lora)
     for network, error in bundle.manifest.verification.items():
         click.echo(
             f"{network:16} relative error {error:.1e} against diffusers in float32", err=True
@@ -144,15 +144,13 @@ def _say_preset(bundle: "Bundle") -> None:
         click.echo(f"Licence: {preset.licence.name}. {preset.licence.meaning}", err=True)
 
 
-def _say_left_out(lora: "LoraEntry") -> None:
+def _say_lora(lora: "LoraEntry") -> None:
     if lora.unmatched:
         keys = counted(len(lora.unmatched), "key")
         shown = _first(lora.unmatched)
         click.echo(f"Warning: {keys} of {lora.name} match nothing here: {shown}", err=True)
     if lora.embeddings:
-        click.echo(
-            f"Not merged: textual inversions in {lora.name}: {_first(lora.embeddings)}", err=True
-        )
+        click.echo(f"Embeddings of {lora.name}: {_first(lora.embeddings)}", err=True)
 
 
 def _first(names: Sequence[str]) -> str:

@@ -105,7 +105,7 @@ def _objective(model: Manifest | Checkpoint) -> str:
 
 
 def _merged(manifest: Manifest) -> dict[str, str]:
-    """LoRAs and a VAE of its own, a line each where there are any."""
+    """LoRAs, what they bring and a VAE of its own, a line each where there are any."""
     found: dict[str, str] = {}
     if manifest.loras:
         fields = merged_fields(manifest)
@@ -114,6 +114,8 @@ def _merged(manifest: Manifest) -> dict[str, str]:
     left_out = sum(len(lora.unmatched) for lora in manifest.loras)
     if left_out:
         found["not merged"] = f"{counted(left_out, 'key')} of them match nothing here"
+    if brought := [name for lora in manifest.loras for name in lora.embeddings]:
+        found["embeddings"] = ", ".join(brought)
     if manifest.vae:
         found["VAE"] = f"{manifest.vae.name} ({manifest.vae.hash})"
     return found

@@ -18,6 +18,7 @@ from sakuga.profiles.families import SD15_TINY, SDXL_TINY, Family
 
 Make = Callable[[Path], object]
 Made = Callable[[str, Make], Path]
+Worst = Callable[[str, float], float]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,6 +32,20 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("APPDATA", str(folder / "settings"))
         patch.delenv("SAKUGA_PRESETS", raising=False)
         yield folder
+
+
+@pytest.fixture(scope="session")
+def worst() -> Iterator[Worst]:
+    """`worst(what, value)` gives the value back; with -s the largest of each is told at the end."""
+    seen: dict[str, list[float]] = {}
+
+    def keep(what: str, value: float) -> float:
+        seen.setdefault(what, []).append(value)
+        return value
+
+    yield keep
+    for what, values in seen.items():
+        print(f"\n{what}: at most {max(values):.2g} of {len(values):,}", end="")
 
 
 @pytest.fixture(scope="session")

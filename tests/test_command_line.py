@@ -20,6 +20,7 @@ from sakuga.__main__ import main
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.manifest import SCHEMA
 from sakuga.export.demo import DEMO_CHECKPOINT, DEMO_LORA
+from sakuga.profiles.families import SDXL_DEMO
 
 
 class Outcome(NamedTuple):
@@ -297,24 +298,28 @@ def test_a_bundle_with_a_lora_and_a_vae(run: Run, tmp_path: Path) -> None:
     lora = tmp_path / "more.safetensors"
     module = "lora_unet_input_blocks_3_1_proj_in"
     pair = {f"{module}.lora_up.weight": (96, 2), f"{module}.lora_down.weight": (2, 96)}
-    others = {"bundle_emb.easy.clip_l": (1, 32), "lora_unet_nowhere.diff": (1,)}
+    widths = zip(("clip_l", "clip_g"), SDXL_DEMO.text_encoders, strict=True)
+    easy = {f"bundle_emb.easy.{name}": (1, encoder.hidden) for name, encoder in widths}
+    others = easy | {"lora_unet_nowhere.diff": (1,), "bundle_emb.odd.clip_l": (1, 1)}
     save_file({key: np.ones(shape, "f2") for key, shape in (pair | others).items()}, lora)
     bundle, command = tmp_path / "b.sakuga", ["build", "demo", "--backend", "onnx", "--lora"]
     done = run(*command, f"{DEMO_LORA}:1:0.5", "--lora", f"{lora}:.5", "--vae", DEMO_CHECKPOINT,
                "--out", bundle)  # fmt: skip
     assert done.code == 0 and done.out == f"{bundle}\n"
-    assert "Warning: 1 key of more match nothing here: lora_unet_nowhere.diff" in done.err
-    assert "Not merged: textual inversions in more: easy" in done.err
+    left_out = "bundle_emb.odd.clip_l, lora_unet_nowhere.diff"
+    assert f"Warning: 2 keys of more match nothing here: {left_out}" in done.err
+    assert "Embeddings of more: easy\n" in done.err
     shown = run("inspect", bundle).out
     assert re.search(r"LoRAs +kosame at 1/0\.5 \(ec914199806f\), more at 0\.5 \(", shown)
     assert re.search(r"VAE +demo\.safetensors \(", shown)
-    assert "1 key of them match nothing here" in shown
+    assert re.search(r"embeddings +easy\n", shown)
+    assert "2 keys of them match nothing here" in shown
     loras = json.loads(run("inspect", bundle, "--json").out)["loras"]
     assert [(each["text_weight"], each["unet_weight"]) for each in loras] == [(1, 0.5), (0.5, 0.5)]
     assert re.search(r"kind +LoRA\n", run("inspect", DEMO_LORA).out)
     strict = run(*command, lora, "--strict-lora", "--out", tmp_path / "c.sakuga")
     parts(strict)
-    assert strict.code == 1 and "1 key of" in strict.err and not (tmp_path / "c.sakuga").exists()
+    assert strict.code == 1 and "2 keys of" in strict.err and not (tmp_path / "c.sakuga").exists()
     parts(run(*command, tmp_path / "none:0.5", "--out", tmp_path / "c.sakuga"))
 
 

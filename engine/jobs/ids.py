@@ -7,7 +7,11 @@ CONTACT_SHEET = "contact-sheet"
 MAX_BYTES = 200  # leaves room for an extension and a temporary name within 255
 
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u2028\u2029]')
-_DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\..*)?", re.IGNORECASE)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ENDS = re.compile(r"^[\s.]+|[\s.]+$")
+_DEVICES = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE
+)
 
 
 def id_fault(text: str) -> str | None:
@@ -31,6 +35,26 @@ def id_fault(text: str) -> str | None:
     return None
 
 
+def safe_part(text: str) -> str:
+    """A safe file name from any text, the text itself if it is one.
+
+    Characters that cannot stand in names become underscores, what is too long is cut, and dots and
+    spaces at the ends go.
+    """
+    if id_fault(text) is None:
+        return text
+    text = _cut(_FORBIDDEN.sub("_", _SURROGATE.sub("_", text))) or "_"
+    return text if id_fault(text) is None else _cut(f"_{text}")
+
+
+def _cut(text: str) -> str:
+    text = text.encode()[:MAX_BYTES].decode(errors="ignore")
+    return _ENDS.sub("", text)
+
+
 def same_file_key(text: str) -> str:
-    """Equal for ids that some file systems take for the same name (case, composed accents)."""
-    return unicodedata.normalize("NFC", text.casefold())
+    """Equal for names that some file systems take for the same (case, composed accents)."""
+    if text.isascii():
+        return text.lower()
+    folded = unicodedata.normalize("NFD", text).casefold()  # canonical caseless matching
+    return unicodedata.normalize("NFC", folded)

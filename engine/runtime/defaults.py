@@ -8,7 +8,8 @@ from sakuga.engine.bundle import Bundle
 from sakuga.engine.errors import UsageError
 from sakuga.engine.presets import choose_preset, preset_known
 from sakuga.engine.runtime.request import Defaults
-from sakuga.engine.text.embedding_files import load_embeddings
+from sakuga.engine.text.bundled_embeddings import bundled_embeddings
+from sakuga.engine.text.embedding_files import read_embeddings
 from sakuga.engine.text.embeddings import NO_EMBEDDINGS, Embeddings
 from sakuga.engine.text.tokenizer import Tokenizer
 from sakuga.profiles.buckets import SizeRule
@@ -74,10 +75,12 @@ def bundle_sizes(bundle: Bundle) -> SizeRule:
 
 
 def bundle_embeddings(bundle: Bundle, folder: Path | None) -> Embeddings:
-    """The embeddings of a folder that are for the bundle's family; none without a folder."""
-    if folder is None:
-        return NO_EMBEDDINGS
-    return load_embeddings(folder, bundle.family.text_encoders, Tokenizer.load(bundle.tokenizer))
+    """The embeddings that came with the bundle's LoRAs and those of a folder, which go before them
+    where both have a name. Raises UsageError where there is no such folder."""
+    found = bundled_embeddings(bundle.embeddings.read_bytes()) if bundle.embeddings else []
+    if folder is not None:
+        found += read_embeddings(folder, bundle.family.text_encoders)
+    return Embeddings(found, Tokenizer.load(bundle.tokenizer)) if found else NO_EMBEDDINGS
 
 
 def bundle_chunks(bundle: Bundle) -> int:

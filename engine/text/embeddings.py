@@ -40,8 +40,9 @@ class Embeddings:
     """The embeddings at hand, found by the tokens of their names or by the names."""
 
     def __init__(self, known: Iterable[Embedding] = (), tokenizer: Tokenizer | None = None) -> None:
-        """`tokenizer`: reads the names; may be left out where there are none."""
-        self._by_name = {each.name: each for each in known}
+        """`tokenizer`: reads the names; may be left out where there are none. Of several with one
+        name the last one counts that can be used."""
+        self._by_name = {each.name: each for each in sorted(known, key=lambda each: not each.fault)}
         self._by_first: dict[int, list[tuple[list[int], Embedding]]] = {}
         for each in self._by_name.values():
             assert tokenizer is not None

@@ -3,7 +3,7 @@
 All take float32 parts by name (`parts.py`) and give ΔW at weight 1, of as many elements and rows as
 W. Formulas: Hu et al. 2021 (arXiv:2106.09685) for LoRA; Yeh et al. 2023 (arXiv:2309.14859) for
 LoCon, LoHa and LoKr; Liu et al. 2022 (arXiv:2205.05638) for IA3; Chavan et al. 2023
-(arXiv:2306.07967) for GLoRA; the parts' layouts are LyCORIS's.
+(arXiv:2306.07967) for GLoRA; OFT is in `rotate.py`; the parts' layouts are LyCORIS's.
 """
 
 import math
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sakuga.export.adapters.factor import Arrays, Factor, MisfitError, Shapes
+from sakuga.export.adapters.rotate import rotated_shape, rotation_delta
 from sakuga.export.checkpoint.sources import Array, Shape
 
 _LORA = Factor("", "up", "down", "mid")
@@ -114,6 +115,15 @@ def _full(arrays: Arrays, weight: Array) -> Array:
     return arrays["diff"]
 
 
+def _set_shape(shapes: Shapes, weight: Shape) -> Shape:
+    return shapes["set"]
+
+
+def _set(arrays: Arrays, weight: Array) -> Array:
+    """The weight becomes the value, at weight 1; ComfyUI sets it at every weight."""
+    return arrays["set"].reshape(weight.shape) - weight
+
+
 def _ia3_shape(shapes: Shapes, weight: Shape) -> Shape:
     """As many factors as rows or columns; which of the two, `on_input` tells."""
     if not {"factor", "on_input"} <= shapes.keys() or math.prod(shapes["on_input"]) != 1:
@@ -162,6 +172,8 @@ KINDS = (
     ),
     Kind("GLoRA", _marks("a1 a2 b1 b2"), _marks(""), _glora_shape, _glora_rank, _glora),
     Kind("full difference", _marks("diff"), _marks(""), _full_shape, _no_rank, _full),
+    Kind("set value", _marks("set"), _marks(""), _set_shape, _no_rank, _set),
+    Kind("OFT", _marks("oft_blocks"), _marks("rescale"), rotated_shape, _no_rank, rotation_delta),
     Kind("IA3", _marks("on_input"), _marks("factor"), _ia3_shape, _no_rank, _ia3),
 )
 

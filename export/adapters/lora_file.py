@@ -1,7 +1,6 @@
 """A LoRA file, opened: its keys in groups, what its metadata say, the hash people know it by."""
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from sakuga.engine.errors import CheckpointError, FileFormatError, UnknownFamilyError
 from sakuga.export.adapters.kinds import kind_of
 from sakuga.export.adapters.parts import Parts, take_apart
+from sakuga.export.adapters.peft_config import PatternError, peft_scale
 from sakuga.export.checkpoint.folder import read_config
 from sakuga.export.checkpoint.foreign import what_it_is
 from sakuga.export.checkpoint.safetensors_file import SafetensorsFile
@@ -20,6 +20,20 @@ _DIFFUSERS_CONFIG = "lora_adapter_metadata"  # the configs of all networks, as o
 _PEFT_CONFIG = "adapter_config.json"
 _HASH = re.compile(r"[0-9a-f]{12,64}")
 _PEFT = "base_model.model."
+
+# Adapters without a form that can be merged here, by what their keys hold.
+_UNMERGED = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (r"\.oft_(R|r|s|embedding_R)\b", "PEFT's OFT"),
+        (r"\.boft_[RPs]\b", "PEFT's BOFT"),
+        (r"\.ia3_l\b", "PEFT's IA3"),
+        (r"\.lora_E\b", "AdaLoRA"),
+        (r"\.vera_lambda_", "VeRA"),
+        (r"\.hra_u\b", "HRA"),
+        (r"\.oft_diag$", "the OFT of LyCORIS before its blocks"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -50,19 +64,17 @@ class LoraFile:
         """Shapes of a module's parts."""
         return {part: self.file.tensors[key].shape for part, key in keys.items()}
 
-    def scale(self, component: str, module: str, rank: int) -> float:
-        """The scale of a pair that has no alpha of its own: 1, or what PEFT's config says.
-
-        PEFT scales by lora_alpha / r, or by lora_alpha / sqrt(r) if so trained.
-        """
-        config = self._configs.get(component, {})
-        alpha, patterns = config.get("lora_alpha"), config.get("alpha_pattern")
-        for pattern, value in patterns.items() if isinstance(patterns, dict) else ():
-            if f".{module}".endswith(f".{pattern}"):
-                alpha = value
-        if not isinstance(alpha, int | float):
-            return 1.0
-        return alpha / (math.sqrt(rank) if config.get("use_rslora") is True else rank)
+    def scale(self, component: str, module: str, rank: int | None) -> float:
+        """The scale of a change that has no alpha of its own: 1, or what PEFT's config says. Raises
+        FileFormatError for a config that cannot be followed."""
+        try:
+            return peft_scale(self._configs.get(component, {}), module, rank)
+        except PatternError as error:
+            raise FileFormatError(
+                f"{self.path} cannot be used: how strongly {module} counts is not clear.",
+                note=f"Its config speaks of modules by the regular expression {error}.",
+                hint="Save it again with the modules' names in alpha_pattern and rank_pattern.",
+            ) from None
 
     @cached_property
     def _configs(self) -> Mapping[str, Mapping[str, object]]:
@@ -113,13 +125,18 @@ def is_lora(parts: Parts) -> bool:
 
 
 def _not_a_lora(path: Path, file: SafetensorsFile) -> UnknownFamilyError:
-    what = what_it_is(file.tensors.keys())
     shown = ", ".join(sorted(file.tensors)[:3]) or "none"
-    if what == "a LoRA":
-        what = "an adapter of a kind Sakuga does not merge"
+    what = what_it_is(file.tensors.keys())
+    unmerged = [name for pattern, name in _UNMERGED if any(map(pattern.search, file.tensors))]
+    if unmerged:
+        words = f"is {unmerged[0]}, a kind of adapter Sakuga does not merge"
+    elif what == "a LoRA":
+        words = "is an adapter of a kind Sakuga does not merge"
+    else:
+        words = f"is {what}, not a LoRA" if what else "is not a LoRA"
     return UnknownFamilyError(
-        f"{path} is {what}, not a LoRA." if what else f"{path} is not a LoRA.",
+        f"{path} {words}.",
         note=f"Its first names: {shown}.",
-        hint="--lora takes LoRA, LoCon, LoHa, LoKr, DoRA, GLoRA, IA3 and full differences. "
+        hint="--lora takes LoRA, LoCon, LoHa, LoKr, DoRA, GLoRA, IA3, OFT, BOFT and differences. "
         "A checkpoint is the MODEL of the build, a VAE goes to --vae.",
     )

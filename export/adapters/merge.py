@@ -77,13 +77,11 @@ def _delta(change: Change, kind: Kind, arrays: Arrays, weight: Array) -> Array:
 
 
 def _scale(change: Change, kind: Kind, arrays: Arrays) -> float:
-    """alpha / rank; for kinds and forms without a rank 1."""
+    """alpha / rank, for kinds and forms without a rank 1; without alpha what PEFT says."""
     rank = kind.rank(change.shapes)
-    if rank is None:
-        return 1.0
-    if "alpha" in arrays:
-        return float(arrays["alpha"].reshape(-1)[0]) / rank
-    return change.lora.scale(change.component, change.module, rank)
+    if "alpha" not in arrays:
+        return change.lora.scale(change.component, change.module, rank)
+    return 1.0 if rank is None else float(arrays["alpha"].reshape(-1)[0]) / rank
 
 
 def _with_bias(update: Update, bias: Array) -> Array:

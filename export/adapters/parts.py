@@ -19,6 +19,9 @@ _ENDINGS: Mapping[str, str] = {
         f".lokr_{part}": f"kron_{part}"
         for part in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t1", "t2")
     },
+    ".oft_blocks": "oft_blocks",
+    ".rescale": "rescale",
+    ".set_weight": "set",
     ".diff": "diff",
     ".diff_b": "diff_b",
     ".w_norm": "diff",
@@ -55,30 +58,32 @@ class Parts:
     """The keys of a file in groups.
 
     `modules`: the module as the file spells it, to its keys by part. `strange`: keys of no known
-    ending. `embeddings`: names of the textual inversions that lie in the file too.
+    ending. `embeddings`: the textual inversions that lie in the file too, their names to their keys
+    by tensor.
     """
 
     modules: Mapping[str, Mapping[str, str]]
     strange: tuple[str, ...]
-    embeddings: tuple[str, ...]
+    embeddings: Mapping[str, Mapping[str, str]]
 
 
 def take_apart(keys: Iterable[str]) -> Parts:
     """Group the keys of a LoRA file by module."""
     modules: dict[str, dict[str, str]] = {}
     strange: list[str] = []
-    embeddings: dict[str, None] = {}
+    embeddings: dict[str, dict[str, str]] = {}
     for key in keys:
         ending = next((ending for ending in _LONGEST_FIRST if key.endswith(ending)), None)
         if key.startswith(_EMBEDDING):
-            embeddings[key.removeprefix(_EMBEDDING).split(".")[0]] = None
+            name, _, tensor = key.removeprefix(_EMBEDDING).partition(".")
+            embeddings.setdefault(name, {})[tensor] = key
         elif ending is None:
             strange.append(key)
         else:
             module = modules.setdefault(_plain(key.removesuffix(ending)), {})
             if module.setdefault(_ENDINGS[ending], key) != key:
                 strange.append(key)  # two spellings of one part
-    return Parts(modules, tuple(strange), tuple(embeddings))
+    return Parts(modules, tuple(strange), embeddings)
 
 
 def _plain(module: str) -> str:

@@ -10,14 +10,15 @@ from sakuga.export.checkpoint.ldm_unet import PREFIX, ldm_unet_table
 from sakuga.profiles.families import Family
 from sakuga.profiles.weights import weights
 
-# Prefixes before paths with underscores: of kohya and OneTrainer, and of LyCORIS.
+# Prefixes before paths with underscores: of kohya and OneTrainer, of LyCORIS, of kohya's OFT.
+_UNET = ("lora_unet_", "lycoris_", "oft_unet_")
 _UNDERSCORED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "sdxl": {
         "text_encoder": ("lora_te1_",),
         "text_encoder_2": ("lora_te2_",),
-        "unet": ("lora_unet_", "lycoris_"),
+        "unet": _UNET,
     },
-    "sd15": {"text_encoder": ("lora_te_",), "unet": ("lora_unet_", "lycoris_")},
+    "sd15": {"text_encoder": ("lora_te_",), "unet": _UNET},
 }
 
 # Prefixes before paths with dots: of diffusers, of PEFT for one network alone, and of ComfyUI.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sakuga.engine.errors import TensorError, UsageError
 from sakuga.engine.manifest import LoraEntry
+from sakuga.export.adapters.bundled import BundledVectors, bundled_in, joined
 from sakuga.export.adapters.choice import LoraChoice
 from sakuga.export.adapters.lora_file import LoraFile, open_lora
 from sakuga.export.adapters.match import Matched, match
@@ -22,9 +23,11 @@ _SHOWN = 5
 
 @dataclass(frozen=True, eq=False)
 class LoraStack:
-    """Open LoRAs that fit a family; `entries` is what a manifest says of them."""
+    """Open LoRAs that fit a family; `entries` is what a manifest says of them, `embeddings` are
+    the textual inversions they bring."""
 
     entries: tuple[LoraEntry, ...]
+    embeddings: BundledVectors
     _merger: Merger
 
     def before(self, adapt: Adapt) -> Adapt:
@@ -36,22 +39,26 @@ class LoraStack:
 def open_loras(choices: Sequence[LoraChoice], family: Family, strict: bool) -> Iterator[LoraStack]:
     """Open and match the LoRAs. A weight of 0 leaves its networks byte for byte as they are.
 
-    Raises UsageError for a weight that is no finite number and for two files of one name, with
-    `strict` TensorError for keys that match nothing, and what `open_lora` and `match` raise.
+    Raises UsageError for a weight that is no finite number, for two files of one name and for two
+    embeddings of one, with `strict` TensorError for keys that match nothing, and what `open_lora`
+    and `match` raise.
     """
     _check(choices)
     with ExitStack() as opened:
         entries: list[LoraEntry] = []
         updates: list[Update] = []
+        embeddings: list[tuple[LoraFile, BundledVectors]] = []
         for choice in choices:
             lora = open_lora(choice.path)
             opened.callback(lora.file.close)
-            found = match(lora, family)
-            if strict and found.unmatched:
-                raise _unmatched(lora.path, found, family)
-            entries.append(_entry(lora, choice, found))
+            found, brought = match(lora, family), bundled_in(lora, family.text_encoders)
+            unmatched = tuple(sorted((*found.unmatched, *brought.unmatched)))
+            if strict and unmatched:
+                raise _unmatched(lora.path, unmatched, family)
+            entries.append(_entry(lora, choice, unmatched, tuple(brought.vectors)))
             updates += _updates(choice, found)
-        yield LoraStack(tuple(entries), Merger(updates))
+            embeddings.append((lora, brought.vectors))
+        yield LoraStack(tuple(entries), joined(embeddings), Merger(updates))
 
 
 def _check(choices: Sequence[LoraChoice]) -> None:
@@ -70,7 +77,9 @@ def _check(choices: Sequence[LoraChoice]) -> None:
             )
 
 
-def _entry(lora: LoraFile, choice: LoraChoice, found: Matched) -> LoraEntry:
+def _entry(
+    lora: LoraFile, choice: LoraChoice, unmatched: tuple[str, ...], embeddings: tuple[str, ...]
+) -> LoraEntry:
     text, unet = choice.weights
     return LoraEntry(
         name=lora.name,
@@ -78,8 +87,8 @@ def _entry(lora: LoraFile, choice: LoraChoice, found: Matched) -> LoraEntry:
         sha256=lora.file.sha256(),
         text_weight=text,
         unet_weight=unet,
-        unmatched=found.unmatched,
-        embeddings=lora.parts.embeddings,
+        unmatched=unmatched,
+        embeddings=embeddings,
     )
 
 
@@ -91,10 +100,10 @@ def _updates(choice: LoraChoice, found: Matched) -> Iterator[Update]:
             yield Update(change, weight)
 
 
-def _unmatched(path: Path, found: Matched, family: Family) -> TensorError:
-    shown = ", ".join(found.unmatched[:_SHOWN])
+def _unmatched(path: Path, keys: Sequence[str], family: Family) -> TensorError:
+    shown = ", ".join(keys[:_SHOWN])
     return TensorError(
-        f"{counted(len(found.unmatched), 'key')} of {path} mean nothing to {family.name}.",
-        note=shown + (", …" if len(found.unmatched) > _SHOWN else "") + ".",
+        f"{counted(len(keys), 'key')} of {path} mean nothing to {family.name}.",
+        note=shown + (", …" if len(keys) > _SHOWN else "") + ".",
         hint="Leave out --strict-lora to merge the rest of it.",
     )

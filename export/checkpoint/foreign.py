@@ -12,7 +12,7 @@ from sakuga.export.checkpoint.store import TensorStore
 _KINDS: tuple[tuple[str, str, str], ...] = (
     (r"lllite_", "a ControlNet-LLLite", ""),
     (
-        r"lora_(up|down|A|B)\b|^lora_(unet|te)|hada_w|lokr_w|oft_blocks|dora_scale",
+        r"lora_(up|down|A|B)\b|^(lora|oft)_(unet|te)|hada_w|lokr_w|oft_blocks|dora_scale",
         "a LoRA, not a model",
         "Build from the base model it was made for, and give this file to --lora.",
     ),

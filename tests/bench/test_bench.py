@@ -69,7 +69,15 @@ def test_host_step(tmp_path: Path) -> None:
     assert any("_launch (lane.py" in row["function"] for row in answer["profile"])
 
 
-@pytest.mark.parametrize("script", ["pipeline.py", "startup.py", "throughput.py", "full_size.py"])
+def test_jobfile(tmp_path: Path) -> None:
+    _, answer = run(tmp_path, "jobfile.py", "--lines", "50")
+    assert answer["read_s"].keys() == {"JSONL", "CSV", "options", "grid"}
+    assert all(row["value"] > 0 for row in answer["figures"])
+
+
+@pytest.mark.parametrize(
+    "script", ["pipeline.py", "prompts.py", "startup.py", "throughput.py", "full_size.py"]
+)
 def test_slow_benches_still_load(tmp_path: Path, script: str) -> None:
     """They take too long to run here, and still follow the code they measure."""
     done = subprocess.run(

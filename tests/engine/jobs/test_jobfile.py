@@ -1,17 +1,15 @@
-"""Job files: what they give, and what their errors say."""
+"""Job files as wholes: which format they are in, their ids, their bytes."""
 
-import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sakuga.engine.errors import UsageError
-from sakuga.engine.jobs.jobfile import FIELDS, Job, parse_jobs, read_jobs
-from sakuga.engine.runtime.request import Request
+from sakuga.engine.jobs.job import Job
+from sakuga.engine.jobs.jobfile import parse_jobs, read_jobs
+from sakuga.engine.jobs.line import MOST_PICTURES
+from sakuga.engine.jobs.text_file import LONGEST_LINE
 from sakuga.engine.text.tokenizer import clip_tokenizer
 from sakuga.profiles.buckets import QUARTER_BUCKETS, Size
 
@@ -23,124 +21,52 @@ def error_of(*lines: str) -> UsageError:
     return caught.value
 
 
-def test_all_fields() -> None:
-    fields: dict[str, Any] = {
-        "prompt": "1girl, \u2028 緑",
-        "negative_prompt": "",
-        "width": 832,
-        "height": 1216,
-        "steps": 28,
-        "guidance": 7,
-        "sampler": "Euler a",
-        "seed": 2**64 - 1,
-        "id": "asuka",
-        "compat": "diffusers",
-        "clip_skip": 2,
-        "schedule": "Trailing",
-        "eta": 1,
-        "s_noise": 1.02,
-        "emphasis": "No norm",
-        "pad_conds": True,
-        "prefix": "none",
-        "rng": "CPU",
-        "variation_seed": 5,
-        "variation_strength": 0.25,
-        "seed_resize": "512x768",
-        "ensd": -31337,
-        "count": 1,
-    }
-    assert set(fields) == set(FIELDS)
-    (job,) = parse_jobs(json.dumps(fields, ensure_ascii=False), "jobs.jsonl")
-    del fields["count"]
-    fields["seed_resize"] = Size(512, 768)
-    assert job == Job(fields.pop("id"), Request(**fields), "jobs.jsonl", 1)
-
-
-def test_only_a_prompt_is_needed() -> None:
-    (job,) = parse_jobs('{"prompt": "", "negative_prompt": null}', "jobs.jsonl")
-    assert job == Job("00001", Request(""), "jobs.jsonl", 1)
-
-
-def test_blank_lines_and_line_ends() -> None:
-    jobs = parse_jobs('\n{"prompt": "a"}\r\n  \r\n\n{"prompt": "b"}', "jobs.jsonl")
-    assert [(job.line, job.id, job.request.prompt) for job in jobs] == [
-        (2, "00001", "a"),
-        (5, "00002", "b"),
-    ]
-
-
-def test_several_pictures_of_one_line() -> None:
-    lines = ['{"prompt": "a", "seed": 5, "count": 3}', '{"prompt": "b", "count": 2, "id": "x"}']
-    jobs = parse_jobs("\n".join(lines), "jobs.jsonl")
-    assert [job.id for job in jobs] == [
-        "00001-0001",
-        "00001-0002",
-        "00001-0003",
-        "x-0001",
-        "x-0002",
-    ]
-    assert [job.request for job in jobs[:3]] == Request("a", seed=5).times(3)
-    first, second = (job.request.seed for job in jobs[3:])
-    assert first is not None and second == first + 1
-    assert [job.line for job in jobs] == [1, 1, 1, 2, 2]
-
-
-def test_numbered_ids_may_be_taken_or_too_long() -> None:
-    taken = '{"prompt": "b", "id": "A-0002"}'
-    assert "lines 1 and 2" in error_of('{"prompt": "a", "id": "a", "count": 2}', taken).what
-    long = json.dumps({"prompt": "a", "id": "x" * 198, "count": 2})
-    assert "field 'id' must be usable" in error_of(long).what
-
-
 @pytest.mark.parametrize(
-    ("line", "what", "more"),
+    ("name", "text"),
     [
-        ('{"prompt": "a", "promt": 1}', "there is no field 'promt'", "mean 'prompt'?"),
-        ('{"prompt": "a", "cfg_scale": 1}', "no field 'cfg_scale'", "Known fields: prompt"),
-        ('{"prompt": "a", "steps": 0}', "field 'steps' must be a whole number from 1", "It is 0."),
-        ('{"prompt": "a", "steps": 28.5}', "field 'steps'", "It is 28.5."),
-        ('{"prompt": "a", "steps": true}', "field 'steps'", "It is true."),
-        ('{"prompt": "a", "steps": 1001}', "field 'steps'", "It is 1001."),
-        ('{"prompt": "a", "width": "832"}', "field 'width'", 'It is "832".'),
-        ('{"prompt": "a", "height": -8}', "field 'height'", "It is -8."),
-        ('{"prompt": "a", "guidance": "7"}', "field 'guidance' must be a number", 'It is "7".'),
-        ('{"prompt": "a", "guidance": NaN}', "not valid JSON", "NaN is not a JSON number"),
-        ('{"prompt": "a", "guidance": 1e999}', "field 'guidance'", "It is Infinity."),
-        ('{"prompt": "a", "seed": -2}', "field 'seed'", "It is -2."),
-        ('{"prompt": "a", "seed": 18446744073709551616}', "field 'seed'", "It is 184467"),
-        ('{"prompt": "a", "sampler": "Eulr a"}', "field 'sampler'", "Did you mean 'Euler a'?"),
-        ('{"prompt": "a", "schedule": "karas"}', "field 'schedule'", "Did you mean 'Karras'?"),
-        ('{"prompt": "a", "scheduler": "Karras"}', "no field 'scheduler'", "mean 'schedule'?"),
-        ('{"prompt": "a", "eta": -1}', "field 'eta' must be a number from 0", "It is -1."),
-        ('{"prompt": "a", "s_noise": "1"}', "field 's_noise' must be a number", 'It is "1".'),
-        ('{"prompt": "a", "rng": "GPU"}', "field 'rng'", "those of NV"),
-        ('{"prompt": "a", "count": 0}', "field 'count' must be a whole number from 1", "It is 0."),
-        ('{"prompt": "a", "n_iter": 4}', "no field 'n_iter'", "mean 'count'?"),
-        ('{"prompt": "a", "subseed": 4}', "no field 'subseed'", "mean 'variation_seed'?"),
-        ('{"prompt": "a", "variation_strength": 1.1}', "a number from 0 to 1", "It is 1.1."),
-        ('{"prompt": "a", "seed_resize": "512"}', "field 'seed_resize'", '"832x1216"'),
-        ('{"prompt": "a", "ensd": 0.5}', "field 'ensd' must be a whole number", "It is 0.5."),
-        ('{"prompt": "a", "compat": "webui"}', "field 'compat'", "a1111, comfy, diffusers"),
-        ('{"prompt": "a", "id": "Contact-Sheet"}', "field 'id'", "the contact sheet has that"),
-        ('{"prompt": "a", "id": "../x"}', "field 'id' must be usable as a file", "holds '/'"),
-        ('{"prompt": "a", "id": 7}', "field 'id' must be valid Unicode text", "It is 7."),
-        ('{"prompt": ["a"]}', "field 'prompt' must be valid Unicode text", 'It is ["a"].'),
-        ('{"prompt": "\\ud83d"}', "field 'prompt' must be valid Unicode", 'It is "\\ud83d".'),
-        ('{"prompt": null}', "field 'prompt' is missing", "needs a prompt"),
-        ('{"seed": 1}', "field 'prompt' is missing", "needs a prompt"),
-        ('{"prompt": "a", "prompt": "b"}', "not valid JSON", "'prompt' is given twice"),
-        ('{"prompt": "a"', "not valid JSON", "at column 15"),
-        ("1girl, solo", "not valid JSON", "at column 2"),
-        ('["a"]', "not a JSON object", "It is a list."),
-        ("[" * 100_000, "not valid JSON", "recursion"),
-        ('{"prompt": "a", "seed": ' + "9" * 5000 + "}", "not valid JSON", "digits"),
+        ("a.jsonl", '{"prompt": "1girl, solo", "cfg": 5}'),
+        ("a.JSON", '{"prompt": "1girl, solo", "cfg": 5}'),
+        ("a.ndjson", '{"prompt": "1girl, solo", "cfg": 5}'),
+        ("a", '\n { "prompt": "1girl, solo", "cfg": 5}'),
+        ("a.txt", '{"prompt": "1girl, solo", "cfg": 5}'),
+        ("a.txt", '--prompt "1girl, solo" --cfg_scale 5'),
+        ("a.csv", 'prompt,cfg\n"1girl, solo",5'),
+        ("a.CSV", 'cfg;prompt\n5;"1girl, solo"'),
+        ("a.tsv", "prompt\tcfg\n1girl, solo\t5"),
     ],
-)  # fmt: skip
-def test_errors_name_line_and_field(line: str, what: str, more: str) -> None:
-    error = error_of('{"prompt": "good"}', "", line)
-    assert error.what.startswith("jobs.jsonl, line 3: ")
-    assert what in error.what
-    assert more in str(error)
+)
+def test_the_format_is_found(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    (job,) = read_jobs(tmp_path / name)
+    assert (job.id, job.index, job.source) == ("00001", 1, str(tmp_path / name))
+    assert (job.request.prompt, job.request.guidance) == ("1girl, solo", 5)
+
+
+def test_braces_of_a_prompt_are_no_json() -> None:
+    (job,) = parse_jobs("{{masterpiece}}, 1girl", "a.txt")
+    assert job.request.prompt == "{{masterpiece}}, 1girl"
+
+
+def test_a_format_nobody_can_know() -> None:
+    with pytest.raises(UsageError, match=r"a\.jobs: it is not clear how to read"):
+        parse_jobs("1girl", "a.jobs")
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.txt"])
+@pytest.mark.parametrize("text", ["", "\n \r\n"])
+def test_no_jobs(name: str, text: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} holds no jobs"):
+        parse_jobs(text, name)
+
+
+def test_defaults_alone_are_no_jobs() -> None:
+    assert "holds no jobs" in error_of('{"defaults": {"prompt": "a"}}').what
+
+
+def test_defaults_serve_every_format() -> None:
+    for name, text in (("a.csv", "seed\n5"), ("a.txt", "--seed 5"), ("a.jsonl", '{"seed": 5}')):
+        (job,) = parse_jobs(text, name, defaults={"prompt": "a", "num_inference_steps": 9})
+        assert (job.request.prompt, job.request.steps, job.request.seed) == ("a", 9, 5)
 
 
 def test_duplicate_ids_name_both_lines() -> None:
@@ -158,9 +84,23 @@ def test_id_that_a_numbered_job_has() -> None:
     assert "lines 1 and 2" in error_of('{"prompt": "a", "id": "00002"}', '{"prompt": "b"}').what
 
 
-@pytest.mark.parametrize("text", ["", "\n \r\n"])
-def test_no_jobs(text: str) -> None:
-    assert "holds no jobs" in error_of(text).what
+def test_numbered_ids_may_be_taken_or_too_long() -> None:
+    taken = '{"prompt": "b", "id": "A-0002"}'
+    assert "lines 1 and 2" in error_of('{"prompt": "a", "id": "a", "count": 2}', taken).what
+    error = error_of(f'{{"prompt": "a", "id": "{"x" * 198}", "count": 2}}')
+    assert "field 'id' must be usable" in error.what and "203 bytes" in error.note
+
+
+def test_too_many_pictures_are_refused_before_they_are_made() -> None:
+    numbers = list(range(1, 1001))
+    error = error_of('{"prompt": "a"}', f'{{"prompt": "a", "steps": {numbers}, "seed": {numbers}}}')
+    assert f"line 2: with this line the file asks for {MOST_PICTURES + 1:,} pictures" in error.what
+    assert "steps 1,000, seed 1,000, count 1" in error.note
+    axes = ", ".join(f'"{name}": {numbers}' for name in ("width", "height", "steps", "cfg", "eta"))
+    assert (
+        "1,000,000,000,000,001 pictures"
+        in error_of('{"prompt": "a"}', f'{{"prompt": "a", {axes}}}').what
+    )
 
 
 def test_files(tmp_path: Path) -> None:
@@ -171,17 +111,31 @@ def test_files(tmp_path: Path) -> None:
         read_jobs(tmp_path)
     path.write_bytes('\ufeff{"prompt": "緑"}'.encode())
     assert read_jobs(path)[0].request.prompt == "緑"
-    path.write_bytes(b'{"prompt": "a"}\n{"prompt": "\xe9"}')
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_bytes_that_are_no_text(tmp_path: Path, end: bytes) -> None:
+    path = tmp_path / "jobs.jsonl"
+    path.write_bytes(b'{"prompt": "a"}' + end + b'{"prompt": "\xe9"}')
     with pytest.raises(UsageError, match="line 2: not UTF-8"):
+        read_jobs(path)
+    path.write_bytes('{"prompt": "a"}'.encode("utf-16"))
+    with pytest.raises(UsageError, match="line 1: not UTF-8"):
         read_jobs(path)
 
 
-@given(st.text(max_size=40))
-def test_any_text_gives_jobs_or_a_clear_error(text: str) -> None:
-    try:
-        assert parse_jobs(text, "jobs.jsonl")
-    except UsageError as error:
-        assert error.what.startswith("jobs.jsonl")
+def test_line_ends_of_three_kinds() -> None:
+    text = '{"prompt": "a"}\r\n{"prompt": "b"}\r{"prompt": "c"}\n\n{"prompt": "d"}'
+    assert [job.line for job in parse_jobs(text, "a.jsonl")] == [1, 2, 3, 5]
+
+
+@pytest.mark.parametrize("reader", ["a.jsonl", "a.csv", "a.txt"])
+def test_a_line_that_nobody_wrote(reader: str) -> None:
+    text = "prompt\n1girl\n" if reader == "a.csv" else '{"prompt": "a"}\n\n'
+    if reader == "a.txt":
+        text = "1girl\n\n"
+    with pytest.raises(UsageError, match=f"{reader}, line 3: the line is too long"):
+        parse_jobs(text + "a" * (LONGEST_LINE + 1), reader)
 
 
 def shipped_jobs(name: str) -> list[Job]:

@@ -6,9 +6,10 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prompt_rules import pieces
 
 from sakuga.engine.errors import UsageError
-from sakuga.engine.text.attention import BREAK, ROUND, SQUARE, Piece, odd_weight, read_attention
+from sakuga.engine.text.attention import BREAK, Piece, odd_weight, read_attention
 
 NEGATIVE = (
     "nsfw, lowres, (bad), text, error, fewer, extra, missing, worst quality, jpeg artifacts, "
@@ -68,50 +69,29 @@ def test_break_counts_only_outside_of_weights() -> None:
     ]
 
 
-def weights_by_character(text: str) -> list[tuple[str, float]]:
-    """The rule once more: every character has a weight, and a bracket that closes multiplies."""
-    found: list[tuple[str, float]] = []
-    opened: dict[str, list[int]] = {"(": [], "[": []}
-
-    def close(bracket: str, factor: float) -> None:
-        start = opened[bracket].pop()
-        found[start:] = [(letter, weight * factor) for letter, weight in found[start:]]
-
-    at = 0
-    while at < len(text):
-        letter = text[at]
-        stop = text.find(")", at)
-        number = text[at + 1 : stop].strip() if letter == ":" and stop > 0 else ""
-        if letter == "\\":
-            at += 1
-            found += [(after, 1.0) for after in text[at : at + 1] if after in "()[]\\"]
-            at -= text[at : at + 1] not in ("(", ")", "[", "]", "\\")
-        elif letter in opened:
-            opened[letter].append(len(found))
-        elif number and set(number) <= set("+-.0123456789") and opened["("]:
-            close("(", float(number))
-            at = stop
-        elif letter == ")" and opened["("]:
-            close("(", ROUND)
-        elif letter == "]" and opened["["]:
-            close("[", SQUARE)
-        else:
-            found.append((letter, 1.0))
-        at += 1
-    for bracket, factor in (("(", ROUND), ("[", SQUARE)):
-        for start in opened[bracket]:
-            found[start:] = [(letter, weight * factor) for letter, weight in found[start:]]
-    return found
-
-
-PARTS = ["(", ")", "[", "]", ":", "a", "b, ", ":1.2)", ": 0.5 )", ":-1)", "\\", "\\(", "\\]", "1"]
+PARTS = [
+    "(",
+    ")",
+    "[",
+    "]",
+    ":",
+    "a",
+    "b, ",
+    ":1.2)",
+    ": 0.5 )",
+    ":-1)",
+    "\\",
+    "\\(",
+    "\\]",
+    "1",
+    " BREAK ",
+]
 
 
 @settings(max_examples=10_000, deadline=None)
 @given(st.lists(st.sampled_from(PARTS), max_size=16).map("".join))
 def test_every_character_has_the_weight_of_its_brackets(text: str) -> None:
-    found = [(letter, piece.weight) for piece in read_attention(text) for letter in piece.text]
-    assert found == weights_by_character(text)
+    assert read_attention(text) == pieces(text)
 
 
 @given(st.text())

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prompt_rules import a1111_chunks, comfy_chunks
 
 from sakuga.engine.text.chunks import Pad, end_index, frame, split
 from sakuga.engine.text.embeddings import Embedding
@@ -39,26 +40,6 @@ def chunks(ids: list[int], rule: Rule, pad: Pad) -> list[list[int]]:
 
 def lengths(ids: list[int], rule: Rule = "a1111") -> list[int]:
     return [len(piece) for piece in split([segment(ids)], rule).pieces]
-
-
-def a1111_oracle(ids: list[int]) -> list[list[int]]:
-    """The published rule as a state machine: a growing chunk and the place of its last comma."""
-    done: list[list[int]] = []
-    now: list[int] = []
-    last_comma = -1
-    for token in ids:
-        moved: list[int] = []
-        if token == COMMA:
-            last_comma = len(now)
-        elif len(now) == 75 and last_comma != -1 and 75 - last_comma <= 20:
-            now, moved = now[: last_comma + 1], now[last_comma + 1 :]
-            done.append(now)
-            now, last_comma = moved, -1
-        if len(now) == 75:
-            done.append(now)
-            now, last_comma = [], -1
-        now.append(token)
-    return [*done, now] if now or not done else done
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -102,7 +83,14 @@ def test_a1111_85_tokens_make_75_and_10() -> None:
 @given(IDS)
 def test_a1111_against_a_state_machine(ids: list[int]) -> None:
     found = [ids_of(piece) for piece in split([segment(ids)], "a1111").pieces]
-    assert found == a1111_oracle(ids)
+    assert found == a1111_chunks(ids, [token == COMMA for token in ids])
+
+
+@given(st.lists(st.integers(1, 20).map(words), max_size=30))
+def test_comfy_token_by_token(segments: list[list[int]]) -> None:
+    numbered = [[number * 100 + at for at, _ in enumerate(s)] for number, s in enumerate(segments)]
+    found = [ids_of(piece) for piece in split(list(map(segment, numbered)), "comfy").pieces]
+    assert found == comfy_chunks(numbered)
 
 
 @given(IDS)

@@ -1,11 +1,11 @@
 """ComfyUI's attention grammar: published vectors, and the rule written as a recursion."""
 
 import time
-from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prompt_rules import comfy_pieces
 
 from sakuga.engine.errors import UsageError
 from sakuga.engine.text.comfy import read_comfy_attention
@@ -46,44 +46,13 @@ def test_vectors(text: str, expected: list[tuple[str, float]]) -> None:
     assert read_comfy_attention(text) == expected
 
 
-def top_level(text: str) -> list[str]:
-    """The text cut before and behind every outermost pair of brackets."""
-    items, now, level = [], "", 0
-    for letter in text:
-        if letter == "(" and level == 0:
-            items, now = [*items, now], ""
-        now += letter
-        level += {"(": 1, ")": -1}.get(letter, 0)
-        if letter == ")" and level == 0:
-            items, now = [*items, now], ""
-    return [item for item in [*items, now] if item]
-
-
-def recursion(text: str, weight: float) -> list[tuple[str, float]]:
-    found = []
-    for item in top_level(text):
-        if item[0] != "(" or item[-1] != ")" or len(item) < 2:
-            found.append((item, weight))
-            continue
-        inner, own = item[1:-1], weight * 1.1
-        head, colon, number = inner.rpartition(":")
-        if colon and head:
-            with suppress(ValueError):
-                inner, own = (head, float(number))
-        found += recursion(inner, own)
-    return found
-
-
 PARTS = ["(", ")", "(", ")", "a", ":", ":1.2)", ":2", "\\(", "\\)", "[b]", " ", "\\", ":.5"]
 
 
 @settings(max_examples=10_000, deadline=None)
 @given(st.lists(st.sampled_from(PARTS), max_size=14).map("".join))
 def test_same_as_the_rule_by_recursion(text: str) -> None:
-    hidden = text.replace("\\)", "\1").replace("\\(", "\2")
-    expected = recursion(hidden, 1.0)
-    seen = [(item.replace("\1", ")").replace("\2", "("), weight) for item, weight in expected]
-    assert read_comfy_attention(text) == seen
+    assert read_comfy_attention(text) == comfy_pieces(text)
 
 
 @given(st.text())

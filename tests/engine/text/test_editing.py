@@ -2,10 +2,10 @@
 
 import time
 
-import lark
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prompt_rules import edits
 
 from sakuga.engine.errors import UsageError
 from sakuga.engine.text.editing import read_edits, variant_at
@@ -44,19 +44,6 @@ AT_28 = {
     r"[a\:b:c:3]": [(3, r"a\:b"), (28, "c")],
     r"\[a:b:3\]": [(28, r"\[a:b:3\]")],
 }
-# The published grammar; the choice of its start is written flat, and readings that edit come
-# first. As published, what unpaired brackets become depends on the parser's version and process.
-GRAMMAR = r"""
-!start: (emphasized | scheduled | alternate | plain | WHITESPACE | /[][():]/)*
-prompt: (emphasized | scheduled | alternate | plain | WHITESPACE)*
-!emphasized: "(" prompt ")" | "(" prompt ":" prompt ")" | "[" prompt "]"
-scheduled.1: "[" [prompt ":"] prompt ":" [WHITESPACE] NUMBER [WHITESPACE] "]"
-alternate.1: "[" prompt ("|" [prompt])+ "]"
-WHITESPACE: /\s+/
-plain: /([^\\\[\]():|]|\\.)+/
-%import common.SIGNED_NUMBER -> NUMBER
-"""
-PARSER = lark.Lark(GRAMMAR)
 PARTS = [
     *("(", ")", "[", "]", "[", "]", ":", "|", "a", "b ", "1", " ", "\\", "\\(", "\\]"),
     *(":3]", ":.5]", ": 2 ]", ":1.2)", "[a:b", "[c|d]", "[e:f:4]", "BREAK"),
@@ -74,51 +61,20 @@ def test_vectors_at_28_steps(text: str, expected: list[tuple[int, str]]) -> None
     assert list(read_edits(text, 28)) == expected
 
 
-def parsed(text: str) -> list[tuple[int, str]]:
-    try:
-        tree = PARSER.parse(text)
-    except lark.exceptions.LarkError:
-        return [(STEPS, text)]
-    ends = {STEPS}
-    for node in tree.iter_subtrees():
-        if node.data == "scheduled" and (when := when_of(node)) >= 1:
-            ends.add(when)
-        elif node.data == "alternate":
-            ends |= set(range(1, STEPS + 1))
-    return [(end, text_of(tree, end)) for end in sorted(ends)]
-
-
-def when_of(node: lark.Tree[lark.Token]) -> int:
-    number = str(node.children[-2])
-    return min(STEPS, int(float(number) * (STEPS if "." in number else 1)))
-
-
-def text_of(node: lark.Tree[lark.Token] | lark.Token | None, step: int) -> str:
-    if node is None:
-        return ""
-    if isinstance(node, lark.Token):
-        return str(node)
-    if node.data == "scheduled":
-        return text_of(node.children[step > when_of(node)], step)
-    if node.data == "alternate":
-        return text_of(node.children[(step - 1) % len(node.children)], step)
-    return "".join(text_of(child, step) for child in node.children)
-
-
 PROMPTS = st.lists(st.sampled_from(PARTS), max_size=11).map("".join)
 
 
 @settings(max_examples=1000, deadline=None)
 @given(PROMPTS)
 def test_same_as_a_parser_of_the_published_grammar(text: str) -> None:
-    assert list(read_edits(text, STEPS)) == parsed(text)
+    assert list(read_edits(text, STEPS)) == edits(text, STEPS)
 
 
 @pytest.mark.slow
 @settings(max_examples=10_000, deadline=None)
 @given(PROMPTS)
 def test_same_as_a_parser_of_the_published_grammar_at_length(text: str) -> None:
-    assert list(read_edits(text, STEPS)) == parsed(text)
+    assert list(read_edits(text, STEPS)) == edits(text, STEPS)
 
 
 @pytest.mark.parametrize(

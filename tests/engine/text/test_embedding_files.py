@@ -1,7 +1,9 @@
 """Embeddings from folders as people have them."""
 
+import hashlib
 import json
-import pickle
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,12 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from sakuga.engine.errors import UsageError
-from sakuga.engine.text.embedding_files import load_embeddings
+from sakuga.engine.text.embedding_files import read_embeddings
 from sakuga.engine.text.embeddings import Embedding, Embeddings
 from sakuga.engine.text.tokenizer import clip_tokenizer
 from sakuga.profiles.families import SD15_TINY, SDXL_TINY, Family
@@ -28,7 +31,7 @@ def vectors(count: int, hidden: int, dtype: Any = np.float32) -> NDArray[Any]:  
 
 
 def load(folder: Path, family: Family) -> Embeddings:
-    return load_embeddings(folder, family.text_encoders, TOKENIZER)
+    return Embeddings(read_embeddings(folder, family.text_encoders), TOKENIZER)
 
 
 def only(folder: Path, tensors: Mapping[str, NDArray[Any]], family: Family) -> Embedding:
@@ -78,20 +81,61 @@ def test_the_other_family_is_told_when_it_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".bin", ".PT"])
-def test_a_pickle_is_never_opened(tmp_path: Path, suffix: str) -> None:
-    class Trap:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return Path.touch, (tmp_path / "sprung",)  # type: ignore[return-value]
-
-    (tmp_path / f"mine{suffix}").write_bytes(pickle.dumps(Trap()))
-    assert "a pickle" in fault(tmp_path)
-    assert not (tmp_path / "sprung").exists()
+def test_a_pickle_is_read_by_its_numbers(tmp_path: Path, suffix: str) -> None:
+    given = torch.randn(2, ONE.hidden)
+    torch.save({"string_to_param": {"*": given}}, tmp_path / f"mine{suffix}")
+    (found, _) = load(tmp_path, SD15_TINY).called("mine")
+    np.testing.assert_array_equal(found.vectors[ONE.name], given.numpy())
+    assert found.sha256 == hashlib.sha256((tmp_path / f"mine{suffix}").read_bytes()).hexdigest()
 
 
-def test_a_sound_file_goes_before_a_pickle_of_its_name(tmp_path: Path) -> None:
+def test_sdxl_in_a_pickle(tmp_path: Path) -> None:
+    given = {"clip_g": torch.randn(4, G.hidden), "clip_l": torch.randn(4, L.hidden)}
+    torch.save(given, tmp_path / "mine.pt")
+    (found, _) = load(tmp_path, SDXL_TINY).called("mine")
+    np.testing.assert_array_equal(found.vectors[L.name], given["clip_l"].numpy())
+    np.testing.assert_array_equal(found.vectors[G.name], given["clip_g"].numpy())
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ([torch.ones(1, 32)], "it holds no dictionary"),
+        ({"string_to_param": 3}, "it holds no tensor"),
+        ({"string_to_param": {"a": torch.ones(1, 32), "b": torch.ones(1, 32)}}, "it holds a, b"),
+        ({"a": torch.ones(1, 32), "b": torch.ones(1, 32)}, "it holds a, b"),
+        ({f"t{n}": torch.ones(1) for n in range(9)}, "it holds 9 tensors"),
+        ({"a": torch.ones(1, 33)}, "have 33 numbers, this model's 32"),
+        ({"a": torch.full((1, 32), torch.inf)}, "NaN or infinity"),
+        ({"a": torch.ones(1, 32, dtype=torch.int64)}, "its numbers are no floats"),
+    ],
+)
+def test_a_pickle_of_something_else(tmp_path: Path, value: object, words: str) -> None:
+    torch.save(value, tmp_path / "mine.pt")
+    assert words in fault(tmp_path)
+
+
+def test_large_files_are_not_even_read(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1 << 19)}, tmp_path / "mine.pt")
+    assert "too large for an embedding" in fault(tmp_path)
+
+
+@pytest.mark.parametrize("bad", [b"", b"PK\x03\x04", b"\x80\x02."])
+def test_of_two_with_a_name_the_sound_one_counts(tmp_path: Path, bad: bytes) -> None:
     (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "mine.pt").write_bytes(b"")
+    (tmp_path / "sub" / "mine.pt").write_bytes(bad)
     assert only(tmp_path, {"x": vectors(1, ONE.hidden)}, SD15_TINY).count == 1
+    torch.save({"x": torch.ones(3, ONE.hidden)}, tmp_path / "sub" / "mine.pt")
+    assert load(tmp_path, SD15_TINY).called("mine")[0].count == 1  # safetensors before a pickle
+    (tmp_path / "mine.safetensors").write_bytes(bad)
+    assert load(tmp_path, SD15_TINY).called("mine")[0].count == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode elsewhere")
+def test_a_file_whose_name_is_no_text(tmp_path: Path) -> None:
+    save_file({"x": vectors(1, ONE.hidden)}, tmp_path / "mine.safetensors")
+    (tmp_path / "mine.safetensors").rename(tmp_path / os.fsdecode(b"\xff.safetensors"))
+    assert load(tmp_path, SD15_TINY).called("?")[0].count == 1
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,8 @@ def test_vocabulary_has_every_id_once() -> None:
     assert sorted(table.values()) == list(range(49408))
     assert table[vocabulary.BEGIN_TEXT] == vocabulary.BEGIN
     assert table[vocabulary.END_TEXT] == vocabulary.END
-    assert table[",</w>"] == vocabulary.COMMA
+    assert table[",</w>"] == vocabulary.COMMA == 267
+    assert (vocabulary.BEGIN, vocabulary.END, table["!"]) == (49406, 49407, 0)
 
 
 @pytest.mark.parametrize(("text", "ids"), VECTORS.items())

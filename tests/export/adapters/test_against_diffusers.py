@@ -1,6 +1,7 @@
 """Whole bundles against what diffusers and PEFT make of the same files: load, fuse, compare."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,20 @@ import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline
 from numpy.typing import NDArray
-from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
+from peft import (
+    LoHaConfig,
+    LoKrConfig,
+    LoraConfig,
+    get_peft_model,
+    get_peft_model_state_dict,
+    inject_adapter_in_model,
+)
 
 from sakuga.engine.bundle import Bundle
 from sakuga.export.adapters.choice import LoraChoice
+from sakuga.export.adapters.describe import describe_lora
+from sakuga.export.adapters.stack import open_loras
+from sakuga.export.assemble import unchanged
 from sakuga.export.build import BuildOptions, build
 from sakuga.export.checkpoint.ldm_unet import PREFIX, ldm_unet_table
 from sakuga.export.reference_pipeline import reference
@@ -86,9 +97,22 @@ def same(found: dict[str, Array], wanted: dict[str, Array], before: dict[str, Ar
     """How many tensors were changed; all are as wanted."""
     changed = 0
     for name, values in found.items():
-        assert relative_error(values, wanted[name]) <= BAR, name
+        _errors.append(relative_error(values, wanted[name]))
+        assert _errors[-1] <= BAR, name
         changed += not np.array_equal(values, before[name])
     return changed
+
+
+_errors: list[float] = []
+
+
+@pytest.fixture(autouse=True)
+def told(request: pytest.FixtureRequest, worst: Callable[[str, float], float]) -> Iterator[None]:
+    """Keeps the errors of a test under its name and parameters."""
+    _errors.clear()
+    yield
+    for error in _errors:
+        worst(request.node.name, error)
 
 
 @pytest.mark.parametrize("sgm", [True, False], ids=["sgm names", "diffusers names"])
@@ -174,6 +198,42 @@ def test_peft_s_own_files(
     built = build(sdxl_file, tmp_path / "b", onnx(LoraChoice(file)))
     assert built.manifest.loras[0].unmatched == ()
     assert same(read_bundle(built), wanted, read_bundle(sdxl_bundle)) > 100
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        (LoHaConfig(r=4, alpha=6, alpha_pattern={"attn2.to_k": 2}), "LoHa"),
+        (LoHaConfig(r=4, alpha=6, use_effective_conv2d=True), "LoHa"),
+        (LoKrConfig(r=4, alpha=6, rank_pattern={"^conv_in": 2}), "LoKr"),
+        (LoKrConfig(r=4, alpha=6, decompose_both=True, use_effective_conv2d=True), "LoKr"),
+        (LoKrConfig(r=999, alpha=500, rank_pattern={"attn1.to_q": 998}), "LoKr"),  # all whole
+    ],
+    ids=["LoHa", "LoHa, cores", "LoKr", "LoKr, cores", "LoKr, whole"],
+)
+def test_peft_s_loha_and_lokr(
+    sdxl_folder: Path, tmp_path: Path, config: LoHaConfig | LoKrConfig, kind: str
+) -> None:
+    """Saved by PEFT beside its config, which alone tells alpha, and the rank where none shows."""
+    torch.manual_seed(0)
+    pipeline = reference(sdxl_folder).pipeline
+    before = {name: values.copy() for name, values in pipeline_weights(pipeline).items()}
+    layers = [*UNET_LAYERS, "conv1", "conv_in"]
+    unet: Any = get_peft_model(
+        pipeline.unet, replace(config, init_weights=False, target_modules=layers)
+    )
+    with torch.no_grad():
+        for name, parameter in unet.named_parameters():
+            if "lokr_" in name or "hada_" in name:
+                parameter.mul_(0.3)
+    unet.save_pretrained(tmp_path)
+    pipeline.unet = unet.merge_and_unload()
+    wanted, file = pipeline_weights(pipeline), tmp_path / "adapter_model.safetensors"
+    with open_loras([LoraChoice(file)], SDXL_TINY, strict=True) as loras:
+        merged = loras.before(unchanged)
+        found = {name: merged(name, values) for name, values in before.items()}
+    assert describe_lora(file)[0]["kinds"].keys() == {kind}  # type: ignore[attr-defined]
+    assert same(found, wanted, before) > 50
 
 
 def onnx(*loras: LoraChoice) -> BuildOptions:

@@ -1,7 +1,7 @@
 """Every kind of change against torch in float64: layers run beside the layer they change, or,
 where a kind has no such form, the formula of its paper."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -60,7 +60,21 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def off_by(found: torch.Tensor, wanted: torch.Tensor) -> float:
     """Largest difference in units of the largest wanted value."""
-    return float((found.double() - wanted.double()).abs().max() / wanted.double().abs().max())
+    error = float((found.double() - wanted.double()).abs().max() / wanted.double().abs().max())
+    _errors.append(error)
+    return error
+
+
+_errors: list[float] = []
+
+
+@pytest.fixture(autouse=True)
+def told(request: pytest.FixtureRequest, worst: Callable[[str, float], float]) -> Iterator[None]:
+    """Keeps the errors of a test under its name."""
+    _errors.clear()
+    yield
+    for error in _errors:
+        worst(request.node.originalname, error)
 
 
 @weights
@@ -268,3 +282,98 @@ def test_dora_of_lycoris(merge: Merge, layer: Layer, axis: int, weight: float) -
     changed = before.double() + 0.5 * torch.einsum("or,ri...->oi...", up.double(), down.double())
     unit = torch.stack([each / each.norm() for each in changed.unbind(axis)], dim=axis)
     assert off_by(after, torch.lerp(before.double(), lengths.double() * unit, weight)) < BAR
+
+
+def cayley(blocks: torch.Tensor, limit: float) -> torch.Tensor:
+    """(I + Q)(I − Q)⁻¹ of the blocks' skew-symmetric part twice over, as the papers write it."""
+    skew = blocks.double() - blocks.double().transpose(-1, -2)
+    if limit and skew.norm() > limit:
+        skew = skew * (limit / skew.norm())
+    one = torch.eye(blocks.shape[-1], dtype=torch.double)
+    return (one + skew) @ torch.linalg.inv(one - skew)
+
+
+def outputs_last(y: torch.Tensor) -> torch.Tensor:
+    return y if y.ndim == 2 else y.movedim(1, -1)
+
+
+@layers
+@weights
+@pytest.mark.parametrize(("count", "size"), [(16, 4), (1, 64)])
+@pytest.mark.parametrize(
+    ("alpha", "rescaled"), [(None, False), (0.0, True), (0.01, True), (100.0, False)]
+)
+def test_oft(
+    merge: Merge, layer: Layer, weight: float, count: int, size: int, alpha: float | None,
+    rescaled: bool,
+) -> None:  # fmt: skip
+    """Behind the layer every block of its outputs is multiplied by R; then each is rescaled."""
+    parts = {"oft_blocks": normal(count, size, size) / 4}
+    parts |= {} if alpha is None else {"alpha": torch.tensor(alpha)}
+    out, _, *kernel = layer.shape
+    parts |= {"rescale": normal(out, 1, *[1] * len(kernel)).abs() + 1} if rescaled else {}
+    turns = cayley(parts["oft_blocks"], (alpha or 0.0) * out)
+    before, x = layer.before(), layer.inputs()
+    y = outputs_last(layer.run(x, before))
+    turned = torch.einsum("...kn,knm->...km", y.unflatten(-1, (count, size)), turns).flatten(-2)
+    turned = turned * parts["rescale"].double().flatten() if rescaled else turned
+    after = merge(layer.named(parts), layer.name, before, weight)
+    assert off_by(outputs_last(layer.run(x, after)), torch.lerp(y, turned, weight)) < BAR
+
+
+def butterfly(y: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
+    """Written out: in every layer the outputs stand in an order in which those `apart` from each
+    other are neighbours; the first `size` of them go through the first block, and so on."""
+    size = turns.shape[-1]
+    for layer, blocks in enumerate(turns):
+        apart = 2**layer * size // 2
+        order = [
+            start + half * apart + step
+            for start in range(0, y.shape[-1], 2 * apart)
+            for step in range(apart)
+            for half in (0, 1)
+        ]
+        turned = torch.empty_like(y)
+        for number, block in enumerate(blocks):
+            here = order[number * size : (number + 1) * size]
+            turned[..., here] = y[..., here] @ block.T
+        y = turned
+    return y
+
+
+@layers
+@weights
+@pytest.mark.parametrize(
+    ("levels", "size", "alpha"), [(5, 4, None), (3, 16, 0.01), (1, 64, 0.0), (2, 2, 100.0)]
+)
+def test_boft(
+    merge: Merge, layer: Layer, weight: float, levels: int, size: int, alpha: float | None
+) -> None:
+    out, _, *kernel = layer.shape
+    parts = {"oft_blocks": normal(levels, out // size, size, size) / 4}
+    parts |= {} if alpha is None else {"alpha": torch.tensor(alpha)}
+    parts |= {"rescale": normal(out, 1, *[1] * len(kernel)).abs() + 1} if alpha else {}
+    before, x = layer.before(), layer.inputs()
+    y = outputs_last(layer.run(x, before))
+    turned = butterfly(y, cayley(parts["oft_blocks"], (alpha or 0.0) * out))
+    turned = turned * parts["rescale"].double().flatten() if alpha else turned
+    after = merge(layer.named(parts), layer.name, before, weight)
+    assert off_by(outputs_last(layer.run(x, after)), torch.lerp(y, turned, weight)) < BAR
+
+
+@pytest.mark.parametrize("levels", [None, 5])
+def test_oft_changes_no_length(merge: Merge, levels: int | None) -> None:
+    """What is turned keeps the lengths of its columns: the papers' point."""
+    blocks = normal(16, 4, 4) if levels is None else normal(levels, 16, 4, 4)
+    before = LINEAR.before()
+    after = merge(LINEAR.named({"oft_blocks": blocks}), LINEAR.name, before)
+    assert not torch.allclose(after, before, atol=0.1)
+    assert off_by(after.norm(dim=0), before.norm(dim=0)) < BAR
+
+
+@layers
+@weights
+def test_a_set_value(merge: Merge, layer: Layer, weight: float) -> None:
+    value, before = normal(*layer.shape, seed=3), layer.before()
+    after = merge(layer.named({"set_weight": value}), layer.name, before, weight)
+    assert off_by(after, torch.lerp(before.double(), value.double(), weight)) < BAR

@@ -46,6 +46,30 @@ _LAYER = "text_model.encoder.layers.3.self_attn.q_proj"
         ),
         (
             SDXL,
+            "oft_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q.oft_blocks",
+            ("unet", f"{_ATTENTION}.to_q"),
+            "oft_blocks",
+        ),
+        (
+            SD15,
+            "oft_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn1_to_q.oft_blocks",
+            ("unet", f"{_ATTENTION}.to_q"),
+            "oft_blocks",
+        ),
+        (
+            SDXL,
+            "lora_unet_middle_block_1_proj_in.rescale",
+            ("unet", "mid_block.attentions.0.proj_in"),
+            "rescale",
+        ),
+        (
+            SDXL,
+            f"diffusion_model.{_ATTENTION}.to_q.set_weight",
+            ("unet", f"{_ATTENTION}.to_q"),
+            "set",
+        ),
+        (
+            SDXL,
             "lycoris_down_blocks_1_resnets_0_conv1.lokr_w1",
             ("unet", "down_blocks.1.resnets.0.conv1"),
             "kron_w1",
@@ -161,8 +185,11 @@ def test_an_sd15_name_means_nothing_to_sdxl() -> None:
 
 
 def test_what_has_no_known_ending_is_kept_as_strange() -> None:
-    keys = ["a.oft_blocks", "b.lora_up.weight", "c", "bundle_emb.easy.string_to_param.*"]
+    keys = ["a.oft_R.default", "b.lora_up.weight", "c", "bundle_emb.easy.string_to_param.*"]
     found = take_apart([*keys, "b.lora_B.weight", "bundle_emb.hard.clip_l"])
-    assert found.strange == ("a.oft_blocks", "c", "b.lora_B.weight")
-    assert found.embeddings == ("easy", "hard")
+    assert found.strange == ("a.oft_R.default", "c", "b.lora_B.weight")
+    assert found.embeddings == {
+        "easy": {"string_to_param.*": "bundle_emb.easy.string_to_param.*"},
+        "hard": {"clip_l": "bundle_emb.hard.clip_l"},
+    }
     assert found.modules == {"b": {"up": "b.lora_up.weight"}}

@@ -111,7 +111,11 @@ def test_weight_zero_changes_no_byte(sdxl_file: Path, sdxl_bundle: Bundle, tmp_p
 
 
 def test_the_manifest_tells_of_them(write_lora: WriteLora, tmp_path: Path) -> None:
-    tensors = pair() | {"bundle_emb.easy.string_to_param.*": torch.ones(1, 32)}
+    easy = {
+        "bundle_emb.easy.clip_l": torch.ones(1, 32),
+        "bundle_emb.easy.clip_g": torch.ones(1, 64),
+    }
+    tensors = pair() | easy | {"bundle_emb.odd.string_to_param.*": torch.ones(1, 32)}
     file = write_lora(tensors | pair("lora_unet_nowhere") | {"what": torch.ones(1)}, "a b.v2")
     with open_loras([LoraChoice(file, 0.5, 2)], SDXL_TINY, strict=False) as loras:
         (entry,) = loras.entries
@@ -122,6 +126,7 @@ def test_the_manifest_tells_of_them(write_lora: WriteLora, tmp_path: Path) -> No
     assert entry.hash == hashlib.sha256(payload).hexdigest()[:12]
     assert entry.embeddings == ("easy",)
     assert entry.unmatched == (
+        "bundle_emb.odd.string_to_param.*",
         "lora_unet_nowhere.lora_down.weight",
         "lora_unet_nowhere.lora_up.weight",
         "what",
@@ -178,7 +183,12 @@ def test_no_safetensors(tmp_path: Path) -> None:
         ({"encoder.conv_in.weight": (8, 3, 3, 3)}, "is a VAE, not a LoRA"),
         ({"emb_params": (2, 32)}, "is a textual inversion embedding, not a LoRA"),
         ({"clip_l": (2, 32), "clip_g": (2, 64)}, "is a textual inversion embedding, not a LoRA"),
-        ({f"{KEY}.oft_blocks": (2, 2, 2)}, "is an adapter of a kind Sakuga does not merge"),
+        ({f"{KEY}.dora_scale": (2, 2)}, "is an adapter of a kind Sakuga does not merge"),
+        ({f"{KEY}.oft_diag": (2, 2, 2)}, "is the OFT of LyCORIS before its blocks, a kind of"),
+        ({"base_model.model.a.oft_R.weight": (2, 6)}, "is PEFT's OFT, a kind of adapter"),
+        ({"base_model.model.a.boft_R": (1, 2, 2, 2)}, "is PEFT's BOFT, a kind of adapter"),
+        ({"base_model.model.a.ia3_l": (1, 2)}, "is PEFT's IA3, a kind of adapter"),
+        ({"base_model.model.a.vera_lambda_b": (2,)}, "is VeRA, a kind of adapter"),
         ({"x": (1,)}, "is not a LoRA"),
         ({}, "is not a LoRA"),
     ],
@@ -214,6 +224,15 @@ def test_a_checkpoint() -> None:
         ({f"{KEY}.diff": torch.ones(96, 64)}, "give [96, 64]"),
         ({f"{KEY}.lokr_w1": torch.ones(8, 8), f"{KEY}.lokr_w2": torch.ones(8, 8)}, "give [64, 64]"),
         ({f"{KEY}.hada_w1_a": torch.ones(64, 2)}, "w1_b is missing"),
+        ({f"{KEY}.oft_blocks": torch.ones(4, 8, 8)}, "blocks [4, 8, 8] for 64 outputs"),
+        ({f"{KEY}.oft_blocks": torch.ones(8, 8, 4)}, "square blocks"),
+        ({f"{KEY}.oft_blocks": torch.ones(8, 8)}, "square blocks"),
+        ({f"{KEY}.oft_blocks": torch.ones(5, 8, 8, 8)}, "5 layers of blocks of 8"),
+        (
+            {f"{KEY}.oft_blocks": torch.ones(8, 8, 8), f"{KEY}.rescale": torch.ones(3)},
+            "rescale [3] for 64 outputs",
+        ),
+        ({f"{KEY}.set_weight": torch.ones(96, 64)}, "give [96, 64]"),
         ({f"{KEY}.a1.weight": torch.ones(96, 2)}, "a2, b1, b2 missing"),
         ({f"{KEY}.weight": torch.ones(7), f"{KEY}.on_input": torch.tensor(1)}, "7 factors"),
         ({f"{KEY}.on_input": torch.tensor(1)}, "a factor and on_input make IA3"),
