@@ -15,7 +15,16 @@ from typing import Any
 
 from common import Figure, finite, print_figures
 
-BENCHES = ("networks", "pipeline", "imports", "graphs", "startup", "host_step", "throughput")
+BENCHES = (
+    "networks",
+    "pipeline",
+    "imports",
+    "graphs",
+    "startup",
+    "host_step",
+    "encode",
+    "throughput",
+)
 
 
 def run(name: str) -> dict[str, Any] | None:

@@ -69,7 +69,9 @@ def test_host_step(tmp_path: Path) -> None:
     assert any("_launch (lane.py" in row["function"] for row in answer["profile"])
 
 
-@pytest.mark.parametrize("script", ["pipeline.py", "startup.py", "throughput.py", "full_size.py"])
+@pytest.mark.parametrize(
+    "script", ["pipeline.py", "startup.py", "encode.py", "throughput.py", "full_size.py"]
+)
 def test_slow_benches_still_load(tmp_path: Path, script: str) -> None:
     """They take too long to run here, and still follow the code they measure."""
     done = subprocess.run(
