@@ -17,7 +17,7 @@ from sakuga.profiles.buckets import Size
 
 if TYPE_CHECKING:
     from sakuga.engine.engine import Engine
-    from sakuga.engine.jobs.jobfile import Job
+    from sakuga.engine.jobs.job import Job
 
 FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of the open bundle
 

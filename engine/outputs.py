@@ -11,7 +11,7 @@ from sakuga.engine.manifest import is_bundle
 
 if TYPE_CHECKING:
     from sakuga.engine.image.formats import FileFormat
-    from sakuga.engine.jobs.jobfile import Job
+    from sakuga.engine.jobs.job import Job
     from sakuga.engine.runtime.request import Request
 
 
@@ -26,7 +26,7 @@ class Target:
     def jobs(self, requests: Iterable["Request"], notes: tuple[str, ...] = ()) -> list["Job"]:
         """Called by the name, else by the folder's next running numbers and the seeds, as other
         tools do."""
-        from sakuga.engine.jobs.jobfile import Job
+        from sakuga.engine.jobs.job import Job
 
         taken = [int(path.name[:5]) for path in self.folder.glob("[0-9]" * 5 + "-*.*")]
         numbers = itertools.count(max(taken, default=-1) + 1)

@@ -12,6 +12,7 @@ from typing import Any, cast, get_args
 
 from sakuga.engine.errors import UsageError
 from sakuga.engine.jobs.ids import id_fault, same_file_key
+from sakuga.engine.jobs.job import Job
 from sakuga.engine.runtime.request import Prefix, Request
 from sakuga.engine.sampling.compat import find_compat
 from sakuga.engine.sampling.noise.sources import find_rng
@@ -23,18 +24,6 @@ from sakuga.profiles.buckets import Size
 _SURROGATE = re.compile("[\ud800-\udfff]")
 MIN_DIGITS = 5  # of a default id, so that a growing file keeps its ids
 MOST_PICTURES = 9999  # of one job
-
-
-@dataclass(frozen=True)
-class Job:
-    """One picture to render. `id`: a safe file name; `source`, `line`: where the job is written,
-    empty and 0 for one that no file holds. `notes`: what to say of the picture besides its own."""
-
-    id: str
-    request: Request
-    source: str = ""
-    line: int = 0
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sakuga.engine.errors import RenderError, UsageError
 from sakuga.engine.image.formats import PNG, FileFormat, encode
 from sakuga.engine.image.sheet import MAX_THUMBNAILS, Thumbnail, contact_sheet, thumbnail
 from sakuga.engine.jobs.ids import CONTACT_SHEET
-from sakuga.engine.jobs.jobfile import Job
+from sakuga.engine.jobs.job import Job
 from sakuga.engine.platform import write_file_atomic
 
 SHEET_FILE = f"{CONTACT_SHEET}.png"

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sakuga.engine.errors import UsageError
-from sakuga.engine.jobs.jobfile import FIELDS, Job, parse_jobs, read_jobs
+from sakuga.engine.jobs.job import Job
+from sakuga.engine.jobs.jobfile import FIELDS, parse_jobs, read_jobs
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.text.tokenizer import clip_tokenizer
 from sakuga.profiles.buckets import QUARTER_BUCKETS, Size
