@@ -61,14 +61,15 @@ def _filtered(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _weights(differences: NDArray[np.uint8]) -> NDArray[np.uint32]:
     """How far each line is from all zeros, as libpng reckons: bytes are taken as signed."""
     sizes = np.abs(differences.view(np.int8)).view(np.uint8)  # of -128 the byte is right again
-    return sizes.sum(1, dtype=np.uint32)
+    total: NDArray[np.uint32] = sizes.sum(1, dtype=np.uint32)
+    return total
 
 
 def _deflated(lines: NDArray[np.uint8]) -> bytes:
     """Runs of a byte and Huffman codes, the same at every level of zlib: the noise of a rendered
     picture leaves deflate little more to find, so its search is lost time."""
     deflate = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, _MOST_WORK_AREA, zlib.Z_RLE)
-    return deflate.compress(lines) + deflate.flush()
+    return deflate.compress(lines.data) + deflate.flush()
 
 
 def _text(parameters: str) -> tuple[bytes, bytes]:
