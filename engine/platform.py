@@ -149,10 +149,9 @@ def exclusive(path: Path) -> Iterator[None]:
     finally:
         if sys.platform == "win32":
             os.close(descriptor)
-            with contextlib.suppress(OSError):
-                path.unlink()
-        else:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # one that stays is held by nobody
+            path.unlink()
+        if sys.platform != "win32":
             os.close(descriptor)
 
 

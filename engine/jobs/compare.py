@@ -1,7 +1,8 @@
 """What a job file asks for, held against what the ledger of its folder knows."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sakuga.engine.errors import UsageError
 from sakuga.engine.jobs.identity import differences, request_text
@@ -11,8 +12,7 @@ from sakuga.engine.jobs.ledger import Entry, Row
 from sakuga.engine.runtime.seeds import random_seed
 
 
-@dataclass(frozen=True)
-class Draft:
+class Draft(NamedTuple):
     """A job, with nothing left to chance, as it would be entered now; `row`: what is known of it,
     if anything."""
 
@@ -37,7 +37,7 @@ class Draft:
 
     def of_size(self, size: str) -> "Draft":
         """The same with the size of its picture."""
-        return replace(self, entry=self.entry._replace(size=size))
+        return self._replace(entry=self.entry._replace(size=size))
 
     def changes(self, facts: Mapping[int, str]) -> list[str]:
         """What is not the same, in words. `facts`: by the number of the circumstances."""

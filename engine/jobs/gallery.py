@@ -4,17 +4,16 @@ import html
 import json
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from sakuga.engine.errors import MetadataError
-from sakuga.engine.image.infotext_parser import parse_infotext
+from sakuga.engine.image.infotext_parser import split_parameters
 from sakuga.engine.jobs.records import Done
 from sakuga.engine.platform import new_file
 
+_KEYS = ("Sampler", "Schedule type", "Steps", "CFG scale")
 # In a script that holds JSON these could end it, begin a comment, or end a line of old JavaScript.
 _ESCAPES = {each: f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"}
 
@@ -57,12 +56,11 @@ def _data(pictures: Iterable[Done]) -> Iterator[str]:
 
 def _row(picture: Done) -> list[str | int]:
     """What `gallery.js` knows a picture by."""
-    text, prompt, values = picture.parameters, picture.parameters, ("", "", "", "")
-    with suppress(MetadataError):  # it is shown all the same, and its settings can be copied
-        info = parse_infotext(text)
-        prompt = info.prompt
-        values = info.sampler, info.schedule, str(info.steps), f"{info.guidance:g}"
-    return [picture.path, text, _length(prompt), picture.id, picture.seed, picture.pixels, *values]
+    text, found = picture.parameters, split_parameters(picture.parameters)
+    assert found is not None, "the engine wrote it"
+    values = (found.values.get(key, "") for key in _KEYS)
+    length = _length(found.prompt)
+    return [picture.path, text, length, picture.id, picture.seed, picture.pixels, *values]
 
 
 def _length(text: str) -> int:

@@ -14,6 +14,7 @@ from sakuga.engine.runtime.request import Request
 
 _DEFAULTS = {each.name: each.default for each in fields(Request)}
 _VALUES = attrgetter(*_DEFAULTS)
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 _OF_A_PRESET = attrgetter(
     *("size", "steps", "guidance", "sampler", "schedule", "clip_skip"),
     *("prefix", "suffix", "negative_prompt"),
@@ -24,8 +25,12 @@ def request_text(request: Request) -> str:
     """The request as JSON, equal for equal requests; what it leaves at its default is not there,
     so that a field a later version adds changes nothing."""
     pairs = zip(_DEFAULTS.items(), _VALUES(request), strict=True)
-    given = {name: _plain(value) for (name, usual), value in pairs if value != usual}
-    return json.dumps(given, ensure_ascii=False, separators=(",", ":"), default=str)
+    given = {
+        name: int(value) if type(value) is float and value.is_integer() else value
+        for (name, usual), value in pairs
+        if value is not usual and value != usual
+    }  # 7.0 and 7 are one guidance
+    return _encode(given)
 
 
 def facts_text(engine: Engine, format: FileFormat) -> str:
@@ -51,11 +56,6 @@ def differences(before: str, now: str) -> list[str]:
     old, new = (json.loads(text) for text in (before, now))
     names = [name for name in {**new, **old} if old.get(name) != new.get(name)]
     return [f"{name}: {_shown(old, name)} then, {_shown(new, name)} now" for name in names]
-
-
-def _plain(value: object) -> object:
-    """7.0 and 7 are one guidance."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _format(format: FileFormat) -> str:

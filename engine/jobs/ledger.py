@@ -7,6 +7,7 @@ seeds the ledger chose for them, to the same bytes.
 
 import errno
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ from sakuga.engine.platform import fsync_folder, make_folder
 PRIVATE = ".sakuga"  # the folder in an output folder that is nobody's but ours
 _FILE = "ledger.sqlite"
 _SCHEMA = 1
+_LEAST_BYTES = 1 << 18  # free, that a ledger needs to be opened
 _SAKUGA = 0x53414B55  # SQLite's application id: "SAKU"
 
 # `request`: canonical JSON of all a job says, its chosen seed among it; `facts`: the same of what
@@ -254,6 +256,8 @@ def told_plainly(path: Path) -> Iterator[None]:
         if not isinstance(error, sqlite3.OperationalError):
             raise
         number = _NUMBERS.get(code, errno.EIO)
+        if number != errno.EROFS and _is_full(path):  # of which SQLite does not always know
+            number = errno.ENOSPC
         raise OSError(number, f"{os.strerror(number)} (SQLite: {error})", str(path)) from error
 
 
@@ -263,6 +267,13 @@ _NUMBERS = {
     sqlite3.SQLITE_CANTOPEN: errno.EACCES,
     sqlite3.SQLITE_PERM: errno.EACCES,
 }
+
+
+def _is_full(path: Path) -> bool:
+    try:
+        return shutil.disk_usage(path.parent).free < _LEAST_BYTES
+    except OSError:
+        return False
 
 
 def _done(written: Written, now: float) -> tuple[object, ...]:
