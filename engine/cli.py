@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from sakuga.engine.asked import asked, said
+from sakuga.engine.asked import said
 from sakuga.engine.errors import UsageError
 from sakuga.engine.option_types import BYTES, SEED, SIZE
-from sakuga.engine.outputs import Target, find_target, too_many
+from sakuga.engine.outputs import Target, find_target
 from sakuga.engine.place import Place
 from sakuga.engine.plans import BACKENDS
 from sakuga.engine.progress import render_progress
-from sakuga.engine.render_file import Again, FileOrder, render_file, show_status
+from sakuga.engine.render_file import (
+    Again,
+    FileOrder,
+    check_alone,
+    check_without_file,
+    render_file,
+    show_status,
+)
 from sakuga.profiles.buckets import Size
 
 if TYPE_CHECKING:
@@ -91,6 +98,12 @@ FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of 
 )
 @click.option("--verify", is_flag=True, help="With --jobs: read every picture that is there.")
 @click.option(
+    "--shards",
+    type=click.Choice(["webdataset"]),
+    help="With --jobs: also pack all pictures, with prompts and settings, into tar files.",
+)
+@click.option("--shard-size", type=BYTES, default="1G", help="Of each of them [default: 1G].")
+@click.option(
     "--status",
     type=click.Path(path_type=Path),
     metavar="DIR",
@@ -137,6 +150,8 @@ def render(
     retry_failed: bool,
     changed: str,
     verify: bool,
+    shards: str | None,
+    shard_size: int,
     status: Path | None,
     as_json: bool,
 ) -> None:
@@ -178,21 +193,30 @@ def render(
     target = find_target(out, format, quality, count)
     place = Place(backend, preset, threads, vram, embeddings)
     if jobs is not None:
-        _check_alone(context, target)
+        check_alone(context, target)
         again = Again(retry_failed, cast("Changed", changed), verify)
-        return render_file(FileOrder(bundle, jobs, target, place, again, as_json, said(context)))
-    _check_without_file(context, picture)
-    if picture is not None:
-        find = _made_again(picture, given, ignore or "", count, target)
-    elif prompt is not None:
-        find = _prompted(given, count, target)
-    else:
-        raise _nothing_to_render()
+        packed = shard_size if shards else None
+        return render_file(
+            FileOrder(bundle, jobs, target, place, again, packed, as_json, said(context))
+        )
+    check_without_file(context)
+    find = _asked_for(prompt, picture, given, ignore or "", count, target)
     return _render(bundle, find, target, place, as_json)
 
 
-def _nothing_to_render() -> UsageError:
-    return UsageError(
+def _asked_for(
+    prompt: str | None,
+    picture: Path | None,
+    given: dict[str, Any],
+    ignore: str,
+    count: int,
+    target: Target,
+) -> FindJobs:
+    if picture is not None:
+        return _made_again(picture, given, ignore, count, target)
+    if prompt is not None:
+        return _prompted(given, count, target)
+    raise UsageError(
         "There is nothing to render.",
         hint='Give a prompt: sakuga render BUNDLE "1girl, smile" --out DIR, or --jobs FILE, '
         "or --from PICTURE.",
@@ -249,33 +273,3 @@ def _required(value: Path | None, name: str) -> Path:
             f"{name} is missing.", hint='sakuga render BUNDLE "1girl, smile" --out DIR'
         )
     return value
-
-
-_OF_A_FILE = ("retry_failed", "changed", "verify")  # what --jobs alone can follow
-
-
-def _check_alone(context: click.Context, target: Target) -> None:
-    """A job says all of its settings itself; an option beside --jobs would be ignored."""
-    if target.name is not None:
-        raise too_many(target.folder / target.name, "--jobs renders many")
-    where = (*Place.__annotations__, "vram", "bundle", "out", "format", "quality")
-    if given := asked(context, beside=("jobs", *where, *_OF_A_FILE, "as_json")):
-        raise UsageError(
-            f"--jobs cannot be combined with {', '.join(given)}.",
-            note="A job file says the prompt and the settings of each picture.",
-            hint="Write the settings into the job lines, or give a prompt without --jobs.",
-        )
-
-
-def _check_without_file(context: click.Context, picture: Path | None) -> None:
-    if picture is None and context.params["ignore"] is not None:
-        raise UsageError(
-            "--ignore says what to leave out of a picture.", hint="Add --from PICTURE."
-        )
-    names = {each.name for each in context.command.params} - {*_OF_A_FILE}
-    if given := asked(context, beside=names):
-        raise UsageError(
-            f"{', '.join(given)} can do nothing without --jobs.",
-            note="A ledger is kept for job files alone.",
-            hint="Leave it out, or write the picture into a job file.",
-        )

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sakuga.engine.errors import RenderError, SakugaError, StoppedError
-from sakuga.engine.outputs import Target
+from sakuga.engine.asked import asked
+from sakuga.engine.errors import RenderError, SakugaError, StoppedError, UsageError
+from sakuga.engine.outputs import Target, too_many
 from sakuga.engine.place import Place
 from sakuga.engine.progress import render_progress
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from sakuga.engine.jobs.ledger import Ledger
     from sakuga.engine.jobs.stop import Stop
     from sakuga.engine.jobs.tally import Tally
+
+# What --jobs alone can follow.
+_OF_A_FILE = ("retry_failed", "changed", "verify", "shards", "shard_size")
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,15 @@ class Again:
 
 @dataclass(frozen=True)
 class FileOrder:
-    """A job file to render, and how. `command`: the command line that asked for it."""
+    """A job file to render, and how. `shard_bytes`: of the tar files to pack the pictures into,
+    None for none; `command`: the command line that asked for it."""
 
     bundle: Path
     jobs: Path
     target: Target
     place: Place
     again: Again
+    shard_bytes: int | None
     as_json: bool
     command: str
 
@@ -57,6 +63,8 @@ def render_file(order: FileOrder) -> None:
             with claimed(order.target.folder) as ledger:
                 batch, tally = _render(order, ledger, stop)
                 views = batch.write_views()
+                if order.shard_bytes is not None:
+                    views += batch.write_shards(order.shard_bytes)
                 failures = batch.failures
         except KeyboardInterrupt as error:
             raise StoppedError(
@@ -70,6 +78,35 @@ def render_file(order: FileOrder) -> None:
             f"{batch.failed:,} of {batch.total:,} pictures could not be made.",
             note=" ".join(failures),
             hint="--retry-failed tries them again; the others are done and stay as they are.",
+        )
+
+
+def check_alone(context: click.Context, target: Target) -> None:
+    """Raises UsageError for options beside --jobs that would be ignored: a job says all of its
+    settings itself."""
+    if target.name is not None:
+        raise too_many(target.folder / target.name, "--jobs renders many")
+    where = (*Place.__annotations__, "vram", "bundle", "out", "format", "quality")
+    if given := asked(context, beside=("jobs", *where, *_OF_A_FILE, "as_json")):
+        raise UsageError(
+            f"--jobs cannot be combined with {', '.join(given)}.",
+            note="A job file says the prompt and the settings of each picture.",
+            hint="Write the settings into the job lines, or give a prompt without --jobs.",
+        )
+
+
+def check_without_file(context: click.Context) -> None:
+    """Raises UsageError for options that mean something with --jobs alone, or with --from."""
+    if context.params["picture"] is None and context.params["ignore"] is not None:
+        raise UsageError(
+            "--ignore says what to leave out of a picture.", hint="Add --from PICTURE."
+        )
+    names = {each.name for each in context.command.params} - {*_OF_A_FILE}
+    if given := asked(context, beside=names):
+        raise UsageError(
+            f"{', '.join(given)} can do nothing without --jobs.",
+            note="A ledger is kept for job files alone.",
+            hint="Leave it out, or write the picture into a job file.",
         )
 
 
@@ -139,6 +176,6 @@ def _summarize(batch: "Batch", tally: "Tally", views: list[Path]) -> None:
     click.echo(f"{'; '.join(told)}.", err=True)
     if made and len(tally.sizes) > 1:
         click.echo(f"By size: {tally.by_size(len(tally.sizes))}.", err=True)
+    names = {".png": "Contact sheet", ".html": "Gallery", ".tar": "Shard"}
     for path in views:
-        name = "Contact sheet" if path.suffix == ".png" else "Gallery"
-        click.echo(f"{name}: {path}", err=True)
+        click.echo(f"{names[path.suffix]}: {path}", err=True)

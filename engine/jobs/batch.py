@@ -13,6 +13,7 @@ from sakuga.engine.jobs.job import Job
 from sakuga.engine.jobs.ledger import Ledger
 from sakuga.engine.jobs.outcome import Failed, Outcome
 from sakuga.engine.jobs.records import Count, counts, failures
+from sakuga.engine.jobs.shards import write_shards
 from sakuga.engine.jobs.stop import Stop
 from sakuga.engine.jobs.views import write_page, write_views
 from sakuga.engine.jobs.writer import Writer
@@ -100,6 +101,12 @@ class Batch:
             if not self.waiting:
                 return write_views(self.out, self._ledger)
             return [write_page(self.out, self._ledger)] if self.done > 1 else []
+
+    def write_shards(self, most_bytes: int) -> list[Path]:
+        """Pack what is done into tar files once nothing waits; see `shards`. Raises as that does,
+        and StoppedError."""
+        with self._disk():
+            return write_shards(self.out, self._ledger, most_bytes)
 
     def _keep(self, outcomes: list[Outcome]) -> None:
         self._ledger.keep(outcomes)

@@ -12,7 +12,8 @@ from time import sleep
 
 from sakuga.engine.digests import file_sha256
 from sakuga.engine.errors import BusyError, OutputError, SakugaError, StoppedError
-from sakuga.engine.jobs.ledger import PRIVATE, Ledger, Row
+from sakuga.engine.jobs.ledger import Ledger, Row
+from sakuga.engine.jobs.ledger_file import PRIVATE
 from sakuga.engine.platform import exclusive, fsync_folder, leftover_of, make_folder
 
 _LOCK = "lock"

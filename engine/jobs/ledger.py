@@ -6,8 +6,6 @@ seeds the ledger chose for them, to the same bytes.
 """
 
 import errno
-import os
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,15 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from sakuga.engine.errors import OutputError
+from sakuga.engine.jobs.ledger_file import SAKUGA, SCHEMA, check_ours, ledger_path, told_plainly
 from sakuga.engine.jobs.outcome import Failed, Outcome, Written
 from sakuga.engine.platform import fsync_folder, make_folder
-
-PRIVATE = ".sakuga"  # the folder in an output folder that is nobody's but ours
-_FILE = "ledger.sqlite"
-_SCHEMA = 1
-_LEAST_BYTES = 1 << 18  # free, that a ledger needs to be opened
-_SAKUGA = 0x53414B55  # SQLite's application id: "SAKU"
 
 # `request`: canonical JSON of all a job says, its chosen seed among it; `facts`: the same of what
 # else makes its pixels. `chosen`: the number drawn where the job leaves something to chance.
@@ -190,6 +182,11 @@ class Ledger:
         with self._change() as run:
             run("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
 
+    def forget(self, name: str) -> None:
+        """Keep nothing under a name."""
+        with self._change() as run:
+            run("DELETE FROM notes WHERE name = ?", (name,))
+
     @contextmanager
     def _change(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
         with told_plainly(self.path):
@@ -212,8 +209,8 @@ class Ledger:
             if not run("SELECT 1 FROM sqlite_master").fetchone():
                 for statement in _TABLES.split(";"):
                     run(statement)
-                run(f"PRAGMA application_id = {_SAKUGA}")
-                run(f"PRAGMA user_version = {_SCHEMA}")
+                run(f"PRAGMA application_id = {SAKUGA}")
+                run(f"PRAGMA user_version = {SCHEMA}")
 
     def _inode(self) -> tuple[int, int] | None:
         try:
@@ -221,59 +218,6 @@ class Ledger:
         except FileNotFoundError:
             return None
         return status.st_dev, status.st_ino
-
-
-def ledger_path(folder: Path) -> Path:
-    """Where the ledger of an output folder lies."""
-    return folder / PRIVATE / _FILE
-
-
-def check_ours(connection: sqlite3.Connection, path: Path) -> None:
-    """Raises OutputError where a file that is there is no ledger, or one of a later Sakuga."""
-    ((sakuga,), (schema,)) = (
-        connection.execute(f"PRAGMA {name}").fetchone()
-        for name in ("application_id", "user_version")
-    )
-    if schema > _SCHEMA:
-        raise OutputError(
-            f"The ledger {path} was written by a newer Sakuga.",
-            note=f"It has schema {schema}, this version reads up to {_SCHEMA}.",
-            hint="Upgrade Sakuga, or render into another folder.",
-        )
-    if sakuga != _SAKUGA and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-        raise _damaged(path, "it is another program's database")
-
-
-@contextmanager
-def told_plainly(path: Path) -> Iterator[None]:
-    """Within the block SQLite's errors become OSError, or OutputError for a damaged file."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise _damaged(path, str(error)) from error
-        if not isinstance(error, sqlite3.OperationalError):
-            raise
-        number = _NUMBERS.get(code, errno.EIO)
-        if number != errno.EROFS and _is_full(path):  # of which SQLite does not always know
-            number = errno.ENOSPC
-        raise OSError(number, f"{os.strerror(number)} (SQLite: {error})", str(path)) from error
-
-
-_NUMBERS = {
-    sqlite3.SQLITE_FULL: errno.ENOSPC,
-    sqlite3.SQLITE_READONLY: errno.EROFS,
-    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
-    sqlite3.SQLITE_PERM: errno.EACCES,
-}
-
-
-def _is_full(path: Path) -> bool:
-    try:
-        return shutil.disk_usage(path.parent).free < _LEAST_BYTES
-    except OSError:
-        return False
 
 
 def _done(written: Written, now: float) -> tuple[object, ...]:
@@ -287,12 +231,4 @@ def _done(written: Written, now: float) -> tuple[object, ...]:
         written.seconds,
         now,
         written.task.job.id,
-    )
-
-
-def _damaged(path: Path, what: str) -> OutputError:
-    return OutputError(
-        f"The ledger {path} is damaged.",
-        note=f"{what[0].upper()}{what[1:]}. The pictures beside it are untouched.",
-        hint="Render into another folder; or move the ledger away, and all is rendered again.",
     )

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sakuga.engine.errors import UsageError
-from sakuga.engine.jobs.ledger import Row, check_ours, ledger_path, told_plainly
+from sakuga.engine.jobs.ledger import Row
+from sakuga.engine.jobs.ledger_file import check_ours, ledger_path, told_plainly
 
 LISTED = "position IS NOT NULL"  # of jobs that are still in the job file
 
@@ -133,6 +134,15 @@ def rate(connection: sqlite3.Connection, since: float, newest: int = 200) -> flo
     ).fetchone()
     number, first, last = found
     return (number - 1) / (last - first) if number > 1 and last > first else None
+
+
+def notes_like(connection: sqlite3.Connection, start: str) -> dict[str, str]:
+    """The lines under all names with this start, which is taken off."""
+    found = connection.execute(
+        "SELECT SUBSTR(name, ?), value FROM notes WHERE SUBSTR(name, 1, ?) = ?",
+        (len(start) + 1, len(start), start),
+    )
+    return dict(found.fetchall())
 
 
 def noted(connection: sqlite3.Connection, name: str) -> str | None:

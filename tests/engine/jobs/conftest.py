@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from sakuga.engine.bundle import Bundle
+from sakuga.engine.image.infotext import Infotext, write_infotext
 from sakuga.engine.jobs.batch import Batch
 from sakuga.engine.jobs.enlist import BatchOptions
 from sakuga.engine.jobs.folder import claimed
@@ -85,8 +86,15 @@ class Painter:
         assert request.seed is not None
         self.made.append(request.seed)
         pixels = np.random.default_rng(request.seed).integers(0, 256, (16, 16, 3), np.uint8)
-        text = f"{request.prompt}\nSteps: 1, Sampler: Euler a, CFG scale: 7, Seed: {request.seed}"
-        return Picture(pixels, text, 0, request.seed)
+        info = Infotext(
+            prompt=request.prompt,
+            steps=1,
+            sampler="Euler a",
+            guidance=7,
+            seed=request.seed,
+            size=Size(16, 16),
+        )
+        return Picture(pixels, write_infotext(info), 0, request.seed)
 
 
 @dataclass
