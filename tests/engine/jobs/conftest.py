@@ -50,7 +50,7 @@ class Promise:
 
 @dataclass
 class Painter:
-    """Stands for an `Engine`: 16x16 pictures that depend on prompt and seed alone.
+    """Stands for an `Engine`: small pictures that depend on prompt and seed alone.
 
     `trouble`: raised in the place of a picture, by prompt. `made`: seeds in the order they were
     rendered. `appetite`: as an engine's.
@@ -64,13 +64,13 @@ class Painter:
     trouble: dict[str, Exception] = field(default_factory=dict)
     made: list[int] = field(default_factory=list)
     before: Callable[[Request], None] | None = None
+    side: int = 16
 
     def __post_init__(self) -> None:
         self._pool = ThreadPoolExecutor(1)
 
     def resolve(self, request: Request) -> object:
-        size = Size(request.width or 16, request.height or 16)
-        return type("Settings", (), {"size": size})
+        return type("Settings", (), {"size": Size(self.side, self.side)})
 
     def submit(self, request: Request) -> Promise:
         return Promise(self._pool.submit(self._paint, request))
@@ -85,14 +85,15 @@ class Painter:
             raise self.trouble[request.prompt]
         assert request.seed is not None
         self.made.append(request.seed)
-        pixels = np.random.default_rng(request.seed).integers(0, 256, (16, 16, 3), np.uint8)
+        shape = (self.side, self.side, 3)
+        pixels = np.random.default_rng(request.seed).integers(0, 256, shape, np.uint8)
         info = Infotext(
             prompt=request.prompt,
             steps=1,
             sampler="Euler a",
             guidance=7,
             seed=request.seed,
-            size=Size(16, 16),
+            size=Size(self.side, self.side),
         )
         return Picture(pixels, write_infotext(info), 0, request.seed)
 
