@@ -54,7 +54,8 @@ FLOORS = (
     {"runtime"},
     {"engine"},
     {"jobs"},
-    {"doctor", "option_types", "outputs", "preset_text", "progress"},
+    {"asked", "doctor", "option_types", "outputs", "place", "preset_text", "progress"},
+    {"render_file"},
     {"about", "cli"},
 )
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}

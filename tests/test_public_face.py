@@ -25,6 +25,7 @@ PUBLIC = [
     "Infotext",
     "MetadataError",
     "MissingDependencyError",
+    "OutputError",
     "Picture",
     "PlanBuildError",
     "PlanMismatchError",

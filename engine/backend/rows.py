@@ -33,4 +33,5 @@ def check_rows(unet: Session, entry: NetworkEntry, latent: tuple[int, int]) -> N
 
 
 def _first(unet: Session, inputs: dict[str, Array]) -> bytes:
-    return unet.run(inputs)["noise_pred"][0].tobytes()
+    first: bytes = unet.run(inputs)["noise_pred"][0].tobytes()
+    return first
