@@ -10,7 +10,7 @@ import click
 
 from sakuga.engine.asked import said
 from sakuga.engine.errors import UsageError
-from sakuga.engine.option_types import BYTES, SEED, SIZE
+from sakuga.engine.option_types import BYTES, SEED, SIZE, SPAN
 from sakuga.engine.outputs import Target, find_target
 from sakuga.engine.place import Place
 from sakuga.engine.plans import BACKENDS
@@ -18,6 +18,7 @@ from sakuga.engine.progress import render_progress
 from sakuga.engine.render_file import (
     Again,
     FileOrder,
+    JobSource,
     check_alone,
     check_without_file,
     render_file,
@@ -36,7 +37,7 @@ FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of 
 @click.command(short_help="Render a prompt, a file of jobs, or a picture again, with a bundle.")
 @click.argument("bundle", type=click.Path(path_type=Path), required=False)
 @click.argument("prompt", required=False)
-@click.option("--jobs", type=click.Path(path_type=Path), help="Job file, one JSON object a line.")
+@click.option("--jobs", type=click.Path(path_type=Path), help="Job file: .jsonl, .csv or .txt.")
 @click.option("--from", "picture", type=click.Path(path_type=Path), help="Picture to make again.")
 @click.option("--ignore", help="Settings of that picture to leave out, such as model,hires.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder, or one picture's file.")
@@ -51,6 +52,9 @@ FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of 
 @click.option("--height", type=int, help="Pixels [default: the preset's, else the family's].")
 @click.option("--steps", type=int, help="[default: the preset's, else 28]")
 @click.option("--guidance", type=float, help="CFG scale, 1: off [default: the preset's, else 7].")
+@click.option(
+    "--guidance-interval", type=SPAN, help="Guide in this part of the steps alone, such as 0.2-0.8."
+)
 @click.option("--sampler", help='Such as "DPM++ 2M" [default: the preset\'s, else Euler a].')
 @click.option("--schedule", help='Such as "Karras" [default: the sampler\'s own].')
 @click.option("--eta", type=float, help="Noise put back at each step [default: the sampler's own].")
@@ -89,6 +93,12 @@ FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of 
     help="Where to render [default: the bundle's plans, else the best there is].",
 )
 @click.option("--vram", type=BYTES, help="GPU memory to use, such as 8G [default: what is free].")
+@click.option(
+    "--wildcards",
+    type=click.Path(path_type=Path),
+    help="With --jobs: folder in which __NAME__ of a prompt is NAME.txt.",
+)
+@click.option("--names", help="With --jobs: file names, such as {preset}/{index} [default: {id}].")
 @click.option("--retry-failed", is_flag=True, help="With --jobs: try again what failed before.")
 @click.option(
     "--changed",
@@ -126,6 +136,7 @@ def render(
     height: int | None,
     steps: int | None,
     guidance: float | None,
+    guidance_interval: tuple[float, float] | None,
     sampler: str | None,
     schedule: str | None,
     eta: float | None,
@@ -147,6 +158,8 @@ def render(
     threads: int | None,
     backend: str | None,
     vram: int | None,
+    wildcards: Path | None,
+    names: str | None,
     retry_failed: bool,
     changed: str,
     verify: bool,
@@ -172,6 +185,7 @@ def render(
         "height": height,
         "steps": steps,
         "guidance": guidance,
+        "guidance_interval": guidance_interval,
         "sampler": sampler,
         "schedule": schedule,
         "eta": eta,
@@ -196,8 +210,9 @@ def render(
         check_alone(context, target)
         again = Again(retry_failed, cast("Changed", changed), verify)
         packed = shard_size if shards else None
+        source = JobSource(jobs, wildcards, names)
         return render_file(
-            FileOrder(bundle, jobs, target, place, again, packed, as_json, said(context))
+            FileOrder(bundle, source, target, place, again, packed, as_json, said(context))
         )
     check_without_file(context)
     find = _asked_for(prompt, picture, given, ignore or "", count, target)

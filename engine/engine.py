@@ -22,7 +22,7 @@ from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.policy import Policy
 from sakuga.engine.runtime.prompts import PromptEncoder
 from sakuga.engine.runtime.remake import Remake, remake
-from sakuga.engine.runtime.request import Request, resolve
+from sakuga.engine.runtime.request import Defaults, Request, resolve
 from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.runtime.ticket import Ticket
 from sakuga.engine.runtime.worker import Worker
@@ -100,6 +100,11 @@ class Engine:
         device = choose_device(bundle, backend, threads, vram_bytes)
         folder = None if embeddings is None else Path(embeddings)
         return cls(bundle, device, preset, folder, limits)
+
+    @property
+    def defaults(self) -> Defaults:
+        """What a request that says nothing gets."""
+        return self._defaults
 
     @property
     def backend(self) -> str:

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from sakuga.engine.jobs.tally import Tally
 
 # What --jobs alone can follow.
-_OF_A_FILE = ("retry_failed", "changed", "verify", "shards", "shard_size")
+_OF_A_FILE = (
+    "wildcards", "names", "retry_failed", "changed", "verify", "shards", "shard_size",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,22 @@ class Again:
 
 
 @dataclass(frozen=True)
+class JobSource:
+    """A job file, the folder of its wildcards, and the template of its pictures' names; None for
+    none, and for the jobs' ids."""
+
+    file: Path
+    wildcards: Path | None = None
+    names: str | None = None
+
+
+@dataclass(frozen=True)
 class FileOrder:
     """A job file to render, and how. `shard_bytes`: of the tar files to pack the pictures into,
     None for none; `command`: the command line that asked for it."""
 
     bundle: Path
-    jobs: Path
+    jobs: JobSource
     target: Target
     place: Place
     again: Again
@@ -114,17 +126,21 @@ def _render(order: FileOrder, ledger: "Ledger", stop: "Stop") -> tuple["Batch", 
     from sakuga.engine.jobs.batch import Batch
     from sakuga.engine.jobs.enlist import BatchOptions
     from sakuga.engine.jobs.jobfile import read_jobs
+    from sakuga.engine.jobs.names import DEFAULT, NameSource, NameTemplate
     from sakuga.engine.jobs.tally import Tally
 
     again = order.again
-    options = BatchOptions(
-        order.target.format,
-        retry_failed=again.retry_failed,
-        changed=again.changed,
-        verify=again.verify,
-    )
-    jobs = read_jobs(order.jobs)
+    template = NameTemplate.parse(order.jobs.names or DEFAULT)
+    jobs = read_jobs(order.jobs.file, wildcards=order.jobs.wildcards)
     with order.place.open(order.bundle) as engine:
+        names = NameSource(engine.defaults, engine.bundle.manifest.checkpoint.name)
+        options = BatchOptions(
+            order.target.format,
+            lambda job: template.name(job, names),
+            retry_failed=again.retry_failed,
+            changed=again.changed,
+            verify=again.verify,
+        )
         batch = Batch(engine, jobs, order.target.folder, ledger, options, order.command)
         for note in batch.notes:
             click.echo(note, err=True)
