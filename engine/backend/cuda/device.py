@@ -18,6 +18,7 @@ from sakuga.engine.backend.cuda.decoder import Decoder, Finished
 from sakuga.engine.backend.cuda.driver import Driver, Event, Stream
 from sakuga.engine.backend.cuda.host_call import HostCall
 from sakuga.engine.backend.cuda.lane import CudaLane
+from sakuga.engine.backend.cuda.previews import Previews
 from sakuga.engine.backend.cuda.session import Arena, DeviceSession
 from sakuga.engine.backend.cuda.staging import Staging
 from sakuga.engine.backend.network import Networks
@@ -89,6 +90,7 @@ class CudaDevice:
         }
         self._calls = {name: self._new_calls(name) for name in networks.entries}
         self._host_calls: dict[str, HostCall] = {}
+        self._previews = Previews(driver, steps)
         self._decoder: Decoder | None = None
         self._lanes: OrderedDict[tuple[int, int], CudaLane] = OrderedDict()
         self._finished: list[Finished] = []
@@ -111,8 +113,9 @@ class CudaDevice:
             if len(self._lanes) >= MAX_LANES:
                 self._drop_lanes(most=MAX_LANES - 1)
             self._lanes[latent] = CudaLane(
-                self._driver, self._steps.stream, self._stagings[id(self._steps)], self._networks,
-                self._calls["unet"], latent, self.slots, self.rows, self._options.padding,
+                self._driver, self._steps.stream, self._stagings[id(self._steps)], self._previews,
+                self._networks, self._calls["unet"], latent, self.slots, self.rows,
+                self._options.padding,
             )  # fmt: skip
         self._lanes.move_to_end(latent)
         return self._lanes[latent]
@@ -195,6 +198,7 @@ class CudaDevice:
         """Finish the pictures on their way, then give everything back."""
         for picture in self._finished:
             picture.result.set_exception(RenderError("The engine closed before it was decoded."))
+        self._previews.close()
         if self._decoder is not None:
             self._decoder.close()
         for lane in self._lanes.values():

@@ -2,24 +2,28 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 
 import numpy as np
 
-from sakuga.engine.backend.base import Array, Block, Latent, Start
+from sakuga.engine.backend.base import Array, Block, Latent, Pixels, Start
 from sakuga.engine.backend.cuda.calls import Calls, Key, MakeTensors, captured_rows
 from sakuga.engine.backend.cuda.driver import Driver, Launch, Stream
 from sakuga.engine.backend.cuda.lane_memory import LaneMemory
+from sakuga.engine.backend.cuda.previews import Previews
 from sakuga.engine.backend.cuda.staging import Staging
 from sakuga.engine.backend.network import Networks, dtype_of, latent_shape
 from sakuga.engine.errors import DeviceMemoryError
 from sakuga.engine.manifest import TensorEntry
 from sakuga.kernels.launch import (
+    FORESIGHT,
     GIVEN,
     HISTORIES,
     ROWS,
     SEEDS,
     STEP_ROW,
     Seat,
+    colours_record,
     fill_launch,
     new_launch,
 )
@@ -40,6 +44,7 @@ class CudaLane:
         driver: Driver,
         stream: Stream,
         staging: Staging,
+        previews: Previews,
         networks: Networks,
         unet: Calls,
         latent: tuple[int, int],
@@ -48,6 +53,7 @@ class CudaLane:
         padding: bool = True,
     ) -> None:
         self._driver, self._stream, self._staging, self._unet = driver, stream, staging, unet
+        self._previews, self._colours = previews, colours_record(networks.colours)
         self._latent, self._slots, self.call_rows = latent, slots, call_rows
         self._padding = padding
         self._entry = networks.unet
@@ -69,6 +75,7 @@ class CudaLane:
         self._sized: set[tuple[int, int]] = set()
         self._record = new_launch()
         self._steps = self._record["entries"]["step"]
+        self._foresight = np.zeros((), FORESIGHT)
         self._seated: Sequence[Seat] = ()
         self._launches: dict[tuple[str, int], Launch] = {}
         self._generation = 0  # of the memory that launches name
@@ -123,6 +130,18 @@ class CudaLane:
         """Upload it, behind the step before."""
         self._staging.upload(self._memory.address("noises") + 4 * self.count * slot, noise)
 
+    def foresee(self, seat: Seat, step: int, a: float, b: float) -> Future[Pixels]:
+        """One more launch before the step's. For want of memory only the preview fails."""
+        try:
+            self._memory.allocate("pixels", 3 * self.count // 4)
+            self._foresight[()] = a, b
+            self._launch(f"preview_{self._suffix}", [seat], [step], behind=1)
+            return self._previews.send(self._memory.address("pixels"), self._latent)
+        except DeviceMemoryError as error:
+            failed: Future[Pixels] = Future()
+            failed.set_exception(error)
+            return failed
+
     def step(self, seats: Sequence[Seat], steps: Sequence[int]) -> None:
         """One launch for all."""
         self._launch(f"denoise_step_{self._suffix}", seats, steps, behind=1)
@@ -161,15 +180,19 @@ class CudaLane:
     def _kernel(self, name: str, seats: int) -> Launch:
         at = self._memory.pointer
         table: list[Argument] = [self._record, at("tables"), np.int32(TABLE_ROWS)]
-        count = np.uint64(self.count)
+        count, elements = np.uint64(self.count), self.count
         rows: list[Argument] = [at("sample"), at("timestep")]
         if name.startswith("model_inputs"):
             arguments = [*table, count, at("latents"), *rows]
+        elif name.startswith("preview"):
+            arguments = [*table, self._foresight, self._colours, np.uint64(self.count // 4)]
+            arguments += [at("latents"), at("noise_pred"), at("pixels")]
+            elements *= 2  # a thread for each pixel: eight elements to a thread, four to a pixel
         else:
             arguments = [*table, at("seeds"), count, at("noises"), at("latents")]
         if name.startswith("denoise_step"):
             arguments += [at("histories"), at("noise_pred"), *rows]
-        return self._driver.kernel(name, grid(self.count, seats), arguments)
+        return self._driver.kernel(name, grid(elements, seats), arguments)
 
     def _evaluate_aside(self, part: Block) -> None:
         """Rows in the middle of a buffer lie where TensorRT takes no tensor from (it wants
