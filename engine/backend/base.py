@@ -162,7 +162,8 @@ class Device(Protocol):
         ...
 
     def pace(self) -> None:
-        """Somebody watches: be no further ahead of the device than they can tell."""
+        """After each evaluation: be only so far ahead of the device that others join and leave
+        at once."""
         ...
 
     def shrink(self) -> int:

@@ -1,8 +1,8 @@
 """One GPU: three streams, the networks on them, lanes and pictures.
 
 Steps have a stream, the VAE one, the text encoders one; each has an arena that its networks share.
-The host puts work on them and waits for nothing but text encodings, a full ring of uploads, and,
-where somebody watches, the evaluation before last.
+The host puts work on them and waits for nothing but text encodings, a full ring of uploads and,
+after each evaluation, until the GPU has no more than two before it.
 """
 
 import logging
@@ -30,7 +30,7 @@ from sakuga.profiles.buckets import Sizes
 _LOG = logging.getLogger("sakuga")
 
 MAX_LANES = 9  # sizes whose buffers are kept: all of a bundle's buckets
-_AHEAD = 2  # evaluations the host may be ahead of the GPU while somebody watches
+_AHEAD = 2  # evaluations: it never runs short, and whoever joins or leaves waits for no more
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class CudaDevice:
                 self._decode_at_last(pictures, ready)
 
     def pace(self) -> None:
-        """Wait until the GPU is at most two evaluations behind."""
+        """Wait for all evaluations but the last two, which keep the GPU at work meanwhile."""
         self._behind.append(self._steps.stream.record())
         while len(self._behind) > _AHEAD:
             self._behind.popleft().sync()
