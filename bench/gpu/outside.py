@@ -50,8 +50,9 @@ def _gpu_seconds(site: Site) -> tuple[list[float], list[float]]:
     networks, latent = Networks.of(chosen.bundle), site.slot_size.latent()
     previews = Previews(driver, stream)
     lane = CudaLane(
-        driver, stream, staging, previews, networks, calls, latent, slots=1, call_rows=2
-    )
+        driver, stream, staging, previews, networks, calls, latent, slots=1, call_rows=2,
+        padding="captured",
+    )  # fmt: skip
     slot = guided_slot(site.family, site.slot_size, site.scale.steps)
     settings = slot.settings
     weights = [[source.weight for source in row] for row in slot.rows]

@@ -29,7 +29,7 @@ from gpu.timing import replayed, timed
 from gpu.work import picture_tflop, unet_tflop, vae_tflop
 
 from sakuga.engine.backend.base import Block, Start
-from sakuga.engine.backend.cuda.calls import Calls
+from sakuga.engine.backend.cuda.calls import Calls, Padding
 from sakuga.engine.backend.cuda.host_driver import HostDriver
 from sakuga.engine.backend.cuda.lane import CudaLane
 from sakuga.engine.backend.cuda.previews import Previews
@@ -199,7 +199,8 @@ def test_a_replay_runs_the_work_as_often_as_it_says() -> None:
 
 def test_padding_can_be_switched_off(site: Site) -> None:
     slot = guided_slot(SDXL_TINY, SMALL, 2)
-    for padding, rows in ((True, 10), (False, 9)):
+    paddings: tuple[tuple[Padding, int], ...] = (("captured", 10), ("none", 9))
+    for padding, rows in paddings:
         driver, chosen = HostDriver(), choose(site)
         stream, borders = driver.create_stream(), Networks.of(chosen.bundle)
         load = partial(chosen.make_loader(), "unet")

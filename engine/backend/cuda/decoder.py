@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from sakuga.engine.backend.base import Decoded
-from sakuga.engine.backend.cuda.calls import Calls
+from sakuga.engine.backend.cuda.calls import Calls, Padding, padded_rows
 from sakuga.engine.backend.cuda.courier import Courier, Delivery
 from sakuga.engine.backend.cuda.driver import Buffer, Driver, Event, PinnedBuffer
 from sakuga.engine.backend.cuda.pool import Pool, allocate_all
@@ -39,12 +39,20 @@ class Finished:
 
 
 class Decoder:
-    """`rows`: pictures of one call of the VAE."""
+    """`rows`: pictures of one call of the VAE, with `padding` where there are fewer."""
 
     def __init__(
-        self, driver: Driver, staging: Staging, networks: Networks, vae: Calls, rows: int
+        self,
+        driver: Driver,
+        staging: Staging,
+        networks: Networks,
+        vae: Calls,
+        rows: int,
+        padding: Padding,
     ) -> None:
-        self._driver, self._stream, self._vae, self._rows = driver, vae.stream, vae, rows
+        self._driver, self._stream, self._vae = driver, vae.stream, vae
+        self._rows = rows
+        self._padding: Padding = padding
         self._networks, self._entry = networks, networks.entries["vae_decoder"]
         self.latents = Pool(driver.allocate)
         self._pinned = Pool(driver.allocate_pinned)
@@ -86,7 +94,8 @@ class Decoder:
         for row, picture in enumerate(pictures):
             self._scaled(picture.held.address, source.address, row, count)
         rows = len(pictures)
-        self._vae.launch((latent, rows), lambda: self._tensors(latent, rows))
+        padded = padded_rows(rows, self._rows, self._padding)
+        self._vae.launch((latent, padded), lambda: self._tensors(latent, padded))
         area = 64 * latent[0] * latent[1]
         flags = pixels.address + 3 * area * self._rows
         self._driver.clear(self._stream, flags, _FLAG_BYTES * self._rows)
@@ -166,6 +175,7 @@ class Decoder:
             )
             rows = self._rows
             first, second, third = allocate_all(self._driver, (size * rows for size in sizes))
+            self._driver.clear(self._stream, first.address, first.size_bytes)  # rows of padding
             self._buffers[latent] = first, second, third
         return self._buffers[latent]
 

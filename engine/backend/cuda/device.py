@@ -13,12 +13,13 @@ from functools import partial
 from typing import Protocol
 
 from sakuga.engine.backend.base import Decoded, Session
-from sakuga.engine.backend.cuda.calls import Calls, Key
+from sakuga.engine.backend.cuda.calls import Calls, Key, Padding
 from sakuga.engine.backend.cuda.decoder import Decoder, Finished
 from sakuga.engine.backend.cuda.driver import Driver, Event, Stream
 from sakuga.engine.backend.cuda.host_call import HostCall
 from sakuga.engine.backend.cuda.lane import CudaLane
 from sakuga.engine.backend.cuda.previews import Previews
+from sakuga.engine.backend.cuda.row_by_row import RowByRow
 from sakuga.engine.backend.cuda.session import Arena, DeviceSession
 from sakuga.engine.backend.cuda.staging import Staging
 from sakuga.engine.backend.network import Networks
@@ -38,8 +39,13 @@ class CudaOptions:
     """`rows` of the largest UNet call; `sizes` that can be rendered, None for all;
     `residency` in words; `vae_rows` pictures of one VAE call. `visitors`: networks loaded only
     while they are used. `turns`: steps and decoding never hold working memory at the same time.
-    `graphs`, `overlap`, `padding`: off switches of CUDA graphs, of decoding beside the steps, and
-    of calls padded to row counts that others have captured, to show what they are worth.
+
+    `padding` of calls, see `padded_rows`. With `full` no picture's bits depend on its neighbours:
+    the UNet and the VAE have calls of one number of rows, text encoders get their rows one by one,
+    and where that does not fit into memory, nothing else is tried.
+
+    `graphs`, `overlap`: off switches of CUDA graphs and of decoding beside the steps, to show, as
+    padding `none` does, what they are worth.
     """
 
     rows: int
@@ -48,9 +54,9 @@ class CudaOptions:
     vae_rows: int = 1
     visitors: frozenset[str] = frozenset()
     turns: bool = False
+    padding: Padding = "captured"
     graphs: bool = True
     overlap: bool = True
-    padding: bool = True
 
 
 class Loader(Protocol):
@@ -77,6 +83,8 @@ class CudaDevice:
         self, driver: Driver, networks: Networks, load: Loader, options: CudaOptions
     ) -> None:
         self.name, self.sizes = f"{load.name} {driver.name}", options.sizes
+        if options.padding == "full":
+            self.name += f", {options.rows} rows in every call"  # for they decide over its bits
         self.rows, self.residency = options.rows, options.residency
         self.slots = min(options.rows, ENTRIES)
         self._driver, self._networks, self._load, self._options = driver, networks, load, options
@@ -104,7 +112,8 @@ class CudaDevice:
                 self._driver, self._stagings[id(self._arena(name))], self._calls[name],
                 self._networks.entries[name], self._give_back, arrive,
             )  # fmt: skip
-        return self._host_calls[name]
+        call = self._host_calls[name]
+        return RowByRow(call) if self._options.padding == "full" else call
 
     def lane(self, latent: tuple[int, int]) -> CudaLane:
         """The lane of one latent size; the least recently used idle one goes if there are many."""
@@ -179,12 +188,15 @@ class CudaDevice:
             self._behind.popleft().sync()
 
     def shrink(self) -> int:
-        """Give back what is not in use; where nothing was in the way, halve the rows of a call."""
+        """Give back what is not in use; where nothing was in the way, halve the rows of a call,
+        unless all calls are to have the same."""
         others = (arena for arena in self._arenas().values() if arena is not self._steps)
         in_the_way = any(arena.size_bytes for arena in others)
         self._give_back()
         if in_the_way:
             return self.rows
+        if self._options.padding == "full":
+            return 0
         rows = self.rows // 2
         if rows:
             _LOG.warning("GPU memory ran out with %d rows in a call; going on with %d.",
@@ -229,7 +241,7 @@ class CudaDevice:
         if self._decoder is None:
             self._decoder = Decoder(
                 self._driver, self._stagings[id(self._pictures)], self._networks,
-                self._calls["vae_decoder"], self._options.vae_rows,
+                self._calls["vae_decoder"], self._options.vae_rows, self._options.padding,
             )  # fmt: skip
         return self._decoder
 

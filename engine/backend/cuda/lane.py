@@ -7,7 +7,7 @@ from concurrent.futures import Future
 import numpy as np
 
 from sakuga.engine.backend.base import Array, Block, Latent, Pixels, Start
-from sakuga.engine.backend.cuda.calls import Calls, Key, MakeTensors, captured_rows
+from sakuga.engine.backend.cuda.calls import Calls, Key, MakeTensors, Padding, padded_rows
 from sakuga.engine.backend.cuda.driver import Driver, Launch, Stream
 from sakuga.engine.backend.cuda.lane_memory import LaneMemory
 from sakuga.engine.backend.cuda.previews import Previews
@@ -31,6 +31,7 @@ from sakuga.kernels.launcher import Argument, grid
 
 TABLE_ROWS = 2048  # evaluations of a slot: a thousand steps of a second-order sampler
 _SEED_BYTES = 8 * SEEDS
+_FEWER = "open the engine without `deterministic`, which may then go on with fewer rows"
 
 
 class CudaLane:
@@ -50,12 +51,12 @@ class CudaLane:
         latent: tuple[int, int],
         slots: int,
         call_rows: int,
-        padding: bool = True,
+        padding: Padding,
     ) -> None:
         self._driver, self._stream, self._staging, self._unet = driver, stream, staging, unet
         self._previews, self._colours = previews, colours_record(networks.colours)
         self._latent, self._slots, self.call_rows = latent, slots, call_rows
-        self._padding = padding
+        self._padding: Padding = padding
         self._entry = networks.unet
         self.shape = latent_shape(latent)
         self.count = int(np.prod(self.shape))
@@ -114,7 +115,7 @@ class CudaLane:
         """Nothing: the kernel draws its own noise."""
 
     def evaluate(self, block: Block) -> None:
-        """Launches of the network, padded to the rows of a captured one."""
+        """Launches of the network, padded as the options say."""
         if block.count > self.call_rows:
             for part in block.parts(self.call_rows):
                 self._evaluate_aside(part)
@@ -123,8 +124,7 @@ class CudaLane:
             # The largest first, so that no smaller call has to follow an arena that moves.
             self._sized.add((block.chunks, self.call_rows))
             self._call(self._unet.prepare, block, self.call_rows)
-        padded = captured_rows(block.count, self.call_rows) if self._padding else block.count
-        self._call(self._unet.launch, block, padded)
+        self._call(self._unet.launch, block, self._padded(block))
 
     def give(self, slot: int, noise: Latent) -> None:
         """Upload it, behind the step before."""
@@ -199,9 +199,12 @@ class CudaLane:
         multiples of 256 bytes), so they are copied to buffers of their own and back."""
         for tensor in self._entry.inputs:
             self._move(tensor, part, aside=True)
-        self._call(self._unet.launch, part, part.count, aside=True)
+        self._call(self._unet.launch, part, self._padded(part), aside=True)
         for tensor in self._entry.outputs:
             self._move(tensor, part, aside=False)
+
+    def _padded(self, part: Block) -> int:
+        return padded_rows(part.count, self.call_rows, self._padding)
 
     def _move(self, tensor: TensorEntry, part: Block, *, aside: bool) -> None:
         here = self._memory.place_aside(tensor, part.chunks)
@@ -222,4 +225,7 @@ class CudaLane:
         try:
             use(key, functools.partial(self._memory.tensors, block, count, aside))
         except DeviceMemoryError as error:
-            raise self._memory.too_large(f" with {count} rows in a call", error) from error
+            what = f" with {count} rows in a call"
+            if self._padding == "full":
+                raise self._memory.too_large(error, what, _FEWER) from error
+            raise self._memory.too_large(error, what) from error

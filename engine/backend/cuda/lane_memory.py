@@ -43,7 +43,7 @@ class LaneMemory:
         try:
             self._buffers[name] = buffer = self._driver.allocate(size_bytes)
         except DeviceMemoryError as error:
-            raise self.too_large("", error) from error
+            raise self.too_large(error) from error
         # Padding rows are computed too; zeros keep them ordinary numbers.
         self._driver.clear(self._stream, buffer.address, size_bytes)
         self.generation += 1
@@ -95,7 +95,7 @@ class LaneMemory:
             sizes = [self.row_bytes(tensor, 1) * rows for tensor in moving]
             larger = allocate_all(self._driver, sizes)
         except DeviceMemoryError as error:
-            raise self.too_large("", error) from error
+            raise self.too_large(error) from error
         for tensor, new in zip(moving, larger, strict=True):
             old = self._buffers[tensor.name]
             self._driver.clear(self._stream, new.address, new.size_bytes)
@@ -111,14 +111,17 @@ class LaneMemory:
         size = int(np.prod(row_shape(tensor, self._latent, chunks)))
         return size * dtype_of(tensor).itemsize
 
-    def too_large(self, what: str, error: DeviceMemoryError) -> DeviceMemoryError:
-        """Memory that ran out, in the words of pictures; `what` besides their size needs it."""
+    def too_large(
+        self, error: DeviceMemoryError, what: str = "", hint: str = "ask for a smaller size"
+    ) -> DeviceMemoryError:
+        """Memory that ran out, in the words of pictures: `what` besides their size needs it, and
+        what helps besides free memory."""
         height, width = self._latent
         size = f"{8 * width}x{8 * height}"
         return DeviceMemoryError(
             f"The GPU has too little memory free for {size}{what}.",
             note=f"{error.note} {self._driver.free_bytes() / 1e6:,.0f} MB are free.",
-            hint="Free memory of the GPU, or ask for a smaller size.",
+            hint=f"Free memory of the GPU, or {hint}.",
         )
 
     def close(self) -> None:

@@ -73,9 +73,10 @@ def assert_same(pictures: list[Picture], wanted: list[NDArray[np.uint8]]) -> Non
         CudaOptions(rows=7, vae_rows=2),
         CudaOptions(rows=1),
         CudaOptions(rows=4, graphs=False),
-        CudaOptions(rows=16, overlap=False, padding=False),
+        CudaOptions(rows=16, overlap=False, padding="none"),
         CudaOptions(rows=4, visitors=frozenset({"text_encoder", "text_encoder_2"})),
         CudaOptions(rows=4, visitors=VISITORS, turns=True),
+        CudaOptions(rows=5, vae_rows=2, padding="full"),
     ],
     ids=[
         "four rows",
@@ -85,6 +86,7 @@ def assert_same(pictures: list[Picture], wanted: list[NDArray[np.uint8]]) -> Non
         "no overlap, no padding",
         "encoders visit",
         "everything visits, in turns",
+        "full rows in every call",
     ],
 )
 def test_pictures_are_those_of_the_processor(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sakuga.engine.backend.cuda.calls import MAX_CALLS, Calls, captured_rows
+from sakuga.engine.backend.cuda.calls import MAX_CALLS, Calls, padded_rows
 from sakuga.engine.backend.cuda.courier import Courier, Delivery
 from sakuga.engine.backend.cuda.driver import Stream
 from sakuga.engine.backend.cuda.host_driver import HostDriver
@@ -57,9 +57,10 @@ class _Run:
 
 @given(st.integers(1, 64), st.integers(1, 64))
 def test_rows_are_padded_by_a_quarter_at_most(rows: int, most: int) -> None:
-    found = captured_rows(min(rows, most), most)
-    assert min(rows, most) <= found <= most
-    assert found <= max(8, 1.25 * min(rows, most))
+    rows = min(rows, most)
+    found = padded_rows(rows, most, "captured")
+    assert rows <= found <= most and found <= max(8, 1.25 * rows)
+    assert (padded_rows(rows, most, "none"), padded_rows(rows, most, "full")) == (rows, most)
 
 
 def test_the_first_run_is_plain_the_second_captured_the_rest_replayed() -> None:
