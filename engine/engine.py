@@ -80,6 +80,7 @@ class Engine:
         vram_bytes: int | None = None,
         embeddings: str | Path | None = None,
         limits: Limits = NO_LIMITS,
+        deterministic: bool = False,
     ) -> "Engine":
         """Open and verify the bundle at `path`.
 
@@ -89,7 +90,10 @@ class Engine:
         `vram_bytes`: GPU memory that networks and pictures may take, default what is free.
         `embeddings`: a folder of textual inversions (.safetensors, .pt, .bin), whose names prompts
         may use as words, in compat comfy as `embedding:NAME`. `limits`: what `submit` and `asubmit`
-        let in at once.
+        let in at once. `deterministic`: on GPUs of one model, with one driver, library, set of
+        plans and `vram_bytes`, a picture has the same bits whatever is rendered beside it; every
+        call is then as large as the largest, and where memory does not suffice for that, it is an
+        error. On the processor pictures always have.
 
         Raises BundleFormatError, BundleDamagedError, BundleError where it is replaced meanwhile,
         PlanMismatchError where the bundle's plans are not for this machine,
@@ -97,7 +101,7 @@ class Engine:
         """
         _check_threads(threads)
         bundle = open_bundle(Path(path))
-        device = choose_device(bundle, backend, threads, vram_bytes)
+        device = choose_device(bundle, backend, threads, vram_bytes, deterministic)
         folder = None if embeddings is None else Path(embeddings)
         return cls(bundle, device, preset, folder, limits)
 
