@@ -51,11 +51,12 @@ FLOORS = (
     {"bundle"},
     {"plans"},
     {"backend", "image", "sampling", "text"},
+    {"lint"},
     {"runtime"},
     {"engine"},
     {"jobs"},
-    {"doctor", "option_types", "outputs", "preset_text", "progress"},
-    {"about", "cli"},
+    {"doctor", "lint_text", "option_types", "outputs", "preset_text", "progress"},
+    {"about", "cli", "lint_prompt"},
 )
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 
