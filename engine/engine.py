@@ -62,7 +62,7 @@ class Engine:
             self._prompts = PromptEncoder(
                 bundle, lambda name: self._worker.device.network(name), known
             )
-            finish = Finish(bundle, self._prompts, self.backend)
+            finish = Finish(bundle, self._prompts, self.backend, self.preset)
             self._desk = Desk(self._worker, self._prompts, finish, limits)
             check_same(bundle)
         except SakugaError:

@@ -51,12 +51,22 @@ FLOORS = (
     {"bundle"},
     {"plans"},
     {"backend", "image", "sampling", "text"},
+    {"lint"},
     {"runtime"},
     {"engine"},
     {"jobs"},
-    {"asked", "doctor", "option_types", "outputs", "place", "preset_text", "progress"},
+    {
+        "asked",
+        "doctor",
+        "lint_text",
+        "option_types",
+        "outputs",
+        "place",
+        "preset_text",
+        "progress",
+    },
     {"render_file"},
-    {"about", "cli"},
+    {"about", "cli", "lint_prompt"},
 )
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 

@@ -17,6 +17,7 @@ VERBS = {
     "render": "sakuga.engine.cli",
     "inspect": "sakuga.export.cli",
     "presets": "sakuga.engine.about",
+    "lint-prompt": "sakuga.engine.lint_prompt",
     "doctor": "sakuga.engine.about",
 }
 FAILED = 1
@@ -34,7 +35,8 @@ class Verbs(click.Group):
         """The verb's command, None where there is no such verb."""
         if cmd_name not in VERBS:
             return None
-        command: click.Command = getattr(importlib.import_module(VERBS[cmd_name]), cmd_name)
+        module = importlib.import_module(VERBS[cmd_name])
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
 
