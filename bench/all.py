@@ -24,6 +24,7 @@ BENCHES = (
     "startup",
     "jobfile",
     "host_step",
+    "encode",
     "throughput",
 )
 

@@ -3,10 +3,11 @@
     python bench/host_step.py [--rounds 40]
 
 The real batcher, seats, runner, lane and device, on a driver and networks that do nothing. 28
-steps of Euler a with guidance at 832x1216. The bar: 200 µs a step with 16 rows, eight pictures, in
-steady state; two rows of SDXL cannot take an H200 less than 17 ms. Beside it the first step, which
-starts pictures and tells their prompts, and whole pictures through the worker, prompts known,
-decoding included, as they come and go at different steps.
+steps of Euler a with guidance at 832x1216, paced as the worker paces them. The bar: 200 µs a step
+with 16 rows, eight pictures, in steady state; two rows of SDXL cannot take an H200 less than 17 ms.
+Beside it the same with a preview of every picture in every step; the first step, which starts
+pictures and tells their prompts; and whole pictures through the worker, prompts known, decoding
+included, as they come and go at different steps.
 """
 
 import argparse
@@ -25,11 +26,11 @@ from sakuga.engine.backend.base import Decoded, Device
 from sakuga.engine.backend.cuda.device import CudaDevice, CudaOptions
 from sakuga.engine.backend.network import Networks
 from sakuga.engine.runtime.batcher import Batcher
-from sakuga.engine.runtime.lookahead import in_order_of_completion
 from sakuga.engine.runtime.runner import Runner
 from sakuga.engine.runtime.slot import Slot
 from sakuga.engine.runtime.worker import Job, Worker
 from sakuga.export.network_graph import network_graphs
+from sakuga.kernels.preview import COLOURS
 from sakuga.profiles.buckets import Size
 from sakuga.profiles.families import SDXL
 
@@ -45,7 +46,7 @@ def sdxl_networks() -> Networks:
     entries = {
         graph.network.name: graph.entry() for graph in network_graphs(SDXL, "tensorrt", "fp16")
     }
-    return Networks(entries, 1 / SDXL.vae.scaling_factor)
+    return Networks(entries, 1 / SDXL.vae.scaling_factor, COLOURS[SDXL.kind])
 
 
 def device_for(networks: Networks, rows: int) -> CudaDevice:
@@ -62,6 +63,7 @@ def step_seconds(device: Device, runner: Runner, pictures: Sequence[Slot]) -> li
         start = perf_counter()
         batch = batcher.next()
         runner.run(batch)
+        device.pace()
         finished = batcher.done(batch)
         seconds.append(perf_counter() - start)
         for slot in finished:
@@ -69,12 +71,16 @@ def step_seconds(device: Device, runner: Runner, pictures: Sequence[Slot]) -> li
     return seconds
 
 
-def measure(networks: Networks, rows: int, rounds: int) -> dict[str, list[float]]:
+def measure(
+    networks: Networks, rows: int, rounds: int, preview_every: int = 0
+) -> dict[str, list[float]]:
     """Microseconds of first steps, of settled steps, and of all steps of a round on average."""
     device = device_for(networks, rows)
     runner, first, settled, mean = Runner(device), list[float](), list[float](), list[float]()
     for number in range(rounds + 1):
         pictures = [guided_slot(SDXL, SIZE, STEPS, n) for n in range(rows // 2)]
+        for picture in pictures:
+            picture.preview_every = preview_every
         seconds = step_seconds(device, runner, pictures)
         if number:  # the first round binds and captures
             first.append(1e6 * seconds[0])
@@ -95,6 +101,7 @@ def where_it_goes(networks: Networks, rows: int) -> list[dict[str, Any]]:
             profile.enable()
         batch = batcher.next()
         runner.run(batch)
+        device.pace()
         batcher.done(batch)
     profile.disable()
     steps, rows_of = 900 - SETTLED, pstats.Stats(profile).stats.items()  # type: ignore[attr-defined]
@@ -110,15 +117,11 @@ def through_the_worker(networks: Networks, rows: int, pictures: int) -> float:
     """Milliseconds of each picture where they come and go, all that a picture needs included."""
     worker = Worker(lambda: device_for(networks, rows))
 
-    def job(index: int) -> Job[Decoded]:
-        slot = guided_slot(SDXL, SIZE, STEPS - index % 8, index)  # places are free at all times
-        return Job(lambda: slot, decoded)
-
-    def render() -> float:
-        jobs = [job(index) for index in range(pictures)]
+    def render() -> float:  # of different steps, so that places are free at all times
+        slots = [guided_slot(SDXL, SIZE, STEPS - index % 8, index) for index in range(pictures)]
         start = perf_counter()
-        for _ in in_order_of_completion(jobs, worker, 2 * worker.device.slots):
-            pass
+        for result in [worker.submit(Job(slot, decoded)) for slot in slots]:
+            result.result()
         return perf_counter() - start
 
     render()  # fills the pools
@@ -149,6 +152,8 @@ def main() -> None:
             Figure(f"first step, {rows} rows", median(found["first_us"]), "µs"),
             Figure(f"a step, starts included, {rows} rows", median(found["mean_us"]), "µs"),
         ]  # fmt: skip
+    shown = details["16 rows, previews"] = measure(networks, max(ROWS), max(rounds // 8, 1), 1)
+    figures.append(Figure("a step, a preview of each, 16 rows", median(shown["settled_us"]), "µs"))
     whole = through_the_worker(networks, max(ROWS), 8 * rounds)
     figures.append(Figure("a picture, as they come and go", whole, "ms", beside="mean, decoded"))
     profile = where_it_goes(networks, max(ROWS))

@@ -2,35 +2,45 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
-from click.core import ParameterSource
 
+from sakuga.engine.asked import said
 from sakuga.engine.errors import UsageError
-from sakuga.engine.option_types import BYTES, SEED, SIZE
-from sakuga.engine.outputs import Target, find_target, too_many
+from sakuga.engine.option_types import BYTES, SEED, SIZE, SPAN
+from sakuga.engine.outputs import Target, find_target
+from sakuga.engine.place import Place
 from sakuga.engine.plans import BACKENDS
+from sakuga.engine.progress import render_progress
+from sakuga.engine.render_file import (
+    Again,
+    FileOrder,
+    JobSource,
+    check_alone,
+    check_without_file,
+    render_file,
+    show_status,
+)
 from sakuga.profiles.buckets import Size
 
 if TYPE_CHECKING:
     from sakuga.engine.engine import Engine
+    from sakuga.engine.jobs.enlist import Changed
     from sakuga.engine.jobs.job import Job
 
 FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of the open bundle
 
 
 @click.command(short_help="Render a prompt, a file of jobs, or a picture again, with a bundle.")
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=click.Path(path_type=Path), required=False)
 @click.argument("prompt", required=False)
-@click.option("--jobs", type=click.Path(path_type=Path), help="Job file, one JSON object a line.")
+@click.option("--jobs", type=click.Path(path_type=Path), help="Job file: .jsonl, .csv or .txt.")
 @click.option("--from", "picture", type=click.Path(path_type=Path), help="Picture to make again.")
 @click.option("--ignore", help="Settings of that picture to leave out, such as model,hires.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Folder, or one picture's file."
-)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder, or one picture's file.")
 @click.option(
     "--format",
     type=click.Choice(["png", "webp", "jpeg"], case_sensitive=False),
@@ -42,6 +52,9 @@ FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of 
 @click.option("--height", type=int, help="Pixels [default: the preset's, else the family's].")
 @click.option("--steps", type=int, help="[default: the preset's, else 28]")
 @click.option("--guidance", type=float, help="CFG scale, 1: off [default: the preset's, else 7].")
+@click.option(
+    "--guidance-interval", type=SPAN, help="Guide in this part of the steps alone, such as 0.2-0.8."
+)
 @click.option("--sampler", help='Such as "DPM++ 2M" [default: the preset\'s, else Euler a].')
 @click.option("--schedule", help='Such as "Karras" [default: the sampler\'s own].')
 @click.option("--eta", type=float, help="Noise put back at each step [default: the sampler's own].")
@@ -80,16 +93,42 @@ FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of 
     help="Where to render [default: the bundle's plans, else the best there is].",
 )
 @click.option("--vram", type=BYTES, help="GPU memory to use, such as 8G [default: what is free].")
+@click.option(
+    "--wildcards",
+    type=click.Path(path_type=Path),
+    help="With --jobs: folder in which __NAME__ of a prompt is NAME.txt.",
+)
+@click.option("--names", help="With --jobs: file names, such as {preset}/{index} [default: {id}].")
+@click.option("--retry-failed", is_flag=True, help="With --jobs: try again what failed before.")
+@click.option(
+    "--changed",
+    type=click.Choice(["stop", "redo", "keep"]),
+    default="stop",
+    help="With --jobs: what to do with pictures whose settings have changed [default: stop].",
+)
+@click.option("--verify", is_flag=True, help="With --jobs: read every picture that is there.")
+@click.option(
+    "--shards",
+    type=click.Choice(["webdataset"]),
+    help="With --jobs: also pack all pictures, with prompts and settings, into tar files.",
+)
+@click.option("--shard-size", type=BYTES, default="1G", help="Of each of them [default: 1G].")
+@click.option(
+    "--status",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Say how the rendering of a job file into DIR stands, and nothing else.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a picture.")
 @click.pass_context
 def render(
     context: click.Context,
-    bundle: Path,
+    bundle: Path | None,
     prompt: str | None,
     jobs: Path | None,
     picture: Path | None,
     ignore: str | None,
-    out: Path,
+    out: Path | None,
     format: str | None,
     quality: int | None,
     negative: str | None,
@@ -97,6 +136,7 @@ def render(
     height: int | None,
     steps: int | None,
     guidance: float | None,
+    guidance_interval: tuple[float, float] | None,
     sampler: str | None,
     schedule: str | None,
     eta: float | None,
@@ -118,17 +158,26 @@ def render(
     threads: int | None,
     backend: str | None,
     vram: int | None,
+    wildcards: Path | None,
+    names: str | None,
+    retry_failed: bool,
+    changed: str,
+    verify: bool,
+    shards: str | None,
+    shard_size: int,
+    status: Path | None,
     as_json: bool,
 ) -> None:
     """Render a PROMPT, every job of a job file, or a picture again, with BUNDLE.
 
     Prints the path of each picture as it lands on the disk. A prompt gives NUMBER-SEED.png with
-    the next free number; a job gives ID.png and replaces a file of that name. The preset adds its
-    tags to the prompt and gives the negative prompt where there is none; not with compat diffusers.
-    With --from, other options change what the picture says.
+    the next free number. A job gives ID.png and replaces a file of that name; the same command
+    again goes on behind what is done. The preset adds its tags to the prompt and gives the negative
+    prompt where there is none; not with compat diffusers. With --from, other options change what
+    the picture says.
     """
-    from sakuga.engine.jobs.jobfile import read_jobs
-
+    if status is not None:
+        return show_status(status, as_json)
     options = {
         "prompt": prompt,
         "negative_prompt": negative,
@@ -136,6 +185,7 @@ def render(
         "height": height,
         "steps": steps,
         "guidance": guidance,
+        "guidance_interval": guidance_interval,
         "sampler": sampler,
         "schedule": schedule,
         "eta": eta,
@@ -153,40 +203,39 @@ def render(
         "prefix": "none" if no_prefix else None,
     }
     given: dict[str, Any] = {name: each for name, each in options.items() if each is not None}
+    bundle, out = _required(bundle, "BUNDLE"), _required(out, "--out")
     target = find_target(out, format, quality, count)
-    if ignore is not None and picture is None:
-        raise UsageError(
-            "--ignore says what to leave out of a picture.", hint="Add --from PICTURE."
-        )
+    place = Place(backend, preset, threads, vram, embeddings)
     if jobs is not None:
-        _check_alone(context, target)
-        find = _known(read_jobs(jobs))
-    elif picture is not None:
-        find = _made_again(picture, given, ignore or "", count, target)
-    elif prompt is not None:
-        find = _prompted(given, count, target)
-    else:
-        raise _nothing_to_render()
-    _render(bundle, find, target, _Place(backend, preset, threads, vram, embeddings), as_json)
+        check_alone(context, target)
+        again = Again(retry_failed, cast("Changed", changed), verify)
+        packed = shard_size if shards else None
+        source = JobSource(jobs, wildcards, names)
+        return render_file(
+            FileOrder(bundle, source, target, place, again, packed, as_json, said(context))
+        )
+    check_without_file(context)
+    find = _asked_for(prompt, picture, given, ignore or "", count, target)
+    return _render(bundle, find, target, place, as_json)
 
 
-def _nothing_to_render() -> UsageError:
-    return UsageError(
+def _asked_for(
+    prompt: str | None,
+    picture: Path | None,
+    given: dict[str, Any],
+    ignore: str,
+    count: int,
+    target: Target,
+) -> FindJobs:
+    if picture is not None:
+        return _made_again(picture, given, ignore, count, target)
+    if prompt is not None:
+        return _prompted(given, count, target)
+    raise UsageError(
         "There is nothing to render.",
         hint='Give a prompt: sakuga render BUNDLE "1girl, smile" --out DIR, or --jobs FILE, '
         "or --from PICTURE.",
     )
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where to render, and with whose defaults."""
-
-    backend: str | None
-    preset: str | None
-    threads: int | None
-    vram_bytes: int | None
-    embeddings: Path | None
 
 
 def _known(jobs: list["Job"]) -> FindJobs:
@@ -214,30 +263,18 @@ def _made_again(
     return find
 
 
-def _render(
-    bundle: Path,
-    find_jobs: FindJobs,
-    target: Target,
-    place: _Place,
-    as_json: bool,
-) -> None:
-    from sakuga.engine.engine import Engine
-    from sakuga.engine.jobs.run import SHEET_FILE, render_jobs
-    from sakuga.engine.progress import render_progress
+def _render(bundle: Path, find_jobs: FindJobs, target: Target, place: Place, as_json: bool) -> None:
+    from sakuga.engine.jobs.records import Count
+    from sakuga.engine.jobs.run import render_jobs
+    from sakuga.engine.jobs.tally import Tally
+    from sakuga.engine.jobs.views import SHEET_FILE
 
-    with Engine.open(
-        bundle,
-        backend=place.backend,
-        preset=place.preset,
-        threads=place.threads,
-        vram_bytes=place.vram_bytes,
-        embeddings=place.embeddings,
-    ) as engine:
-        if engine.residency:
-            click.echo(f"GPU memory: {engine.residency}.", err=True)
+    with place.open(bundle) as engine:
         jobs = find_jobs(engine)
-        with render_progress(len(jobs)) as report:
-            for done in render_jobs(engine, jobs, target.folder, report.step, target.format):
+        tally = Tally([Count("", "queued", len(jobs))])
+        with render_progress(tally) as report:
+            for done in render_jobs(engine, jobs, target.folder, report.look, target.format):
+                tally.add("")
                 report.picture(done)
                 line = json.dumps(asdict(done) | {"path": str(done.path)}) if as_json else done.path
                 click.echo(line)
@@ -245,29 +282,9 @@ def _render(
         click.echo(f"Contact sheet: {target.folder / SHEET_FILE}", err=True)
 
 
-def _check_alone(context: click.Context, target: Target) -> None:
-    """A job says all of its settings itself; an option beside --jobs would be ignored."""
-    if target.name is not None:
-        raise too_many(target.folder / target.name, "--jobs renders many")
-    beside = {
-        *_Place.__annotations__,
-        "bundle",
-        "jobs",
-        "out",
-        "format",
-        "quality",
-        "vram",
-        "as_json",
-    }
-    given = [
-        "a prompt" if each.name == "prompt" else each.opts[0]
-        for each in context.command.params
-        if each.name not in beside
-        and context.get_parameter_source(each.name or "") is ParameterSource.COMMANDLINE
-    ]
-    if given:
+def _required(value: Path | None, name: str) -> Path:
+    if value is None:
         raise UsageError(
-            f"--jobs cannot be combined with {', '.join(given)}.",
-            note="A job file says the prompt and the settings of each picture.",
-            hint="Write the settings into the job lines, or give a prompt without --jobs.",
+            f"{name} is missing.", hint='sakuga render BUNDLE "1girl, smile" --out DIR'
         )
+    return value

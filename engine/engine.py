@@ -21,7 +21,7 @@ from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.policy import Policy
 from sakuga.engine.runtime.prompts import PromptEncoder
 from sakuga.engine.runtime.remake import Remake, remake
-from sakuga.engine.runtime.request import Request
+from sakuga.engine.runtime.request import Defaults, Request
 from sakuga.engine.runtime.resolver import Resolver
 from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.runtime.ticket import Ticket
@@ -59,7 +59,7 @@ class Engine:
             device = self._worker.device
             self._prompts = PromptEncoder(bundle, device.network, known)
             self._resolver = Resolver(bundle, self.preset, self._prompts, device.sizes)
-            finish = Finish(bundle, self._prompts, self.backend)
+            finish = Finish(bundle, self._prompts, self.backend, self.preset)
             self._desk = Desk(self._worker, self._prompts, finish, limits)
             check_same(bundle)
         except SakugaError:
@@ -77,6 +77,7 @@ class Engine:
         vram_bytes: int | None = None,
         embeddings: str | Path | None = None,
         limits: Limits = NO_LIMITS,
+        deterministic: bool = False,
     ) -> "Engine":
         """Open and verify the bundle at `path`.
 
@@ -86,7 +87,10 @@ class Engine:
         `vram_bytes`: GPU memory that networks and pictures may take, default what is free.
         `embeddings`: a folder of textual inversions (.safetensors, .pt, .bin), whose names prompts
         may use as words, in compat comfy as `embedding:NAME`. `limits`: what `submit` and `asubmit`
-        let in at once.
+        let in at once. `deterministic`: on GPUs of one model, with one driver, library, set of
+        plans and `vram_bytes`, a picture has the same bits whatever is rendered beside it; every
+        call is then as large as the largest, and where memory does not suffice for that, it is an
+        error. On the processor pictures always have.
 
         Raises BundleFormatError, BundleDamagedError, BundleError where it is replaced meanwhile,
         PlanMismatchError where the bundle's plans are not for this machine,
@@ -94,9 +98,14 @@ class Engine:
         """
         _check_threads(threads)
         bundle = open_bundle(Path(path))
-        device = choose_device(bundle, backend, threads, vram_bytes)
+        device = choose_device(bundle, backend, threads, vram_bytes, deterministic)
         folder = None if embeddings is None else Path(embeddings)
         return cls(bundle, device, preset, folder, limits)
+
+    @property
+    def defaults(self) -> Defaults:
+        """What a request that says nothing gets."""
+        return self._resolver.defaults
 
     @property
     def backend(self) -> str:
@@ -197,6 +206,11 @@ class Engine:
         """How many pictures to have handed in so that no step goes short, whatever their sizes."""
         slots = self._worker.device.slots
         return 2 if slots == 1 else _SIZES_AT_ONCE * slots
+
+    @property
+    def embeddings(self) -> dict[str, str]:
+        """The embeddings that prompts may name, each with its hash as pictures tell it."""
+        return self._prompts.embeddings.hashes
 
     @property
     def statistics(self) -> Statistics:

@@ -15,6 +15,7 @@
     │   ├── BundleFormatError    no bundle, or one written by a newer Sakuga
     │   ├── BundleDamagedError   a file of the bundle is missing or has changed
     │   └── PlanMismatchError    plans for another GPU or TensorRT than the one here
+    ├── OutputError              a folder that pictures cannot be rendered into
     ├── MetadataError            a picture whose settings cannot be read, or not be made again
     ├── StoppedError             interrupted; what is finished is kept, the same command goes on
     ├── MissingDependencyError   an optional package is needed and not installed
@@ -104,6 +105,10 @@ class BundleDamagedError(BundleError):
 
 class PlanMismatchError(BundleError):
     """Plans for another GPU or TensorRT than the one here."""
+
+
+class OutputError(SakugaError):
+    """A folder that pictures cannot be rendered into: not writable, in use, or of other jobs."""
 
 
 class MetadataError(SakugaError):

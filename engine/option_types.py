@@ -35,6 +35,20 @@ class _Size(click.ParamType[Size]):
             self.fail(f"{error}.", param, ctx)
 
 
+class _Span(click.ParamType[tuple[float, float]]):
+    """A part of the steps, `0.2-0.8`."""
+
+    name = "A-B"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, float]:
+        match = re.fullmatch(r"(\d*\.?\d+)-(\d*\.?\d+)", str(value).strip())
+        if match is None:
+            self.fail(f"{value!r} is no part of the steps such as 0.2-0.8.", param, ctx)
+        return float(match[1]), float(match[2])
+
+
 class _Seed(click.ParamType[int]):
     """A whole number; -1 becomes a random one."""
 
@@ -51,4 +65,4 @@ class _Seed(click.ParamType[int]):
             self.fail(f"{value!r} is no whole number.", param, ctx)
 
 
-BYTES, SIZE, SEED = _Bytes(), _Size(), _Seed()
+BYTES, SIZE, SEED, SPAN = _Bytes(), _Size(), _Seed(), _Span()

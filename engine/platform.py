@@ -7,11 +7,13 @@ import contextlib
 import ctypes
 import errno
 import os
+import re
 import secrets
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from sakuga.engine.errors import BusyError
 
@@ -44,18 +46,42 @@ def fsync_folder(path: Path) -> None:
 
 def write_file_atomic(path: Path, data: bytes) -> None:
     """Write a file so that it is there whole or not at all: temp, fsync, rename, fsync folder."""
+    with new_file(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to be written in the block, which takes its place at `path` when all of it is on the
+    disk; after an exception nothing has happened."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            temporary.unlink(missing_ok=True)
         raise
     fsync_folder(path.parent)
+
+
+def leftover_of(name: str) -> str | None:
+    """The name of the file that `new_file` was writing where it was killed, leaving a file called
+    `name`; None where this is no such name."""
+    found = re.fullmatch(r"\.(.+)\.[0-9a-f]{16}\.tmp", name, re.DOTALL)
+    return found and found[1]
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, durably. One that is there is no error."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        fsync_folder(path.parent)
 
 
 def replace_folder(new: Path, target: Path) -> None:
@@ -123,11 +149,25 @@ def exclusive(path: Path) -> Iterator[None]:
     finally:
         if sys.platform == "win32":
             os.close(descriptor)
-            with contextlib.suppress(OSError):
-                path.unlink()
-        else:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # one that stays is held by nobody
+            path.unlink()
+        if sys.platform != "win32":
             os.close(descriptor)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock file `path` now."""
+    try:
+        descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        _lock(descriptor)
+    except _HELD:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _same_file(descriptor: int, path: Path) -> bool:

@@ -59,27 +59,28 @@ def denoise_step(
     scratch: float32 [SCRATCH, 4, height, width], overwritten.
     """
     eps, term, kept = scratch
-    _weighted_sum(outputs, weights, eps, term)
+    weighted_sum(outputs, weights, eps, term)
     a, b, c, d, e, f, write, c_in = coefficients
     keeps = e != 0 or f != 0
     if keeps:
         np.multiply(latent, np.float32(e), out=kept)
-        _add_product(kept, f, eps, term)
+        add_product(kept, f, eps, term)
     latent *= np.float32(a)
-    _add_product(latent, b, eps, term)
+    add_product(latent, b, eps, term)
     if c != 0:
         assert noise is not None
-        _add_product(latent, c, noise, term)
+        add_product(latent, c, noise, term)
     for weight, history in zip(d, histories, strict=True):
-        _add_product(latent, weight, history, term)
+        add_product(latent, weight, history, term)
     if keeps:
         histories[write][...] = kept
     model_inputs(latent, c_in, next_inputs)
 
 
-def _weighted_sum(
+def weighted_sum(
     outputs: Iterable[Row], weights: Sequence[float], total: Latent, term: Latent
 ) -> None:
+    """ê into `total`; `term` is overwritten."""
     target = total
     for weight, output in zip(weights, outputs, strict=True):
         np.multiply(output, np.float32(weight), out=target, dtype=np.float32)
@@ -88,7 +89,8 @@ def _weighted_sum(
         target = term
 
 
-def _add_product(total: Latent, weight: float, values: Latent, term: Latent) -> None:
+def add_product(total: Latent, weight: float, values: Latent, term: Latent) -> None:
+    """Add weight · values to `total`, unless the weight is zero; `term` is overwritten."""
     if weight != 0:
         np.multiply(values, np.float32(weight), out=term)
         total += term

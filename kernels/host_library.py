@@ -29,8 +29,8 @@ _CALLS = {
     "*(const {T}**)a[8], *({T}**)a[9], *(float**)a[10]",
     "to_rgb8_{name}": "*(const {T}**)a[0], *(unsigned char**)a[1], *(unsigned int**)a[2], "
     "*(size_t*)a[3], *(int*)a[4]",
-    "preview": "*(const Launch*)a[0], *(const Colours*)a[1], *(size_t*)a[2], *(const float**)a[3], "
-    "*(unsigned char**)a[4]",
+    "preview_{name}": f"{_STEP}, *(const Foresight*)a[3], *(const Colours*)a[4], *(size_t*)a[5], "
+    "*(const float**)a[6], *(const {T}**)a[7], *(unsigned char**)a[8]",
 }
 _PROOFS = """
 extern "C" void host_philox(unsigned* words, unsigned key0, unsigned key1) {
@@ -38,6 +38,7 @@ extern "C" void host_philox(unsigned* words, unsigned key0, unsigned key1) {
 }
 extern "C" size_t size_of_step_row() { return sizeof(StepRow); }
 extern "C" size_t size_of_launch() { return sizeof(Launch); }
+extern "C" size_t size_of_colours() { return sizeof(Colours); }
 """
 
 
@@ -54,7 +55,7 @@ def host_library() -> ctypes.CDLL:
             [*_compiler(), *_FLAGS, f"-I{SOURCES}", str(source), "-o", str(library)], check=True
         )
         loaded = ctypes.CDLL(str(library))
-    for name in ("size_of_step_row", "size_of_launch"):
+    for name in ("size_of_step_row", "size_of_launch", "size_of_colours"):
         getattr(loaded, name).restype = ctypes.c_size_t
     return loaded
 

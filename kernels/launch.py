@@ -1,4 +1,5 @@
-"""What a kernel launch works on, as NumPy records with the layout of kernels/cuda/slots.cuh.
+"""What a kernel launch works on, as NumPy records with the layout of kernels/cuda/slots.cuh, and
+of kernels/cuda/preview.cu for its colours.
 
 A slot's table lies on the device before the loop: row 0 begins the slot, row k is what follows its
 evaluation k. A launch names, for each slot, the row of its table and the rows of the network that
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sakuga.kernels.denoise_step import Coefficients
+from sakuga.kernels.preview import Colours
 
 ROWS = 8  # of a slot in one call
 HISTORIES = 3  # what the most demanding sampler keeps
@@ -40,6 +42,8 @@ ENTRY = np.dtype(
     align=True,
 )
 LAUNCH = np.dtype([("entries", ENTRY, ENTRIES)], align=True)
+FORESIGHT = np.dtype([("a", np.float32), ("b", np.float32)])  # of a preview
+_COLOURS = np.dtype([("factors", np.float32, (4, 3)), ("offsets", np.float32, 3)], align=True)
 
 Records = NDArray[np.void]
 
@@ -79,3 +83,10 @@ def fill_launch(record: Records, seats: Sequence[Seat]) -> None:
 def new_launch() -> Records:
     """A LAUNCH scalar to fill."""
     return np.zeros((), LAUNCH)
+
+
+def colours_record(colours: Colours) -> Records:
+    """A family's colours as a scalar that a launch passes by value."""
+    record = np.zeros((), _COLOURS)
+    record["factors"], record["offsets"] = colours
+    return record

@@ -1,9 +1,20 @@
-"""A small picture of a latent that is still noisy, one pixel for each of its elements."""
+"""A small picture of what the network takes the finished one for, a pixel for each latent place.
 
+    ê  = Σ w_r · output_r     over the rows of the slot, as a step sums them
+    x₀ = a·x + b·ê
+    pixel = offset + Σ factor · x₀     over the four channels
+
+Factors and offsets are a family's colours. Every product and every sum is rounded to float32.
+"""
+
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sakuga.kernels.denoise_step import Latent, add_product, weighted_sum
+from sakuga.kernels.model_inputs import Row
 
 
 class Colours(NamedTuple):
@@ -46,15 +57,33 @@ COLOURS = {
 }
 
 
-def preview(latent: NDArray[np.float32], colours: Colours) -> NDArray[np.uint8]:
-    """Latent float32 [4, height, width] to uint8 [height, width, 3], cut off as to_rgb8 does.
+class Foresight(NamedTuple):
+    """What the finished picture is taken for is a·x + b·ê; rounded to float32 when used."""
 
-    Sums are taken channel by channel in float32. NaN becomes 0.
+    a: float
+    b: float
+
+
+def preview(
+    latent: Latent,
+    outputs: Iterable[Row],
+    weights: Sequence[float],
+    foresight: Foresight,
+    colours: Colours,
+) -> NDArray[np.uint8]:
+    """uint8 [height, width, 3], cut off as to_rgb8 does.
+
+    latent: x, float32 [4, height, width]. outputs: the network's rows of this slot, float16 or
+    float32, with one weight each. NaN becomes 0.
     """
+    eps, term = np.empty_like(latent), np.empty_like(latent)
+    weighted_sum(outputs, weights, eps, term)
+    foreseen = latent * np.float32(foresight.a)
+    add_product(foreseen, foresight.b, eps, term)
     pixels = np.empty((*latent.shape[1:], 3), np.uint8)
     for channel, offset in enumerate(colours.offsets):
         total = np.full(latent.shape[1:], offset, np.float32)
-        for plane, factors in zip(latent, colours.factors, strict=True):
+        for plane, factors in zip(foreseen, colours.factors, strict=True):
             total += plane * np.float32(factors[channel])
         total += np.float32(1)
         total *= np.float32(0.5)

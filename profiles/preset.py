@@ -24,39 +24,62 @@ class Tag:
     """A tag the model was trained to follow, or several in one text, as in "explicit, nsfw".
 
     `aliases`: other spellings that work as well. `retired`: those of earlier versions, which `tag`
-    replaces.
+    replaces. `instead_of`: tags of other models that `tag` is the equivalent of. `poor`: it names
+    what pictures should not have, so it belongs into a negative prompt.
     """
 
     tag: str
     meaning: str = ""
     aliases: tuple[str, ...] = ()
     retired: tuple[str, ...] = ()
+    instead_of: tuple[str, ...] = ()
+    poor: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class TagGroup:
-    """Tags that say one kind of thing, such as quality, rating or year, in the card's order."""
+    """Tags that say one kind of thing, such as quality, rating or year, in the card's order.
+
+    `exclusive`: a picture has one of them at most.
+    """
 
     group: str
     meaning: str
     tags: tuple[Tag, ...]
+    exclusive: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Slot:
-    """A place in the recommended order of tags; one called like a group is where its tags stand."""
+    """A place in the recommended order of tags; one called like a group is where its tags stand,
+    `character count` and `character` are where those stand that every model knows.
+
+    `like`: patterns of the tags that stand there, with * for any words. `several_last`: where there
+    is more than one of them, they go behind everything else.
+    """
 
     slot: str
     example: str = ""
+    like: tuple[str, ...] = ()
+    several_last: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Avoid:
-    """Something the card advises against, and where it should not stand."""
+    """Something the card advises against, and where it should not stand.
+
+    How it is recognised in a prompt: by `tags`, `what` itself where none are given; as special tags
+    of other models, if they are of one of `groups`; as a tag of more than `words` words. `delete`:
+    the card wants it taken out.
+    """
 
     what: str
     where: Literal["prompt", "negative prompt", "embeddings", "vae", "refiner"]
     reason: str
+    tags: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    words: int | None = None
+    delete: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

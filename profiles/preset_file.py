@@ -128,12 +128,14 @@ def _is_hash(text: str) -> bool:
 
 
 _Check = tuple[str, Callable[[Any], bool]]
-_WORDS = {str: "text", int: "a whole number", float: "a number"}
+_WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 _ANY_TEXT: _Check = ("text", lambda text: True)
+_EITHER: _Check = ("true or false", lambda truth: True)
 _USUAL: dict[type, _Check] = {
     str: ("text that is not blank", lambda text: bool(text.strip())),
     int: ("at least 1", lambda number: number >= 1),
     float: ("at least 0", lambda number: number >= 0),
+    bool: _EITHER,
 }
 _CHECKS: dict[str, _Check] = {
     "family": (f"one of {', '.join(FAMILIES)}", lambda name: name in FAMILIES),

@@ -64,12 +64,22 @@ FLOORS = (
     {"bundle"},
     {"plans"},
     {"backend", "image", "sampling", "text"},
+    {"lint"},
     {"runtime"},
     {"engine"},
     {"jobs"},
-    {"doctor", "option_types", "outputs", "preset_text", "progress"},
-    {"serve"},
-    {"about", "cli"},
+    {
+        "asked",
+        "doctor",
+        "lint_text",
+        "option_types",
+        "outputs",
+        "place",
+        "preset_text",
+        "progress",
+    },
+    {"render_file", "serve"},
+    {"about", "cli", "lint_prompt"},
 )
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 

@@ -21,6 +21,7 @@ DATA = {
     "sakuga/export/demo/jobs.jsonl",
     "sakuga/export/graphs/versions.json",
     "sakuga/profiles/presets/animagine-xl-3.1.toml",
+    "sakuga/profiles/tags.toml",
 }
 IMPORT_EVERYTHING = """
 import importlib, json, pathlib, pkgutil, sakuga

@@ -13,15 +13,26 @@ from gpu.memory import Memory
 from gpu.site import Site
 from gpu.slots import GUIDANCE, settings_of
 from sakuga.engine.runtime.step_table import step_table
-from sakuga.kernels.launch import GIVEN, STEP_ROW, Records, Seat, fill_launch, new_launch
+from sakuga.kernels.launch import (
+    FORESIGHT,
+    GIVEN,
+    STEP_ROW,
+    Records,
+    Seat,
+    colours_record,
+    fill_launch,
+    new_launch,
+)
 from sakuga.kernels.launcher import Argument, grid
 from sakuga.kernels.preview import COLOURS
 
 STEP, INIT, INPUTS, BYTES, PREVIEW = (
-    "denoise_step_half", "init_noise", "model_inputs_half", "to_rgb8_float", "preview",
+    "denoise_step_half", "init_noise", "model_inputs_half", "to_rgb8_float", "preview_half",
 )  # fmt: skip
 # Of one element of a guided slot; of one pixel; of one element of a latent's plane.
-MOVED = {STEP: 4 + 4 + 4 * 2, INIT: 4, INPUTS: 4 + 2 * 2, BYTES: 3 * 4 + 3, PREVIEW: 4 * 4 + 3}
+MOVED = {
+    STEP: 4 + 4 + 4 * 2, INIT: 4, INPUTS: 4 + 2 * 2, BYTES: 3 * 4 + 3, PREVIEW: 4 * (4 + 2 * 2) + 3,
+}  # fmt: skip
 NOISE_READ = 4  # of an element, where the noise is given and not drawn
 
 
@@ -91,15 +102,16 @@ def bytes_case(site: Site, held: Memory, count: int, slots: int, noisy: bool) ->
 
 
 def preview_case(site: Site, held: Memory, count: int, slots: int, noisy: bool) -> Case:
-    """Small pictures of latents; one thread for each pixel."""
-    area = count // 4
-    colours = np.zeros((), [("factors", np.float32, (4, 3)), ("offsets", np.float32, 3)])
-    colours["factors"], colours["offsets"] = COLOURS[site.family.kind]
+    """Small pictures of guided slots; one thread for each pixel. It draws no noise."""
+    row = np.zeros((slots, 1), STEP_ROW)
+    row["weights"][..., :2] = GUIDANCE, 1 - GUIDANCE
     arguments: list[Argument] = [
-        _launch(slots), colours, np.uint64(area), held.normal(slots * count, np.float32),
-        held.holding(np.zeros(3 * slots * area, np.uint8)),
+        _launch(slots), held.holding(row), np.int32(1), np.array((1.1, -0.5), FORESIGHT),
+        colours_record(COLOURS[site.family.kind]), np.uint64(count // 4),
+        held.normal(slots * count, np.float32), held.normal(2 * slots * count, np.float16),
+        held.holding(np.zeros(3 * slots * count // 4, np.uint8)),
     ]  # fmt: skip
-    return Case(PREVIEW, grid(8 * area, slots), arguments, MOVED[PREVIEW] * area * slots)
+    return Case(PREVIEW, grid(2 * count, slots), arguments, MOVED[PREVIEW] * (count // 4) * slots)
 
 
 CASES: dict[str, Make] = {

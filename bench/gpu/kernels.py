@@ -13,7 +13,7 @@ from typing import Any
 from common import Figure
 
 from gpu.ceilings import copy_seconds, latent_count
-from gpu.kernel_cases import CASES, INIT, MOVED, NOISE_READ, Make
+from gpu.kernel_cases import BYTES, CASES, INIT, MOVED, NOISE_READ, PREVIEW, Make
 from gpu.memory import memory
 from gpu.site import Found, Scale, Site
 from gpu.timing import replayed
@@ -50,7 +50,7 @@ def measure(site: Site) -> Found:
 def _large(site: Site, driver: Driver, stream: Stream, kernel: str, make: Make) -> dict[str, Any]:
     """As many slots as a launch takes, each so large that together they leave the cache."""
     each = MOVED[kernel] + (NOISE_READ if kernel == INIT else 0)
-    per_element = {"to_rgb8_float": 16 * each, "preview": each / 4}.get(kernel, each)
+    per_element = {BYTES: 16 * each, PREVIEW: each / 4}.get(kernel, each)
     count = 8 * round(site.scale.dram_bytes / (per_element * ENTRIES * 8))
     few = replace(site.scale, chained=max(site.scale.chained // 10, 1))
     return _one(replace(site, scale=few), driver, stream, make, count, ENTRIES, False)

@@ -1,4 +1,7 @@
-"""What does the host ask of the GPU for a step? One network, one kernel, and no wait."""
+"""What does the host ask of the GPU for a step? One network, one kernel, and no wait.
+
+The worker's pacing is not counted: it waits while the GPU has two steps before it.
+"""
 
 from common import Figure
 

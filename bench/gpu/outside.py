@@ -12,6 +12,7 @@ from gpu.timing import timed
 from sakuga.engine.backend.base import Block, Start
 from sakuga.engine.backend.cuda.calls import Calls
 from sakuga.engine.backend.cuda.lane import CudaLane
+from sakuga.engine.backend.cuda.previews import Previews
 from sakuga.engine.backend.cuda.session import Arena
 from sakuga.engine.backend.cuda.staging import Staging
 from sakuga.engine.backend.network import Networks
@@ -47,7 +48,11 @@ def _gpu_seconds(site: Site) -> tuple[list[float], list[float]]:
     load = chosen.make_loader()
     calls = Calls(driver, arena, lambda stream: load("unet", stream), graphs=True)
     networks, latent = Networks.of(chosen.bundle), site.slot_size.latent()
-    lane = CudaLane(driver, stream, staging, networks, calls, latent, slots=1, call_rows=2)
+    previews = Previews(driver, stream)
+    lane = CudaLane(
+        driver, stream, staging, previews, networks, calls, latent, slots=1, call_rows=2,
+        padding="captured",
+    )  # fmt: skip
     slot = guided_slot(site.family, site.slot_size, site.scale.steps)
     settings = slot.settings
     weights = [[source.weight for source in row] for row in slot.rows]
@@ -68,6 +73,7 @@ def _gpu_seconds(site: Site) -> tuple[list[float], list[float]]:
         whole += timed(driver, stream, step, site.scale)
     calls.unload()
     load.close()
+    previews.close()
     lane.close()
     staging.close()
     arena.release()
@@ -76,7 +82,7 @@ def _gpu_seconds(site: Site) -> tuple[list[float], list[float]]:
 
 
 def _host_seconds(site: Site) -> list[float]:
-    """Of each settled step of the whole device; the host does not wait for the GPU."""
+    """Of each settled step of the whole device, without the worker's pacing: nothing waits."""
     chosen = choose(site)
     device = chosen.device(site.make_driver(), chosen.options(rows=2))
     runner, batcher = Runner(device), Batcher(device.slots, device.rows)

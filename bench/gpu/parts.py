@@ -35,6 +35,7 @@ PARTS = {
     "unet-compiled": Part("unet", "step time through torch.compile, few shapes", ("compiled",)),
     "pictures-compiled": Part("pictures", f"{_AGAINST}, compiled", ("compiled", "square")),
     "switches": Part("switches", "each optimisation off in turn"),
+    "company": Part("company", "whether neighbours change a picture's bits"),
     "startup": Part("startup", "seconds to an open engine and to its first pictures"),
     "rtx": Part("rtx", "whether TensorRT for RTX runs on this GPU"),
 }

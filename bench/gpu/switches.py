@@ -12,6 +12,7 @@ from common import Figure
 from gpu.networks import choose
 from gpu.pictures import Setting, render, timed
 from gpu.site import Found, Site
+from sakuga.engine.backend.cuda.calls import Padding
 from sakuga.engine.runtime.request import Request
 
 _ROWS = 16
@@ -24,7 +25,7 @@ class Switches:
 
     graphs: bool = True
     overlap: bool = True
-    padding: bool = True
+    padding: Padding = "captured"
 
 
 def measure(site: Site) -> Found:
@@ -33,7 +34,8 @@ def measure(site: Site) -> Found:
         "all on": Switches(),
         "no CUDA graphs": Switches(graphs=False),
         "no decoding beside the steps": Switches(overlap=False),
-        "no padding of calls": Switches(padding=False),
+        "every call of full rows": Switches(padding="full"),
+        "no padding of calls": Switches(padding="none"),
         "all on, again": Switches(),
     }
     rates: dict[str, dict[str, float]] = {}

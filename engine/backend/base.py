@@ -101,7 +101,8 @@ class Lane(Protocol):
 
     def foresee(self, seat: Seat, step: int, a: float, b: float) -> "Future[Pixels]":
         """A small picture of a·x + b·ê, uint8 [latent height, latent width, 3]: between `evaluate`
-        and `step`, with `step` evaluations behind the slot before this one."""
+        and `step`, with `step` evaluations behind the slot before this one. Where memory runs out,
+        the future fails and the slot goes on."""
         ...
 
     def step(self, seats: Sequence[Seat], steps: Sequence[int]) -> None:
@@ -162,7 +163,8 @@ class Device(Protocol):
         ...
 
     def pace(self) -> None:
-        """Somebody watches: be no further ahead of the device than they can tell."""
+        """After each evaluation: be only so far ahead of the device that others join and leave
+        at once."""
         ...
 
     def shrink(self) -> int:

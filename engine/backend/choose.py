@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
 
 from sakuga.engine.backend.base import Device
 from sakuga.engine.backend.cpu import CpuDevice
@@ -13,13 +14,18 @@ from sakuga.engine.plans import BACKENDS, BackendName, Here, here, usable_plans
 
 
 def choose_device(
-    bundle: Bundle, backend: str | None, threads: int | None, vram_bytes: int | None
+    bundle: Bundle,
+    backend: str | None,
+    threads: int | None,
+    vram_bytes: int | None,
+    deterministic: bool = False,
 ) -> Callable[[], Device]:
     """What opens the device; call it on the thread that will own it.
 
     Without `backend`: the bundle's plans where there is a GPU, for who built plans wants them used,
     and says `onnx` where not; else ONNX Runtime's CUDA provider where it is installed and there is
-    a GPU; else the processor. Raises UsageError, PlanMismatchError, MissingDependencyError.
+    a GPU; else the processor, which is always deterministic. Raises UsageError, PlanMismatchError,
+    MissingDependencyError.
     """
     if backend is not None and backend not in BACKENDS:
         raise UsageError(
@@ -39,10 +45,11 @@ def choose_device(
         )
     from sakuga.engine.backend.cuda import opening
 
+    padding: Literal["captured", "full"] = "full" if deterministic else "captured"
     if chosen == "onnx-cuda":
         _check_no_vram(vram_bytes, "ONNX Runtime keeps its own memory")
         _check_provider()
-        return lambda: opening.open_onnx(bundle, gpu)
+        return lambda: opening.open_onnx(bundle, gpu, padding)
     name, plans = usable_plans(bundle, machine)
     if backend is not None and plans.backend != backend:
         raise PlanMismatchError(
@@ -50,7 +57,7 @@ def choose_device(
             note=f"It has {name}.",
             hint=f"Say --backend {plans.backend}, or build with --backend {backend}.",
         )
-    return lambda: opening.open_plans(bundle, plans, gpu, vram_bytes)
+    return lambda: opening.open_plans(bundle, plans, gpu, vram_bytes, padding)
 
 
 def _default(bundle: Bundle, machine: Here) -> BackendName:

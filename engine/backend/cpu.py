@@ -15,7 +15,7 @@ from sakuga.kernels.init_noise import init_noise
 from sakuga.kernels.launch import GIVEN, HISTORIES, Records, Seat, coefficients_of
 from sakuga.kernels.model_inputs import model_inputs
 from sakuga.kernels.philox import normals
-from sakuga.kernels.preview import preview
+from sakuga.kernels.preview import Foresight, preview
 from sakuga.kernels.to_rgb8 import Rounding, to_rgb8
 
 _Draw = tuple[int, int]  # seed, number of the draw
@@ -176,12 +176,10 @@ class CpuLane:
 
     def foresee(self, seat: Seat, step: int, a: float, b: float) -> Future[Pixels]:
         """At once."""
-        weights = self._tables[seat.slot][step + 1]["weights"]
-        foreseen = self._latents[seat.slot] * np.float32(a)
-        for output, weight in zip(self._outputs_of(seat), weights, strict=False):
-            foreseen += output * np.float32(b * weight)
+        weights = self._tables[seat.slot][step + 1]["weights"][: len(seat.rows)].tolist()
+        latent, outputs = self._latents[seat.slot], self._outputs_of(seat)
         found: Future[Pixels] = Future()
-        found.set_result(preview(foreseen, self._colours))
+        found.set_result(preview(latent, outputs, weights, Foresight(a, b), self._colours))
         return found
 
     def step(self, seats: Sequence[Seat], steps: Sequence[int]) -> None:

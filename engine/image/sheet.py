@@ -4,6 +4,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ MARGIN = 12
 FONT_SIZE = 16
 CAPTION_HEIGHT = 28
 MAX_THUMBNAILS = 400
-_PAPER, _INK = (24, 24, 27), (228, 228, 231)
+_PAPER, _INK, _ABSENT = (24, 24, 27), (228, 228, 231), (63, 63, 70)
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -32,6 +33,16 @@ def thumbnail(pixels: NDArray[np.uint8], caption: str) -> Thumbnail:
     image = Image.fromarray(pixels)
     image.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
     return Thumbnail(image, caption)
+
+
+def file_thumbnail(path: Path, caption: str) -> Thumbnail:
+    """A small copy of the picture in a file; a grey one where there is no picture any more."""
+    try:
+        with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as image:
+            image.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
+            return Thumbnail(image.convert("RGB"), caption)
+    except (OSError, ValueError):
+        return Thumbnail(Image.new("RGB", (CELL, CELL), _ABSENT), caption)
 
 
 def contact_sheet(thumbnails: Sequence[Thumbnail]) -> bytes:

@@ -28,6 +28,7 @@ FIELDS: dict[str, Kind] = {
     "height": _COUNT,
     "steps": kinds.whole(1, 1000, "a whole number from 1 to 1000"),
     "guidance": _SCALE,
+    "guidance_interval": kinds.span('a part of the steps such as "0.2-0.8"'),
     "sampler": kinds.name(find_sampler, "the name of a sampler"),
     "schedule": kinds.name(schedule_name, "the name of a schedule"),
     "eta": _SCALE,

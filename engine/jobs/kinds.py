@@ -16,6 +16,7 @@ LONGEST_NAME = 200  # characters of a sampler's name and the like
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*", re.ASCII)
 _SIZE = re.compile(r"[0-9]{1,5}x[0-9]{1,5}")
+_SPAN = re.compile(r"(0|1|0\.\d{1,17})-(0|1|0\.\d{1,17})")
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -115,6 +116,20 @@ def size(description: str) -> Kind:
         return Size.parse(value)
 
     return Kind(description, read, {"type": "string", "pattern": f"^{_SIZE.pattern}$"})
+
+
+def span(description: str) -> Kind:
+    """Two shares of the way, written 0.2-0.8."""
+
+    def read(value: object) -> tuple[float, float]:
+        if not isinstance(value, str) or not _SPAN.fullmatch(value):
+            raise ValueError
+        start, end = map(float, value.split("-"))
+        if not start < end:
+            raise ValueError
+        return start, end
+
+    return Kind(description, read, {"type": "string", "pattern": f"^{_SPAN.pattern}$"})
 
 
 def file_name(description: str) -> Kind:

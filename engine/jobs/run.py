@@ -1,89 +1,62 @@
-"""Render jobs into a folder: one file each, and a contact sheet of all."""
+"""Render pictures of prompts into a folder: one file each, and a contact sheet of all."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 
 from sakuga.engine.engine import Engine
-from sakuga.engine.errors import RenderError, UsageError
-from sakuga.engine.image.formats import PNG, FileFormat, encode
-from sakuga.engine.image.sheet import MAX_THUMBNAILS, Thumbnail, contact_sheet, thumbnail
-from sakuga.engine.jobs.ids import CONTACT_SHEET
+from sakuga.engine.errors import RenderError
+from sakuga.engine.image.formats import PNG, FileFormat
+from sakuga.engine.jobs.bundle_watch import bundle_watch
+from sakuga.engine.jobs.conveyor import Conveyor
+from sakuga.engine.jobs.enlist import checked_size
 from sakuga.engine.jobs.job import Job
-from sakuga.engine.platform import write_file_atomic
-
-SHEET_FILE = f"{CONTACT_SHEET}.png"
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """A picture that lies on the disk. `seconds`: since the one before it."""
-
-    id: str
-    path: Path
-    seed: int
-    parameters: str
-    notes: tuple[str, ...]
-    seconds: float
+from sakuga.engine.jobs.outcome import Failed, Outcome, Rendered, Task
+from sakuga.engine.jobs.stop import Stop
+from sakuga.engine.jobs.views import SHEET_FILE, write_sheet
+from sakuga.engine.jobs.writer import Writer
+from sakuga.engine.platform import make_folder
 
 
 def render_jobs(
     engine: Engine,
     jobs: Sequence[Job],
     out: Path,
-    on_step: Callable[[int, int, int], None] | None = None,
+    look: Callable[[float], None] | None = None,
     format: FileFormat = PNG,
 ) -> Iterator[Rendered]:
-    """Render every job to `out/<id>.png`, or with another format's suffix.
+    """Render every job to `out/<id>.png`, or with another format's suffix, and keep no ledger.
 
-    Each is yielded as soon as it is durable on the disk.
-    More than one job also gives `out/contact-sheet.png`. All jobs are checked before the first is
-    rendered. Raises UsageError, SizeError, and RenderError where a file cannot be written.
+    Each is yielded as soon as it is durable on the disk; `look` is told now and then how far those
+    on the device are. More than one job also gives `out/contact-sheet.png`. All jobs are checked
+    before the first is rendered, and the first that fails ends it. Raises UsageError, SizeError,
+    what a picture raises, and RenderError where a file cannot be written.
     """
-    for job in jobs:
-        _check(engine, job)
-    pictures = engine.render_many([job.request for job in jobs], on_step)
+    writer = Writer(out, format, bundle_watch(engine.bundle))
+    tasks = [Task(job, f"{job.id}{format.suffix}", checked_size(engine, job)) for job in jobs]
     with _writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-    thumbnails: list[Thumbnail] = []
-    before = perf_counter()
-    for picture in pictures:
-        job = jobs[picture.index]
-        path = out / f"{job.id}{format.suffix}"
-        with _writing(path):
-            write_file_atomic(path, encode(picture.pixels, picture.parameters, format.options))
-        if len(thumbnails) < MAX_THUMBNAILS:  # all a sheet shows; ten thousand would take gigabytes
-            thumbnails.append(thumbnail(picture.pixels, job.id))
-        seconds, before = perf_counter() - before, perf_counter()
-        notes = (*job.notes, *picture.notes)
-        yield Rendered(job.id, path, picture.seed, picture.parameters, notes, round(seconds, 3))
-    if len(thumbnails) > 1:
-        with _writing(out / SHEET_FILE):
-            write_file_atomic(out / SHEET_FILE, contact_sheet(thumbnails))
+        make_folder(out)
+        conveyor = Conveyor(engine, writer.write, _first_failure_ends, Stop(), look)
+        for outcome in conveyor.run(tasks):
+            if not isinstance(outcome, Failed):
+                yield outcome.rendered(out)
+        if len(tasks) > 1:
+            write_sheet(out / SHEET_FILE, [(out / task.path, task.job.id) for task in tasks])
 
 
-def _check(engine: Engine, job: Job) -> None:
-    try:
-        engine.resolve(job.request)
-    except UsageError as error:
-        if job.line:
-            raise type(error)(
-                f"{job.source}, line {job.line} ({job.id}): {error.what}",
-                note=error.note,
-                hint=error.hint,
-            ) from error
-        raise
+def _first_failure_ends(outcomes: list[Outcome]) -> None:
+    for outcome in outcomes:
+        if isinstance(outcome, Failed):
+            raise outcome.error
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _writing(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise RenderError(
-            f"{path} could not be written: {error.strerror or error}.",
+            f"{error.filename or out} could not be written: {error.strerror or error}.",
             note="Pictures written before it are whole.",
             hint="Free space or choose another folder with --out, then render again.",
         ) from error

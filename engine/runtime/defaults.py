@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.errors import UsageError
+from sakuga.engine.manifest import Manifest
 from sakuga.engine.presets import choose_preset, preset_known
 from sakuga.engine.runtime.request import Defaults
 from sakuga.engine.text.bundled_embeddings import bundled_embeddings
@@ -24,7 +25,12 @@ def bundle_preset(bundle: Bundle, name: str | None = None) -> Preset | None:
     Raises UsageError where there is no such preset, its file is broken, or it is for another
     family.
     """
-    own = bundle.manifest.preset
+    return manifest_preset(bundle.manifest, name)
+
+
+def manifest_preset(manifest: Manifest, name: str | None = None) -> Preset | None:
+    """The same of a bundle of which only the manifest has been read."""
+    own = manifest.preset
     if name is None and own is not None and not preset_known(own):
         raise UsageError(
             f"The preset {own!r} of this bundle is not here.",
@@ -33,7 +39,7 @@ def bundle_preset(bundle: Bundle, name: str | None = None) -> Preset | None:
             f"--preset {NO_PRESET} goes without.",
         )
     wanted = (own or NO_PRESET) if name is None else name
-    return choose_preset(wanted, bundle.family.name)
+    return choose_preset(wanted, manifest.family)
 
 
 def bundle_defaults(bundle: Bundle, preset: Preset | None) -> Defaults:
@@ -85,4 +91,9 @@ def bundle_embeddings(bundle: Bundle, folder: Path | None) -> Embeddings:
 
 def bundle_chunks(bundle: Bundle) -> int:
     """How many chunks of 77 tokens the bundle's UNet takes."""
-    return bundle.manifest.networks["unet"].axes["context"].maximum // CHUNK
+    return manifest_chunks(bundle.manifest)
+
+
+def manifest_chunks(manifest: Manifest) -> int:
+    """The same of a bundle of which only the manifest has been read."""
+    return manifest.networks["unet"].axes["context"].maximum // CHUNK

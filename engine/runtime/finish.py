@@ -8,25 +8,34 @@ from sakuga.engine.backend.base import Array, Decoded, Pixels
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.errors import RenderError
 from sakuga.engine.image.infotext import Infotext, write_infotext
+from sakuga.engine.lint.length import Ruler
+from sakuga.engine.lint.linter import Linter
 from sakuga.engine.runtime import rescue
+from sakuga.engine.runtime.defaults import bundle_chunks
 from sakuga.engine.runtime.notes import notes_of
 from sakuga.engine.runtime.parameters import infotext_of
 from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.prompts import PromptEncoder
 from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.runtime.slot import Slot
+from sakuga.profiles.preset import Preset
 
 
 class Finish:
-    """The last step of every picture of an engine. `backend`: as metadata names it."""
+    """The last step of every picture of an engine. `backend`: as metadata names it; `preset`: whose
+    card its prompts are held against."""
 
-    def __init__(self, bundle: Bundle, prompts: PromptEncoder, backend: str) -> None:
+    def __init__(
+        self, bundle: Bundle, prompts: PromptEncoder, backend: str, preset: Preset | None
+    ) -> None:
         self._bundle, self._prompts, self._backend = bundle, prompts, backend
+        ruler = Ruler(prompts.tokenizer, prompts.embeddings, bundle_chunks(bundle))
+        self._linter = Linter(preset, ruler)
         self._rescue = rescue.Rescue(bundle)
 
     def __call__(self, slot: Slot, decoded: Decoded) -> Picture:
         """The picture; decoded once more where the VAE made NaN of it. Raises RenderError."""
-        settings, notes = slot.settings, notes_of(slot)
+        settings, notes = slot.settings, notes_of(slot, self._linter)
         pixels, info = decoded.pixels, self._infotext(settings)
         if not decoded.whole:
             pixels = self._rescued(decoded, settings)

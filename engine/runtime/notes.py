@@ -1,22 +1,19 @@
 """What a user should know of a picture that is not quite what they asked for."""
 
-import re
 from collections.abc import Iterator
 
+from sakuga.engine.lint.finding import most_important
+from sakuga.engine.lint.linter import Linter, Question
+from sakuga.engine.lint.reading import Manner
 from sakuga.engine.runtime.settings import Settings
-from sakuga.engine.runtime.slot import Slot
+from sakuga.engine.runtime.slot import Slot, edited_steps
 from sakuga.engine.sampling.samplers import SAMPLERS
-from sakuga.engine.text.attention import odd_weight
-from sakuga.engine.text.composition import read_composition
-from sakuga.engine.text.networks import read_networks
-
-_TEXT_IN_NEGATIVE = re.compile(r"<\w+:[^>]+>|\bAND\b")
 
 
-def notes_of(slot: Slot) -> tuple[str, ...]:
-    """Notes on a picture, as sentences; usually none."""
+def notes_of(slot: Slot, linter: Linter) -> tuple[str, ...]:
+    """Notes on a picture, as sentences; usually none. `linter`: looks at its prompts."""
     settings = slot.settings
-    notes = [*settings.notes, *_of_the_prompts(settings)]
+    notes = [*settings.notes, *_of_the_prompts(settings, linter)]
     if cut := sum(source.conditioning.tokens_cut for source in slot.rows[0]):
         notes.append(
             f"{cut} tokens beyond the first 75 were not read, as in diffusers. "
@@ -31,22 +28,17 @@ def notes_of(slot: Slot) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _of_the_prompts(settings: Settings) -> Iterator[str]:
-    """What A1111's grammar makes of a prompt that its writer may not have meant."""
-    if settings.compat.long_prompt != "a1111":
-        return
-    prompt, negative = settings.prompt, settings.negative_prompt or ""
-    for text in (prompt, negative):
-        if (weight := odd_weight(text)) and settings.emphasis != "None":
-            yield f"{weight!r} in a prompt is no number, so it was read as words, not as a weight."
-    parts = read_composition(read_networks(prompt)[0])
-    if len(parts) == 1 and parts[0].weight != 1:
-        yield (
-            f"The prompt ends with a number behind a colon, which A1111 reads as its weight: "
-            f"guidance counts {parts[0].weight:g} times."
-        )
-    if settings.guided and (found := _TEXT_IN_NEGATIVE.search(negative)):
-        yield (
-            f"{found[0][:80]!r} in the negative prompt was read as words: A1111 knows AND and "
-            "networks in the prompt alone."
-        )
+def _of_the_prompts(settings: Settings, linter: Linter) -> Iterator[str]:
+    """One line on what is wrong with the prompts, if anything is."""
+    manner = Manner(settings.compat.long_prompt, settings.emphasis, edited_steps(settings))
+    negative = settings.negative_prompt or "" if settings.guided else ""
+    # The card's own negative prompt is what it is: only what the prompt shares with it is told.
+    own = linter.preset.negative_prompt if linter.preset else ""
+    against = None if negative and negative == own else negative
+    question = Question(settings.prompt, against, manner, prefix="none")
+    found = linter.lint(question).findings
+    if manner.rule == "diffusers":  # what it cuts, the encoder tells by its own count
+        found = tuple(each for each in found if each.code != "length")
+    if first := most_important(found):
+        more = f" ({len(found) - 1} more: sakuga lint-prompt)" if len(found) > 1 else ""
+        yield f"{first.where.capitalize()}: {first.sentence}{more}"

@@ -53,7 +53,7 @@ class PromptEncoder:
         self._bundle = bundle
         self._session = session
         self.embeddings = embeddings
-        self._tokenizer = Tokenizer.load(bundle.tokenizer)
+        self.tokenizer = Tokenizer.load(bundle.tokenizer)
         self._tables = {
             config.name: np.load(
                 bundle.token_embedding(config.name), mmap_mode="r", allow_pickle=False
@@ -98,7 +98,7 @@ class PromptEncoder:
         for text in dict.fromkeys(
             each for one in (*prompt.strands, negative) for each in one.texts
         ):
-            check_prompt(text, self._tokenizer, self._grammar(settings), self._max_chunks)
+            check_prompt(text, self.tokenizer, self._grammar(settings), self._max_chunks)
 
     def zeroes(self, settings: Settings) -> bool:
         """Whether zeros stand for the negative prompt: SDXL, and as the compat mode has it."""
@@ -120,7 +120,7 @@ class PromptEncoder:
         tokens = (
             token
             for text in texts
-            for segment in grammar.read(text, self._tokenizer)
+            for segment in grammar.read(text, self.tokenizer)
             for word in segment
             for token in word
         )
@@ -188,9 +188,9 @@ class PromptEncoder:
             self._encoders[pads] = [
                 ClipEncoder(
                     config,
-                    self._tokenizer.with_special("!")
+                    self.tokenizer.with_special("!")
                     if pads and config.pad == "zero"
-                    else self._tokenizer,
+                    else self.tokenizer,
                     self._tables[config.name],
                     self._session(config.name).run,
                 )

@@ -42,10 +42,16 @@ def read_networks(prompt: str) -> tuple[str, tuple[Lora, ...]]:
 
     Raises UsageError for other kinds of networks, and for weights that are no numbers.
     """
-    if "<" not in prompt:
-        return prompt, ()
-    loras = tuple(_lora(match) for match in _TAG.finditer(prompt))
-    return _TAG.sub("", prompt), loras
+    tags = network_tags(prompt)
+    edges = [0, *(edge for tag in tags for edge in tag.span()), len(prompt)]
+    bare = "".join(prompt[start:stop] for start, stop in zip(edges[::2], edges[1::2], strict=True))
+    return bare, tuple(map(_lora, tags))
+
+
+def network_tags(prompt: str) -> list[re.Match[str]]:
+    """All that is written like `<lora:name:0.8>`."""
+    end = prompt.rfind(">") + 1  # behind it the pattern would look to the end from every <
+    return [*_TAG.finditer(prompt, 0, end)]
 
 
 def check_loras(asked: Sequence[Lora], built: Sequence[BuiltLora]) -> None:

@@ -24,6 +24,7 @@ from sakuga.engine.errors import (
     FileFormatError,
     MetadataError,
     MissingDependencyError,
+    OutputError,
     OverloadedError,
     PlanBuildError,
     PlanMismatchError,
@@ -44,6 +45,7 @@ from sakuga.engine.runtime.remake import Remake
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.runtime.ticket import Progress, Ticket
 from sakuga.engine.version import VERSION as __version__
+from sakuga.profiles.buckets import Size
 
 __all__ = [
     "BuildError",
@@ -62,6 +64,7 @@ __all__ = [
     "Limits",
     "MetadataError",
     "MissingDependencyError",
+    "OutputError",
     "OverloadedError",
     "Picture",
     "PlanBuildError",
@@ -71,6 +74,7 @@ __all__ = [
     "RenderError",
     "Request",
     "SakugaError",
+    "Size",
     "SizeError",
     "Statistics",
     "StoppedError",

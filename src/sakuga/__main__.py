@@ -19,6 +19,7 @@ VERBS = {
     "export-triton": "sakuga.engine.serve.triton.export",
     "inspect": "sakuga.export.cli",
     "presets": "sakuga.engine.about",
+    "lint-prompt": "sakuga.engine.lint_prompt",
     "doctor": "sakuga.engine.about",
 }
 FAILED = 1

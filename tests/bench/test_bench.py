@@ -62,7 +62,7 @@ def test_networks(tmp_path: Path) -> None:
 def test_host_step(tmp_path: Path) -> None:
     _, answer = run(tmp_path, "host_step.py", "--rounds", "1")
     samples = answer["samples"]
-    assert samples.keys() == {"2 rows", "16 rows"}
+    assert samples.keys() == {"2 rows", "16 rows", "16 rows, previews"}
     # 28 steps, the first two of which bind and capture; starting pictures is the dear part.
     assert all(len(rows["settled_us"]) == 26 for rows in samples.values())
     assert all(min(rows["first_us"]) > min(rows["settled_us"]) > 0 for rows in samples.values())
@@ -76,7 +76,8 @@ def test_jobfile(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["pipeline.py", "prompts.py", "startup.py", "throughput.py", "full_size.py"]
+    "script",
+    ["pipeline.py", "prompts.py", "startup.py", "encode.py", "throughput.py", "full_size.py"],
 )
 def test_slow_benches_still_load(tmp_path: Path, script: str) -> None:
     """They take too long to run here, and still follow the code they measure."""

@@ -29,9 +29,10 @@ from gpu.timing import replayed, timed
 from gpu.work import picture_tflop, unet_tflop, vae_tflop
 
 from sakuga.engine.backend.base import Block, Start
-from sakuga.engine.backend.cuda.calls import Calls
+from sakuga.engine.backend.cuda.calls import Calls, Padding
 from sakuga.engine.backend.cuda.host_driver import HostDriver
 from sakuga.engine.backend.cuda.lane import CudaLane
+from sakuga.engine.backend.cuda.previews import Previews
 from sakuga.engine.backend.cuda.session import Arena
 from sakuga.engine.backend.cuda.staging import Staging
 from sakuga.engine.backend.network import Networks
@@ -130,11 +131,11 @@ def test_kernels_are_launched_as_the_engine_launches_them(site: Site) -> None:
     watched = replace(site, make_driver=Watched)
     chosen = choose(site)
     with chosen.engine(watched, chosen.options(rows=2)) as engine:
-        engine.render(setting_of(site, "portrait").requests(1)[0])
+        engine.submit(setting_of(site, "portrait").requests(1)[0], preview_every=1).result()
     height, width = SMALL.latent()
     driver = HostDriver()
     with memory(driver, driver.create_stream()) as held:
-        for name in ("denoise_step_half", "init_noise", "model_inputs_half", "to_rgb8_float"):
+        for name in CASES:
             case = CASES[name](site, held, 4 * height * width, 1, True)
             dtypes = [np.asarray(argument).dtype for argument in case.arguments]
             assert (case.blocks, dtypes) == seen[name], name
@@ -198,13 +199,16 @@ def test_a_replay_runs_the_work_as_often_as_it_says() -> None:
 
 def test_padding_can_be_switched_off(site: Site) -> None:
     slot = guided_slot(SDXL_TINY, SMALL, 2)
-    for padding, rows in ((True, 10), (False, 9)):
+    paddings: tuple[tuple[Padding, int], ...] = (("captured", 10), ("none", 9))
+    for padding, rows in paddings:
         driver, chosen = HostDriver(), choose(site)
         stream, borders = driver.create_stream(), Networks.of(chosen.bundle)
         load = partial(chosen.make_loader(), "unet")
         calls = Calls(driver, Arena(driver, stream), load, True)
-        staging = Staging(driver, stream)
-        one = CudaLane(driver, stream, staging, borders, calls, SMALL.latent(), 16, 16, padding)
+        staging, previews = Staging(driver, stream), Previews(driver, stream)
+        one = CudaLane(
+            driver, stream, staging, previews, borders, calls, SMALL.latent(), 16, 16, padding
+        )
         table = step_table(slot.settings.table, [(7, -6)] * 2, slot.settings.noise, False)
         one.start([Start(0, table, (1, 1))])
         one.seat([Seat(0, (0, 1))], [0])

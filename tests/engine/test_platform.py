@@ -19,6 +19,10 @@ from sakuga.engine.platform import (
     exclusive,
     fsync_file,
     fsync_folder,
+    is_held,
+    leftover_of,
+    make_folder,
+    new_file,
     replace_folder,
     write_file_atomic,
 )
@@ -35,6 +39,39 @@ def test_a_file_is_written_and_overwritten(tmp_path: Path) -> None:
         write_file_atomic(tmp_path / "f", data)
         assert (tmp_path / "f").read_bytes() == data
     assert names(tmp_path) == ["f"]
+
+
+def test_a_file_in_parts_comes_whole_or_not_at_all(tmp_path: Path) -> None:
+    with new_file(tmp_path / "f") as file:
+        file.write(b"first, ")
+        (left,) = names(tmp_path)
+        assert left.startswith(".") and leftover_of(left) == "f"
+        file.write(b"second")
+    assert (tmp_path / "f").read_bytes() == b"first, second"
+    with pytest.raises(ZeroDivisionError), new_file(tmp_path / "f") as file:
+        file.write(b"third")
+        raise ZeroDivisionError
+    assert (tmp_path / "f").read_bytes() == b"first, second" and names(tmp_path) == ["f"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["f", ".f.tmp", "f.0123456789abcdef.tmp", ".0123456789abcdef.tmp", ".f.0123456789ABCDEF.tmp",
+     ".f.0123456789abcdef.tmp2", ".f.0123456789abcde.tmp"],
+)  # fmt: skip
+def test_other_names_are_no_leftovers(name: str) -> None:
+    assert leftover_of(name) is None
+    assert leftover_of(".a\n.b.png.0123456789abcdef.tmp") == "a\n.b.png"
+
+
+def test_folders_are_made_with_those_above_them(tmp_path: Path) -> None:
+    for _ in range(2):
+        make_folder(tmp_path / "a" / "b")
+        assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "f").touch()
+    for path in (tmp_path / "f", tmp_path / "f" / "g"):
+        with pytest.raises(OSError):
+            make_folder(path)
 
 
 @posix
@@ -195,8 +232,10 @@ def test_a_lock_is_held_once(tmp_path: Path) -> None:
         with pytest.raises(BusyError, match="writing model") as caught, exclusive(lock):
             pass
         assert str(lock) in caught.value.note
-        assert lock.exists()
-    assert names(tmp_path) == []
+        assert lock.exists() and is_held(lock)
+    assert names(tmp_path) == [] and not is_held(lock)
+    lock.touch()  # as a process leaves it that was killed
+    assert not is_held(lock)
     with exclusive(lock):
         pass
 

@@ -16,18 +16,20 @@ from numpy.typing import NDArray
 from sakuga.kernels.denoise_step import SCRATCH, Coefficients, denoise_step
 from sakuga.kernels.init_noise import init_noise
 from sakuga.kernels.launch import (
+    FORESIGHT,
     GIVEN,
     HISTORIES,
     LAUNCH,
     STEP_ROW,
     Records,
     Seat,
+    colours_record,
     fill_launch,
     new_launch,
 )
 from sakuga.kernels.model_inputs import model_inputs
 from sakuga.kernels.philox import normals, philox
-from sakuga.kernels.preview import COLOURS, preview
+from sakuga.kernels.preview import COLOURS, Foresight, preview
 from sakuga.kernels.to_rgb8 import to_rgb8
 
 Array = NDArray[Any]
@@ -51,6 +53,7 @@ def units_apart(found: Array, wanted: Array) -> int:
 def test_records_have_the_layout_of_the_sources(host: Any) -> None:  # noqa: ANN401
     assert host.size_of_step_row() == STEP_ROW.itemsize
     assert host.size_of_launch() == LAUNCH.itemsize
+    assert host.size_of_colours() == colours_record(COLOURS["sdxl"]).itemsize
     assert LAUNCH.itemsize < 4096  # what a kernel's arguments may take
 
 
@@ -241,14 +244,27 @@ def test_bytes_are_the_twin_s(
         assert broken.tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("precision", [np.float32, np.float16])
 @pytest.mark.parametrize("family", COLOURS)
-def test_previews_are_the_twin_s(run: Run, family: str) -> None:
-    latents = np.random.default_rng(1).standard_normal((3, 4, 5, 7), np.float32)
+def test_previews_are_the_twin_s(run: Run, family: str, precision: Precision) -> None:
+    """Of slots with two rows and with one, from the middle of their tables."""
+    generator, (height, width) = np.random.default_rng(1), (5, 7)
+    latents = generator.standard_normal((3, 4, height, width), np.float32)
+    outputs = generator.standard_normal((6, 4, height, width), np.float32).astype(precision)
     latents[2, 0, 0, 0] = np.nan
-    colours = COLOURS[family]
-    flat = np.zeros((), np.dtype([("factors", np.float32, (4, 3)), ("offsets", np.float32, 3)]))
-    flat["factors"], flat["offsets"] = colours
-    record, pixels = record_of([Seat(2, ()), Seat(0, ())], [0, 0]), np.zeros((2, 5, 7, 3), np.uint8)
-    run("preview", (1, 2), 8, record, flat, np.uint64(35), latents, pixels)
-    np.testing.assert_array_equal(pixels[0], preview(latents[2], colours))
-    np.testing.assert_array_equal(pixels[1], preview(latents[0], colours))
+    seats, weights = [Seat(2, (5, 1)), Seat(0, (3,))], [(7.0, -6.0), (0.8,)]
+    table = np.zeros((3, 4), STEP_ROW)
+    for seat, each in zip(seats, weights, strict=True):
+        table[seat.slot, 2]["weights"][: len(each)] = each
+    pixels = np.zeros((2, height, width, 3), np.uint8)
+    for foresight in (Foresight(1.07, -0.3), Foresight(0.5, 0.0)):
+        run(
+            f"preview_{NAMES[precision]}", (1, 2), 8, record_of(seats, [2, 2]), table, np.int32(4),
+            np.array(foresight, FORESIGHT), colours_record(COLOURS[family]),
+            np.uint64(height * width), latents, outputs, pixels,
+        )  # fmt: skip
+        for found, seat, each in zip(pixels, seats, weights, strict=True):
+            rows = [outputs[row] for row in seat.rows]
+            wanted = preview(latents[seat.slot], rows, each, foresight, COLOURS[family])
+            np.testing.assert_array_equal(found, wanted)
+            assert len(np.unique(found)) > 20

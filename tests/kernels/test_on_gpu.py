@@ -12,10 +12,18 @@ from sakuga.engine.backend.cuda.staging import Staging
 from sakuga.engine.gpu import find_gpu
 from sakuga.kernels.denoise_step import SCRATCH, Coefficients, denoise_step
 from sakuga.kernels.init_noise import init_noise
-from sakuga.kernels.launch import HISTORIES, STEP_ROW, Seat, fill_launch, new_launch
+from sakuga.kernels.launch import (
+    FORESIGHT,
+    HISTORIES,
+    STEP_ROW,
+    Seat,
+    colours_record,
+    fill_launch,
+    new_launch,
+)
 from sakuga.kernels.model_inputs import model_inputs
 from sakuga.kernels.philox import normals
-from sakuga.kernels.preview import COLOURS, preview
+from sakuga.kernels.preview import COLOURS, Foresight, preview
 from sakuga.kernels.to_rgb8 import to_rgb8
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(find_gpu() is None, reason="no NVIDIA GPU")]
@@ -131,11 +139,20 @@ def test_bytes_are_the_twin_s(run: Run, area: int) -> None:
     assert broken.tolist() == [0, 1]
 
 
-def test_previews_are_the_twin_s(run: Run) -> None:
-    latents = np.random.default_rng(1).standard_normal((1, 4, 104, 152), np.float32)
-    flat = np.zeros((), np.dtype([("factors", np.float32, (4, 3)), ("offsets", np.float32, 3)]))
-    flat["factors"], flat["offsets"] = COLOURS["sdxl"]
-    record, pixels = new_launch(), np.zeros((1, 104, 152, 3), np.uint8)
-    fill_launch(record, [Seat(0, ())])
-    run("preview", (8, 1), record, flat, np.uint64(104 * 152), latents, pixels)
-    np.testing.assert_array_equal(pixels[0], preview(latents[0], COLOURS["sdxl"]))
+@pytest.mark.parametrize("precision", [np.float16, np.float32])
+def test_previews_are_the_twin_s(run: Run, precision: type[np.floating]) -> None:
+    generator, shape = np.random.default_rng(1), (4, 104, 152)
+    latents = generator.standard_normal((2, *shape), np.float32)
+    outputs = generator.standard_normal((4, *shape), np.float32).astype(precision)
+    table, foresight = np.zeros((2, 3), STEP_ROW), Foresight(1.07, -0.3)
+    table["weights"][1, 2, :2] = 7, -6
+    record, pixels = new_launch(), np.zeros((104, 152, 3), np.uint8)
+    fill_launch(record, [Seat(1, (3, 1))])
+    record["entries"]["step"][0] = 2
+    run(
+        f"preview_{'half' if precision == np.float16 else 'float'}", (8, 1), record, table,
+        np.int32(3), np.array(foresight, FORESIGHT), colours_record(COLOURS["sdxl"]),
+        np.uint64(104 * 152), latents, outputs, pixels,
+    )  # fmt: skip
+    wanted = preview(latents[1], outputs[[3, 1]], (7.0, -6.0), foresight, COLOURS["sdxl"])
+    np.testing.assert_array_equal(pixels, wanted)

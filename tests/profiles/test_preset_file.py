@@ -32,14 +32,15 @@ hashes = ["0123456789"]
 guidance_range = [5, 7.5]
 sides = { minimum = 512, maximum = 1024, step = 32 }
 sizes = ["832x1216"]
-order = [{ slot = "quality", example = "best" }, { slot = "rest" }]
-avoid = [{ what = "blurry", where = "negative prompt", reason = "R" }]
+order = [{ slot = "by", like = ["by *"], several_last = true }, { slot = "rest", example = "x" }]
+avoid = [{ what = "blurry", where = "negative prompt", reason = "R", delete = true, words = 3 }]
 advice = ["A"]
 
 [[tags]]
 group = "rating"
 meaning = "M"
-tags = [{ tag = "general", aliases = ["safe"], retired = ["rating: general"] }]
+exclusive = true
+tags = [{ tag = "general", aliases = ["safe"], retired = ["rating: general"], poor = true }]
 """
     )
     assert read_preset(path) == Preset(
@@ -57,15 +58,21 @@ tags = [{ tag = "general", aliases = ["safe"], retired = ["rating: general"] }]
         steps=28,
         guidance=7.0,
         guidance_range=(5.0, 7.5),
-        order=(Slot(slot="quality", example="best"), Slot(slot="rest")),
+        order=(
+            Slot(slot="by", like=("by *",), several_last=True),
+            Slot(slot="rest", example="x"),
+        ),
         tags=(
             TagGroup(
                 group="rating",
                 meaning="M",
-                tags=(Tag(tag="general", aliases=("safe",), retired=("rating: general",)),),
+                tags=(
+                    Tag(tag="general", aliases=("safe",), retired=("rating: general",), poor=True),
+                ),
+                exclusive=True,
             ),
         ),
-        avoid=(Avoid(what="blurry", where="negative prompt", reason="R"),),
+        avoid=(Avoid(what="blurry", where="negative prompt", reason="R", delete=True, words=3),),
         advice=("A",),
     )
 
@@ -107,6 +114,7 @@ TAGS = '\n[[tags]]\ngroup = "g"\nmeaning = "m"\ntags = '
         (GOOD.replace(', meaning = "M"', ""), "licence.meaning", "is missing"),
         (GOOD + 'avoid = [{ what = "x", where = "vea", reason = "r" }]', "avoid[0].where", "'vae'"),
         (GOOD + TAGS + '[{ tag = "a" }, { tga = "b" }]', "tags[0].tags[1].tga", "mean 'tag'?"),
+        (GOOD + TAGS + '[{ tag = "a", poor = 1 }]', "tags[0].tags[0].poor", "true or false, not 1"),
         (GOOD + TAGS + '[{ tag = "a", retired = [1] }]', "tags[0].tags[0].retired[0]", "text"),
         (GOOD + TAGS + "[]" + TAGS + "[]", "tags", "holds the group 'g' twice"),
         (GOOD + "=", "", "is not a TOML file"),

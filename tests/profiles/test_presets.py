@@ -157,17 +157,61 @@ def test_spellings_the_cards_of_animagine_disagree_on() -> None:
     assert known["great quality"].retired == ("high quality",)
 
 
+def test_tags_of_the_versions_before() -> None:
+    """Animagine XL 3.0's card has these; 3.1's has others in their places."""
+    known = {
+        tag.tag: tag.retired for group in PRESETS["animagine-xl-3.1"].tags for tag in group.tags
+    }
+    assert known["good quality"] == ("medium quality",)
+    assert known["recent"] == ("late",)
+    assert known["nsfw"] == ("rating: questionable",)
+    assert known["explicit, nsfw"] == ("rating: explicit",)
+    assert tags("baxl-v2", "year") == ["newest", "late", "mid", "early", "oldest"]
+    assert tags("baxl-v2", "rating")[0] == "rating: general"
+
+
+def test_baxl_v3_takes_kohaku_delta_s_tags() -> None:
+    assert tags("baxl-v3", "quality")[2] == "great quality"
+    assert tags("baxl-v3", "year") == ["newest", "recent", "mid", "early", "old"]
+    assert tags("baxl-v3", "rating") == ["safe", "sensitive", "nsfw", "nsfw, explicit"]
+
+
+def test_what_a_picture_has_one_of() -> None:
+    exclusive = {
+        name: [group.group for group in preset.tags if group.exclusive]
+        for name, preset in PRESETS.items()
+    }
+    assert {name: groups for name, groups in exclusive.items() if groups} == {
+        name: ["rating", "year"] for name in ("animagine-xl-3.1", "baxl-v2", "baxl-v3")
+    }
+
+
+def test_what_belongs_into_negative_prompts() -> None:
+    poor = {
+        name: [tag.tag for group in preset.tags for tag in group.tags if tag.poor]
+        for name, preset in PRESETS.items()
+    }
+    assert poor["animagine-xl-3.1"] == [
+        *("low quality", "worst quality", "displeasing", "very displeasing"),
+    ]
+    assert poor["aidxl"] == ["low quality", "worst quality", "lowres", "messy"]
+    for name, preset in PRESETS.items():
+        assert not {*poor[name]} & {*preset.prefix.split(", "), *preset.suffix.split(", ")}
+
+
 def test_trigger_words_of_aidxl() -> None:
     assert tags("aidxl", "quality")[0] == "amazing quality" and len(tags("aidxl", "quality")) == 6
     assert len(tags("aidxl", "style")) == 11 and "pseudo-impasto" in tags("aidxl", "style")
     assert "beautiful color" in tags("aidxl", "aesthetic")
-    assert [slot.slot for slot in PRESETS["aidxl"].order][::17] == ["trigger word", "quality"]
+    slots = [slot.slot for slot in PRESETS["aidxl"].order]
+    assert slots[0] == "trigger word" and slots[-2:] == ["aesthetic", "quality"]
     assert {each.what for each in PRESETS["aidxl"].avoid} >= {"EasyNegative", "badhandv4"}
 
 
 def test_what_baxl_v2_forbids() -> None:
     found = {(each.what, each.where) for each in PRESETS["baxl-v2"].avoid}
     assert found >= {("masterpiece", "prompt"), ("blurry", "negative prompt")}
+    assert all(each.delete for each in PRESETS["baxl-v2"].avoid)
 
 
 def test_the_demo_preset_is_the_demo_model_s() -> None:

@@ -9,6 +9,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from sakuga.engine.backend.cuda.driver import Driver, Graph, NotCapturedError, Stream
 from sakuga.engine.backend.cuda.session import Arena, Binding, DeviceSession, Tensor
@@ -18,6 +19,7 @@ MAX_CALLS = 32  # each holds an execution context, and a graph of some thousand 
 _LOG = logging.getLogger("sakuga")
 Key = tuple[object, ...]  # of a lane's runs, the first is their size
 MakeTensors = Callable[[], Mapping[str, Tensor]]
+Padding = Literal["captured", "full", "none"]
 
 
 @dataclass(eq=False)
@@ -125,11 +127,17 @@ class Calls:
         self._calls.pop(key).close()
 
 
-def captured_rows(rows: int, most: int) -> int:
-    """The rows of the call that `rows` rows are padded to, `most` at most.
+def padded_rows(rows: int, most: int, padding: Padding) -> int:
+    """The rows of the call that is made for `rows` rows, `most` at most.
 
-    A row costs its full time whoever's it is, so counts are close: all up to eight, then every
-    second, then every fourth.
+    `captured`: a count others have captured too. A row costs its full time whoever's it is, so
+    these are close: all up to eight, then every second, then every fourth. `full`: always `most`,
+    for kernels are chosen by a call's shape, and other kernels give other last bits. `none`: as
+    they are.
     """
+    if padding == "full":
+        return most
+    if padding == "none":
+        return rows
     step = 1 if rows <= 8 else 2 if rows <= 16 else 4
     return min(-(-rows // step) * step, most)

@@ -1,20 +1,20 @@
 """From finished latents to pictures in host memory, beside the next steps.
 
 A latent is copied off its lane at once, so its place is free for the next picture. Decoding, the
-conversion to bytes and the copy to the host run on a stream of their own; a thread waits for each
+conversion to bytes and the copy to the host run on a stream of their own; a courier waits for each
 copy and hands the picture out.
 """
 
-import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from functools import partial
 
 import numpy as np
 
 from sakuga.engine.backend.base import Decoded
-from sakuga.engine.backend.cuda.calls import Calls
+from sakuga.engine.backend.cuda.calls import Calls, Padding, padded_rows
+from sakuga.engine.backend.cuda.courier import Courier, Delivery
 from sakuga.engine.backend.cuda.driver import Buffer, Driver, Event, PinnedBuffer
 from sakuga.engine.backend.cuda.pool import Pool, allocate_all
 from sakuga.engine.backend.cuda.session import Tensor
@@ -38,22 +38,21 @@ class Finished:
     result: "Future[Decoded]" = field(default_factory=Future)
 
 
-@dataclass(eq=False)
-class _Delivery:
-    """Pictures on their way to the host."""
-
-    pictures: Sequence[Finished]
-    pinned: PinnedBuffer
-    arrived: Event
-
-
 class Decoder:
-    """`rows`: pictures of one call of the VAE."""
+    """`rows`: pictures of one call of the VAE, with `padding` where there are fewer."""
 
     def __init__(
-        self, driver: Driver, staging: Staging, networks: Networks, vae: Calls, rows: int
+        self,
+        driver: Driver,
+        staging: Staging,
+        networks: Networks,
+        vae: Calls,
+        rows: int,
+        padding: Padding,
     ) -> None:
-        self._driver, self._stream, self._vae, self._rows = driver, vae.stream, vae, rows
+        self._driver, self._stream, self._vae = driver, vae.stream, vae
+        self._rows = rows
+        self._padding: Padding = padding
         self._networks, self._entry = networks, networks.entries["vae_decoder"]
         self.latents = Pool(driver.allocate)
         self._pinned = Pool(driver.allocate_pinned)
@@ -62,9 +61,7 @@ class Decoder:
         row["c_in"] = networks.decode_scale
         staging.upload(self._scale.address, row[None])
         self._buffers: dict[tuple[int, int], tuple[Buffer, Buffer, Buffer]] = {}
-        self._deliveries: SimpleQueue[_Delivery | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._deliver, name="sakuga-pictures", daemon=True)
-        self._thread.start()
+        self._courier = Courier(driver, "sakuga-pictures")
 
     def decode(self, pictures: Sequence[Finished], ready: Event) -> None:
         """Put the decoding of pictures, alike in size and rounding, on the stream. `ready`: when
@@ -85,8 +82,7 @@ class Decoder:
 
     def close(self) -> None:
         """Wait for the pictures on their way, then give everything back."""
-        self._deliveries.put(None)
-        self._thread.join()
+        self._courier.close()
         self.forget()
         self._scale.close()
         self._pinned.close()
@@ -98,7 +94,8 @@ class Decoder:
         for row, picture in enumerate(pictures):
             self._scaled(picture.held.address, source.address, row, count)
         rows = len(pictures)
-        self._vae.launch((latent, rows), lambda: self._tensors(latent, rows))
+        padded = padded_rows(rows, self._rows, self._padding)
+        self._vae.launch((latent, padded), lambda: self._tensors(latent, padded))
         area = 64 * latent[0] * latent[1]
         flags = pixels.address + 3 * area * self._rows
         self._driver.clear(self._stream, flags, _FLAG_BYTES * self._rows)
@@ -142,23 +139,19 @@ class Decoder:
             at += size_bytes
         for picture in pictures:
             picture.begun = True
-        self._deliveries.put(_Delivery(pictures, pinned, self._stream.record()))
+        self._courier.send(
+            Delivery(
+                self._stream.record(),
+                [picture.result for picture in pictures],
+                partial(_unpack, pinned, pictures[0].latent, rows),
+                partial(self._release, pictures, pinned),
+            )
+        )
 
-    def _deliver(self) -> None:
-        self._driver.attach()
-        while (delivery := self._deliveries.get()) is not None:
-            try:
-                delivery.arrived.sync()
-                found = _unpack(delivery)
-            except Exception as error:  # for whoever waits for the pictures
-                for picture in delivery.pictures:
-                    picture.result.set_exception(error)
-            else:
-                for picture, decoded in zip(delivery.pictures, found, strict=True):
-                    picture.result.set_result(decoded)
-            for picture in delivery.pictures:
-                self.latents.give(picture.held)
-            self._pinned.give(delivery.pinned)
+    def _release(self, pictures: Sequence[Finished], pinned: PinnedBuffer) -> None:
+        for picture in pictures:
+            self.latents.give(picture.held)
+        self._pinned.give(pinned)
 
     def _tensors(self, latent: tuple[int, int], rows: int) -> dict[str, Tensor]:
         source, image, _ = self._buffers_of(latent)
@@ -182,18 +175,16 @@ class Decoder:
             )
             rows = self._rows
             first, second, third = allocate_all(self._driver, (size * rows for size in sizes))
+            self._driver.clear(self._stream, first.address, first.size_bytes)  # rows of padding
             self._buffers[latent] = first, second, third
         return self._buffers[latent]
 
 
-def _unpack(delivery: _Delivery) -> list[Decoded]:
-    rows = len(delivery.pictures)
-    height, width = delivery.pictures[0].latent
-    shape = latent_shape((height, width))
+def _unpack(pinned: PinnedBuffer, latent: tuple[int, int], rows: int) -> list[Decoded]:
+    (height, width), shape = latent, latent_shape(latent)
     area, size_bytes = 64 * height * width, 4 * int(np.prod(shape))
-    data = delivery.pinned.bytes
     bounds = np.cumsum([3 * area * rows, _FLAG_BYTES * rows])
-    pixels, flags, latents = np.split(data, bounds)
+    pixels, flags, latents = np.split(pinned.bytes, bounds)
     broken = flags.view(np.uint32)
     return [
         Decoded(

@@ -1,8 +1,8 @@
 """One GPU: three streams, the networks on them, lanes and pictures.
 
 Steps have a stream, the VAE one, the text encoders one; each has an arena that its networks share.
-The host puts work on them and waits for nothing but text encodings, a full ring of uploads, and,
-where somebody watches, the evaluation before last.
+The host puts work on them and waits for nothing but text encodings, a full ring of uploads and,
+after each evaluation, until the GPU has no more than two before it.
 """
 
 import logging
@@ -13,11 +13,13 @@ from functools import partial
 from typing import Protocol
 
 from sakuga.engine.backend.base import Decoded, Session
-from sakuga.engine.backend.cuda.calls import Calls, Key
+from sakuga.engine.backend.cuda.calls import Calls, Key, Padding
 from sakuga.engine.backend.cuda.decoder import Decoder, Finished
 from sakuga.engine.backend.cuda.driver import Driver, Event, Stream
 from sakuga.engine.backend.cuda.host_call import HostCall
 from sakuga.engine.backend.cuda.lane import CudaLane
+from sakuga.engine.backend.cuda.previews import Previews
+from sakuga.engine.backend.cuda.row_by_row import RowByRow
 from sakuga.engine.backend.cuda.session import Arena, DeviceSession
 from sakuga.engine.backend.cuda.staging import Staging
 from sakuga.engine.backend.network import Networks
@@ -29,7 +31,7 @@ from sakuga.profiles.buckets import Sizes
 _LOG = logging.getLogger("sakuga")
 
 MAX_LANES = 9  # sizes whose buffers are kept: all of a bundle's buckets
-_AHEAD = 2  # evaluations the host may be ahead of the GPU while somebody watches
+_AHEAD = 2  # evaluations: it never runs short, and whoever joins or leaves waits for no more
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,13 @@ class CudaOptions:
     """`rows` of the largest UNet call; `sizes` that can be rendered, None for all;
     `residency` in words; `vae_rows` pictures of one VAE call. `visitors`: networks loaded only
     while they are used. `turns`: steps and decoding never hold working memory at the same time.
-    `graphs`, `overlap`, `padding`: off switches of CUDA graphs, of decoding beside the steps, and
-    of calls padded to row counts that others have captured, to show what they are worth.
+
+    `padding` of calls, see `padded_rows`. With `full` no picture's bits depend on its neighbours:
+    the UNet and the VAE have calls of one number of rows, text encoders get their rows one by one,
+    and where that does not fit into memory, nothing else is tried.
+
+    `graphs`, `overlap`: off switches of CUDA graphs and of decoding beside the steps, to show, as
+    padding `none` does, what they are worth.
     """
 
     rows: int
@@ -47,9 +54,9 @@ class CudaOptions:
     vae_rows: int = 1
     visitors: frozenset[str] = frozenset()
     turns: bool = False
+    padding: Padding = "captured"
     graphs: bool = True
     overlap: bool = True
-    padding: bool = True
 
 
 class Loader(Protocol):
@@ -76,6 +83,8 @@ class CudaDevice:
         self, driver: Driver, networks: Networks, load: Loader, options: CudaOptions
     ) -> None:
         self.name, self.sizes = f"{load.name} {driver.name}", options.sizes
+        if options.padding == "full":
+            self.name += f", {options.rows} rows in every call"  # for they decide over its bits
         self.rows, self.residency = options.rows, options.residency
         self.slots = min(options.rows, ENTRIES)
         self._driver, self._networks, self._load, self._options = driver, networks, load, options
@@ -89,6 +98,7 @@ class CudaDevice:
         }
         self._calls = {name: self._new_calls(name) for name in networks.entries}
         self._host_calls: dict[str, HostCall] = {}
+        self._previews = Previews(driver, steps)
         self._decoder: Decoder | None = None
         self._lanes: OrderedDict[tuple[int, int], CudaLane] = OrderedDict()
         self._finished: list[Finished] = []
@@ -102,7 +112,8 @@ class CudaDevice:
                 self._driver, self._stagings[id(self._arena(name))], self._calls[name],
                 self._networks.entries[name], self._give_back, arrive,
             )  # fmt: skip
-        return self._host_calls[name]
+        call = self._host_calls[name]
+        return RowByRow(call) if self._options.padding == "full" else call
 
     def lane(self, latent: tuple[int, int]) -> CudaLane:
         """The lane of one latent size; the least recently used idle one goes if there are many."""
@@ -111,8 +122,9 @@ class CudaDevice:
             if len(self._lanes) >= MAX_LANES:
                 self._drop_lanes(most=MAX_LANES - 1)
             self._lanes[latent] = CudaLane(
-                self._driver, self._steps.stream, self._stagings[id(self._steps)], self._networks,
-                self._calls["unet"], latent, self.slots, self.rows, self._options.padding,
+                self._driver, self._steps.stream, self._stagings[id(self._steps)], self._previews,
+                self._networks, self._calls["unet"], latent, self.slots, self.rows,
+                self._options.padding,
             )  # fmt: skip
         self._lanes.move_to_end(latent)
         return self._lanes[latent]
@@ -170,18 +182,21 @@ class CudaDevice:
                 self._decode_at_last(pictures, ready)
 
     def pace(self) -> None:
-        """Wait until the GPU is at most two evaluations behind."""
+        """Wait for all evaluations but the last two, which keep the GPU at work meanwhile."""
         self._behind.append(self._steps.stream.record())
         while len(self._behind) > _AHEAD:
             self._behind.popleft().sync()
 
     def shrink(self) -> int:
-        """Give back what is not in use; where nothing was in the way, halve the rows of a call."""
+        """Give back what is not in use; where nothing was in the way, halve the rows of a call,
+        unless all calls are to have the same."""
         others = (arena for arena in self._arenas().values() if arena is not self._steps)
         in_the_way = any(arena.size_bytes for arena in others)
         self._give_back()
         if in_the_way:
             return self.rows
+        if self._options.padding == "full":
+            return 0
         rows = self.rows // 2
         if rows:
             _LOG.warning("GPU memory ran out with %d rows in a call; going on with %d.",
@@ -195,6 +210,7 @@ class CudaDevice:
         """Finish the pictures on their way, then give everything back."""
         for picture in self._finished:
             picture.result.set_exception(RenderError("The engine closed before it was decoded."))
+        self._previews.close()
         if self._decoder is not None:
             self._decoder.close()
         for lane in self._lanes.values():
@@ -225,7 +241,7 @@ class CudaDevice:
         if self._decoder is None:
             self._decoder = Decoder(
                 self._driver, self._stagings[id(self._pictures)], self._networks,
-                self._calls["vae_decoder"], self._options.vae_rows,
+                self._calls["vae_decoder"], self._options.vae_rows, self._options.padding,
             )  # fmt: skip
         return self._decoder
 

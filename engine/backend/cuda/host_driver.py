@@ -38,6 +38,7 @@ class HostDriver:
         self._lock = threading.RLock()
         self._free = memory_bytes
         self.launches: list[str] = []  # kernels and graphs put on streams, in order
+        self.ran: list[str] = []  # kernels whose time has come
         self.waits = 0  # how often the host waited
 
     def allocate(self, size_bytes: int) -> Buffer:
@@ -75,6 +76,7 @@ class HostDriver:
             address = ctypes.c_void_p(kept.addresses.ctypes.data)
 
             def run(kept: Arguments = kept) -> None:
+                self.ran.append(name)
                 function(*blocks, THREADS, address)
 
             _put(stream, run)

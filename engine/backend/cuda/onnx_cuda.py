@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sakuga.engine.backend.cuda.driver import Stream
 from sakuga.engine.backend.cuda.session import Arena, Binding, Tensor
@@ -15,22 +15,30 @@ from sakuga.engine.errors import (
     RenderError,
 )
 
+Algorithms = Literal["measured", "fixed"]
+_SEARCHES = {"measured": "EXHAUSTIVE", "fixed": "HEURISTIC"}
 PROVIDER = "CUDAExecutionProvider"
 _NO_MEMORY = re.compile(r"failed to allocate memory|out of memory", re.IGNORECASE)
 
 
 class OnnxCudaSession:
     """A network whose runs are put on one stream. It keeps working memory of its own, and its runs
-    are not captured."""
+    are not captured.
 
-    def __init__(self, graph: Path, stream: Stream) -> None:
+    `algorithms` of convolutions are `measured` and the fastest taken, which may be another at the
+    next start, or `fixed`: shape, GPU and libraries decide, and none sums in an order of chance.
+    """
+
+    def __init__(self, graph: Path, stream: Stream, algorithms: Algorithms = "measured") -> None:
         ort = onnxruntime_library()
         options = ort.SessionOptions()
         options.log_severity_level = 3
+        options.use_deterministic_compute = algorithms == "fixed"
         provider = {
             "device_id": "0",
             "user_compute_stream": str(stream.handle),
             "arena_extend_strategy": "kSameAsRequested",
+            "cudnn_conv_algo_search": _SEARCHES[algorithms],
         }
         if hasattr(ort, "preload_dlls"):
             ort.preload_dlls()  # CUDA and cuDNN from NVIDIA's own packages, where they are

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+from sakuga.engine.backend.cuda.calls import Padding
 from sakuga.engine.backend.cuda.core_driver import CoreDriver
 from sakuga.engine.backend.cuda.device import CudaDevice, CudaOptions
 from sakuga.engine.backend.cuda.driver import Stream
 from sakuga.engine.backend.cuda.jit_cache import jit_file
-from sakuga.engine.backend.cuda.onnx_cuda import OnnxCudaSession
+from sakuga.engine.backend.cuda.onnx_cuda import Algorithms, OnnxCudaSession
 from sakuga.engine.backend.cuda.plan_files import PlanFiles
-from sakuga.engine.backend.cuda.residency import Need, Residency, plan_residency
+from sakuga.engine.backend.cuda.residency import Need, Residency, plan_fixed, plan_residency
 from sakuga.engine.backend.cuda.session import DeviceSession
 from sakuga.engine.backend.cuda.tensorrt import TensorRt
 from sakuga.engine.backend.network import Networks
@@ -54,15 +55,16 @@ class PlanLoader:
 
 
 class OnnxLoader:
-    """The bundle's graphs on ONNX Runtime's CUDA provider."""
+    """The bundle's graphs on ONNX Runtime's CUDA provider; `algorithms` of its sessions."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, algorithms: Algorithms = "measured") -> None:
         self._bundle = bundle
+        self._algorithms: Algorithms = algorithms
         self.name = f"onnxruntime-gpu {onnxruntime_library().__version__}"
 
     def __call__(self, name: str, stream: Stream) -> DeviceSession:
         """A session belongs to its stream."""
-        session = OnnxCudaSession(self._bundle.graph(name), stream)
+        session = OnnxCudaSession(self._bundle.graph(name), stream, self._algorithms)
         check_same(self._bundle)
         return session
 
@@ -70,28 +72,39 @@ class OnnxLoader:
         """Nothing is under way."""
 
 
-def open_plans(bundle: Bundle, plans: PlanSetEntry, gpu: Gpu, vram_bytes: int | None) -> CudaDevice:
+def open_plans(
+    bundle: Bundle,
+    plans: PlanSetEntry,
+    gpu: Gpu,
+    vram_bytes: int | None,
+    padding: Padding = "captured",
+) -> CudaDevice:
     """A device with plans, within `vram_bytes` of GPU memory or what is free of it now."""
     driver = CoreDriver(gpu)
     free = driver.free_bytes()
-    residency = residency_of(plans, min(vram_bytes or free, free))
+    if padding == "full":
+        residency = fixed_residency_of(plans, free, vram_bytes)
+    else:
+        residency = residency_of(plans, min(vram_bytes or free, free))
     options = CudaOptions(
         residency.rows,
         sizes_of(bundle, plans),
         residency=str(residency),
         visitors=residency.visitors,
         turns=residency.turns,
+        padding=padding,
     )
     jit = jit_file(plans.backend, plans.version, gpu)
     load = PlanLoader(bundle, plans, residency.visitors, jit)
     return CudaDevice(driver, Networks.of(bundle), load, options)
 
 
-def open_onnx(bundle: Bundle, gpu: Gpu) -> CudaDevice:
+def open_onnx(bundle: Bundle, gpu: Gpu, padding: Padding = "captured") -> CudaDevice:
     """A device without plans."""
     networks = Networks.of(bundle)
-    rows = min(_ONNX_ROWS, networks.max_rows)
-    return CudaDevice(CoreDriver(gpu), networks, OnnxLoader(bundle), CudaOptions(rows))
+    options = CudaOptions(min(_ONNX_ROWS, networks.max_rows), padding=padding)
+    load = OnnxLoader(bundle, "fixed" if padding == "full" else "measured")
+    return CudaDevice(CoreDriver(gpu), networks, load, options)
 
 
 def sizes_of(bundle: Bundle, plans: PlanSetEntry) -> Sizes:
@@ -108,18 +121,38 @@ def residency_of(plans: PlanSetEntry, budget_bytes: int) -> Residency:
 
     Raises DeviceMemoryError where nothing fits.
     """
-    sizes = [Size.parse(text) for text in plans.sizes]
+    return plan_residency(_needs(plans), budget_bytes, _largest(plans), _rows(plans))
+
+
+def fixed_residency_of(plans: PlanSetEntry, free_bytes: int, vram_bytes: int | None) -> Residency:
+    """The same with rows that do not depend on what is free: those of the plans, or as many as
+    `vram_bytes` has room for.
+
+    Raises DeviceMemoryError where they do not fit.
+    """
+    rows = _rows(plans) if vram_bytes is None else residency_of(plans, vram_bytes).rows
+    budget_bytes = min(vram_bytes or free_bytes, free_bytes)
+    return plan_fixed(_needs(plans), budget_bytes, _largest(plans), rows)
+
+
+def _rows(plans: PlanSetEntry) -> int:
+    return ROWS_PER_PICTURE * plans.max_batch
+
+
+def _largest(plans: PlanSetEntry) -> Size:
+    return max(map(Size.parse, plans.sizes), key=lambda size: size.width * size.height)
+
+
+def _needs(plans: PlanSetEntry) -> dict[str, Need]:
+    sizes, largest = [Size.parse(text) for text in plans.sizes], _largest(plans)
     corner = Size(max(s.width for s in sizes), max(s.height for s in sizes))
-    rows = ROWS_PER_PICTURE * plans.max_batch
-    largest = max(sizes, key=lambda size: size.width * size.height)
     covered = corner if plans.shapes == "range" else largest
-    needs = {
+    return {
         name: Need(
             plan.weights_bytes, plan.activation_bytes,
-            rows if name == "unet" else 1,
+            _rows(plans) if name == "unet" else 1,
             1 if name.startswith("text") else covered.width * covered.height,
         )
         for name, plan in plans.plans.items()
         if name != _UNUSED
     }  # fmt: skip
-    return plan_residency(needs, budget_bytes, largest, rows)

@@ -68,6 +68,25 @@ def plan_residency(
     raise _does_not_fit(needs, budget_bytes, size, least)
 
 
+def plan_fixed(needs: Mapping[str, Need], budget_bytes: int, size: Size, rows: int) -> Residency:
+    """The way that keeps most in memory with calls of exactly so many rows.
+
+    Raises DeviceMemoryError.
+    """
+    *ways, least = _ways(needs, size.width * size.height, rows)
+    for residency in (*ways, least):
+        if residency.total_bytes <= budget_bytes:
+            return residency
+    raise DeviceMemoryError(
+        f"{budget_bytes / 1e9:.1f} GB of GPU memory are too little for calls of {rows} rows of "
+        f"{size}.",
+        note=f"About {least.total_bytes / 1e9:.1f} GB are needed. A deterministic engine has calls "
+        "of one number of rows, whatever memory is free, for rows decide over the last bits.",
+        hint="Free memory of the GPU; give a limit with --vram, which decides over the rows; build "
+        "plans with a smaller --max-batch; or go without deterministic.",
+    )
+
+
 def _with_most_rows(
     needs: Mapping[str, Need], budget_bytes: int, size: Size, max_rows: int, way: Residency
 ) -> Residency:

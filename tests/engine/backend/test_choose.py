@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import NoReturn
 
 import pytest
 
+from sakuga.engine import engine
 from sakuga.engine.backend import choose
 from sakuga.engine.backend.choose import choose_device
 from sakuga.engine.backend.cpu import CpuDevice
@@ -63,6 +65,37 @@ def test_plans_are_used_where_they_run(machine: pytest.MonkeyPatch, sdxl_bundle:
     calls = opened(machine)
     choose_device(with_plans(sdxl_bundle, {"x": plans()}), None, None, None)()
     assert calls == ["plans"]
+
+
+@pytest.mark.parametrize(("deterministic", "padding"), [(False, "captured"), (True, "full")])
+def test_deterministic_is_a_matter_of_calls(
+    machine: pytest.MonkeyPatch, sdxl_bundle: Bundle, deterministic: bool, padding: str
+) -> None:
+    given: list[object] = []
+    machine.setattr(opening, "open_plans", lambda *arguments: given.append(arguments[-1]))
+    machine.setattr(opening, "open_onnx", lambda *arguments: given.append(arguments[-1]))
+    machine.setattr(choose, "has_cuda_provider", lambda: True)
+    for bundle in (with_plans(sdxl_bundle, {"x": plans()}), sdxl_bundle):
+        choose_device(bundle, None, None, None, deterministic)()
+    assert given == [padding] * 2
+    device = choose_device(sdxl_bundle, "onnx", 1, None, deterministic)()
+    assert isinstance(device, CpuDevice)
+    device.close()
+
+
+def test_an_engine_passes_on_what_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, sdxl_bundle: Bundle
+) -> None:
+    asked: list[object] = []
+
+    def refuse(*arguments: object) -> NoReturn:
+        asked.extend(arguments[1:])
+        raise UsageError("seen")
+
+    monkeypatch.setattr(engine, "choose_device", refuse)
+    with pytest.raises(UsageError, match="seen"):
+        engine.Engine.open(sdxl_bundle.path, backend="rtx", vram_bytes=5, deterministic=True)
+    assert asked == ["rtx", None, 5, True]
 
 
 def test_without_a_gpu_the_processor_renders(
@@ -128,3 +161,17 @@ def test_memory_is_planned_from_the_manifest() -> None:
     assert whole.total_bytes < 1.06 * (5485 + 1680 + 2300 + 50) * MB
     with pytest.raises(DeviceMemoryError, match="256x256"):
         opening.residency_of(plans(), 4 << 30)
+
+
+def test_fixed_rows_are_those_of_plans_or_limit_and_never_of_what_is_free() -> None:
+    made, limit = plans(max_batch=8), 7200 * MB
+    few = opening.residency_of(made, limit).rows
+    assert 2 < few < 16
+    for free in (limit, 24 * limit):
+        found = opening.fixed_residency_of(made, free, limit)
+        assert found.rows == few and found.total_bytes <= limit
+    for free in (9000 * MB, 24 * limit):
+        assert opening.fixed_residency_of(made, free, None).rows == 16
+    for vram_bytes in (None, limit):
+        with pytest.raises(DeviceMemoryError, match="too little for calls of"):
+            opening.fixed_residency_of(made, 4000 * MB, vram_bytes)

@@ -54,6 +54,21 @@ def test_same_bytes_every_time() -> None:
     assert encode_png(picture(), "東京") == encode_png(picture().copy(), "東京")
 
 
+@given(st.integers(1, 9), st.integers(1, 9), st.binary(min_size=243, max_size=243))
+def test_any_pixels_come_back(height: int, width: int, values: bytes) -> None:
+    pixels = np.frombuffer(values, np.uint8)[: height * width * 3].reshape(height, width, 3)
+    with Image.open(io.BytesIO(encode_png(pixels, ""))) as image:
+        np.testing.assert_array_equal(np.asarray(image), pixels)
+
+
+def test_flat_pictures_and_both_kinds_of_gradients_stay_small() -> None:
+    """A line is told by its difference from the one above it, or from what stands to the left."""
+    across = np.broadcast_to(np.arange(256, dtype=np.uint8)[None, :, None], (256, 256, 3))
+    turning = np.where(np.arange(256)[:, None, None] % 2 == 0, across, 255 - across)
+    for pixels in (np.full_like(across, 7), across, across.transpose(1, 0, 2), turning):
+        assert len(encode_png(np.ascontiguousarray(pixels), "")) < 4000
+
+
 def test_view_of_a_larger_array() -> None:
     view = picture(40, 48)[:, ::2]
     with Image.open(io.BytesIO(encode_png(view, ""))) as image:

@@ -286,14 +286,14 @@ def test_hostile_prompts_are_encoded(sdxl: Sdxl, text: str, compat: str) -> None
 
 
 @pytest.mark.parametrize("compat", ["a1111", "comfy", "diffusers"])
-@pytest.mark.parametrize("unit", ["a", "(", "[a|b]", "a, ", "AND ", "\\", ":1", "<lora:a:1>", "\0"])
 def test_a_megabyte_is_refused_at_once(
-    sdxl: Sdxl, unit: str, compat: str, worst: Callable[[str, float], float]
+    sdxl: Sdxl, compat: str, worst: Callable[[str, float], float]
 ) -> None:
     prompts, _, bundle = sdxl
-    text = (unit * 1_000_000)[:1_000_000]
-    for request in ({"prompt": text}, {"prompt": "1girl", "negative_prompt": text}):
-        began = time.process_time()
-        with pytest.raises(UsageError, match="too long"):
-            prompts.check(settings_of(bundle, compat=compat, **request))
-        assert worst(f"a million characters, {compat}, s", time.process_time() - began) < 0.1
+    for unit in ("a", "(", "[a|b]", "a, ", "AND ", "\\", ":1", "<lora:a:1>", "\0"):
+        text = (unit * 1_000_000)[:1_000_000]
+        for request in ({"prompt": text}, {"prompt": "1girl", "negative_prompt": text}):
+            began = time.process_time()
+            with pytest.raises(UsageError, match="too long"):
+                prompts.check(settings_of(bundle, compat=compat, **request))
+            assert worst(f"a million characters, {compat}, s", time.process_time() - began) < 0.1

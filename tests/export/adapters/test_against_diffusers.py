@@ -200,17 +200,25 @@ def test_peft_s_own_files(
     assert same(read_bundle(built), wanted, read_bundle(sdxl_bundle)) > 100
 
 
+CORES: dict[str, Any] = {"r": 4, "alpha": 6, "use_effective_conv2d": True}
+
+
 @pytest.mark.parametrize(
     ("config", "kind"),
     [
-        (LoHaConfig(r=4, alpha=6, alpha_pattern={"attn2.to_k": 2}), "LoHa"),
-        (LoHaConfig(r=4, alpha=6, use_effective_conv2d=True), "LoHa"),
-        (LoKrConfig(r=4, alpha=6, rank_pattern={"^conv_in": 2}), "LoKr"),
-        (LoKrConfig(r=4, alpha=6, decompose_both=True, use_effective_conv2d=True), "LoKr"),
-        (LoKrConfig(r=999, alpha=500, rank_pattern={"attn1.to_q": 998}), "LoKr"),  # all whole
+        pytest.param(LoHaConfig(r=4, alpha=6, alpha_pattern={"attn2.to_k": 2}), "LoHa", id="LoHa"),
+        pytest.param(LoHaConfig(**CORES), "LoHa", id="LoHa, cores", marks=pytest.mark.slow),
+        pytest.param(LoKrConfig(r=4, alpha=6), "LoKr", id="LoKr", marks=pytest.mark.slow),
+        pytest.param(
+            LoKrConfig(**CORES, decompose_both=True), "LoKr", id="LoKr, cores",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            LoKrConfig(r=999, alpha=500, rank_pattern={"attn1.to_q": 998}), "LoKr",
+            id="LoKr, whole",
+        ),
     ],
-    ids=["LoHa", "LoHa, cores", "LoKr", "LoKr, cores", "LoKr, whole"],
-)
+)  # fmt: skip
 def test_peft_s_loha_and_lokr(
     sdxl_folder: Path, tmp_path: Path, config: LoHaConfig | LoKrConfig, kind: str
 ) -> None:

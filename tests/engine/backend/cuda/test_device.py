@@ -5,10 +5,10 @@ buffer reused too early or an address that has moved shows as a wrong picture.
 """
 
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sakuga.engine.backend.cuda.device import CudaDevice, CudaOptions
+from sakuga.engine.backend.base import Session
+from sakuga.engine.backend.cuda.device import CudaOptions
 from sakuga.engine.backend.cuda.driver import Buffer, Graph, NotCapturedError, Stream
 from sakuga.engine.backend.cuda.host_driver import HostDriver, HostSession
-from sakuga.engine.backend.cuda.session import Binding
-from sakuga.engine.backend.network import Networks
-from sakuga.engine.backend.onnxruntime import OnnxSession
+from sakuga.engine.backend.cuda.session import Binding, DeviceSession
 from sakuga.engine.bundle import Bundle, open_bundle
 from sakuga.engine.engine import Engine
 from sakuga.engine.errors import DeviceMemoryError, EngineFault, RenderError
@@ -29,6 +28,9 @@ from sakuga.engine.manifest import MANIFEST
 from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.request import Request
 from sakuga.profiles.buckets import Size
+
+EngineOn = Callable[..., AbstractContextManager[Engine]]
+STEP = "denoise_step_float"
 
 SMALL = Request("1girl, green hair", "lowres", width=128, height=160, steps=4, seed=11)
 # Sizes, lengths of prompts, guidance, steps and seeds of all kinds; more than fit at once.
@@ -46,44 +48,7 @@ MANY = [
     replace(SMALL, seed=21, compat="comfy", variation_seed=9, variation_strength=0.4),
     replace(SMALL, seed=22, seed_resize=Size(96, 200), ensd=1),
 ]
-
-
-class HostLoader:
-    """Networks on ONNX Runtime's processor; `loads` counts how often each was loaded."""
-
-    name = "host"
-
-    def __init__(self, bundle: Bundle, scratch_bytes: dict[str, int]) -> None:
-        self._bundle, self._scratch_bytes = bundle, scratch_bytes
-        self.loads = Counter[str]()
-
-    def __call__(self, name: str, stream: Stream) -> HostSession:
-        self.loads[name] += 1
-        session = OnnxSession(self._bundle.graph(name), 1)
-        return HostSession(session, self._scratch_bytes.get(name, 1 << 16))
-
-    def close(self) -> None:
-        pass
-
-
 VISITORS = frozenset({"text_encoder", "text_encoder_2", "vae_decoder"})
-
-
-@contextmanager
-def engine_on(
-    bundle: Bundle,
-    driver: HostDriver,
-    options: CudaOptions = CudaOptions(rows=4),  # noqa: B008 (it is frozen)
-    **scratch_bytes: int,
-) -> Iterator[Engine]:
-    """`scratch_bytes`: working memory of each row, by network."""
-
-    def open_device() -> CudaDevice:
-        load = HostLoader(bundle, scratch_bytes)
-        return CudaDevice(driver, Networks.of(bundle), load, options)
-
-    with Engine(bundle, open_device) as engine:
-        yield engine
 
 
 @pytest.fixture(scope="module")
@@ -108,9 +73,10 @@ def assert_same(pictures: list[Picture], wanted: list[NDArray[np.uint8]]) -> Non
         CudaOptions(rows=7, vae_rows=2),
         CudaOptions(rows=1),
         CudaOptions(rows=4, graphs=False),
-        CudaOptions(rows=16, overlap=False, padding=False),
+        CudaOptions(rows=16, overlap=False, padding="none"),
         CudaOptions(rows=4, visitors=frozenset({"text_encoder", "text_encoder_2"})),
         CudaOptions(rows=4, visitors=VISITORS, turns=True),
+        CudaOptions(rows=5, vae_rows=2, padding="full"),
     ],
     ids=[
         "four rows",
@@ -120,17 +86,21 @@ def assert_same(pictures: list[Picture], wanted: list[NDArray[np.uint8]]) -> Non
         "no overlap, no padding",
         "encoders visit",
         "everything visits, in turns",
+        "full rows in every call",
     ],
 )
 def test_pictures_are_those_of_the_processor(
-    sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]], options: CudaOptions
+    engine_on: EngineOn,
+    sdxl_bundle: Bundle,
+    on_the_processor: list[NDArray[np.uint8]],
+    options: CudaOptions,
 ) -> None:
     with engine_on(sdxl_bundle, HostDriver(), options) as engine:
         assert_same(list(engine.render_many(MANY)), on_the_processor)
         assert_same([replace(engine.render(MANY[0]), index=0)], on_the_processor[:1])
 
 
-def test_a_picture_of_a_batch_is_the_same_alone(sdxl_bundle: Bundle) -> None:
+def test_a_picture_of_a_batch_is_the_same_alone(engine_on: EngineOn, sdxl_bundle: Bundle) -> None:
     requests = [one for each in MANY[-4:] for one in each.times(2)]
     with engine_on(sdxl_bundle, HostDriver(), CudaOptions(rows=8)) as engine:
         together = {each.index: each.pixels for each in engine.render_many(requests)}
@@ -140,7 +110,7 @@ def test_a_picture_of_a_batch_is_the_same_alone(sdxl_bundle: Bundle) -> None:
 
 
 def test_watched_pictures_are_the_same(
-    sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]]
+    engine_on: EngineOn, sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]]
 ) -> None:
     told: list[tuple[int, int, int]] = []
     with engine_on(sdxl_bundle, HostDriver()) as engine:
@@ -149,14 +119,14 @@ def test_watched_pictures_are_the_same(
     assert sorted(told) == [(0, 1, 4), (0, 2, 4), (0, 3, 4), (0, 4, 4), (1, 1, 2), (1, 2, 2)]
 
 
-def test_float16_networks_have_float16_rows(sdxl_fp16_bundle: Bundle) -> None:
+def test_float16_networks_have_float16_rows(engine_on: EngineOn, sdxl_fp16_bundle: Bundle) -> None:
     with Engine.open(sdxl_fp16_bundle.path, threads=1) as engine:
         wanted = [engine.render(request).pixels for request in MANY[:3]]
     with engine_on(sdxl_fp16_bundle, HostDriver()) as engine:
         assert_same(list(engine.render_many(MANY[:3])), wanted)
 
 
-def test_odd_latents_of_sd15(sd15_bundle: Bundle) -> None:
+def test_odd_latents_of_sd15(engine_on: EngineOn, sd15_bundle: Bundle) -> None:
     requests = [Request("1girl", width=136, height=184, steps=2, seed=seed) for seed in (1, 2)]
     with Engine.open(sd15_bundle.path, threads=1) as engine:
         wanted = [engine.render(request).pixels for request in requests]
@@ -164,22 +134,38 @@ def test_odd_latents_of_sd15(sd15_bundle: Bundle) -> None:
         assert_same(list(engine.render_many(requests)), wanted)
 
 
-def test_a_step_is_one_graph_and_one_kernel_and_nobody_waits(sdxl_bundle: Bundle) -> None:
+def test_a_step_is_one_graph_and_one_kernel(engine_on: EngineOn, sdxl_bundle: Bundle) -> None:
     driver = HostDriver()
     with engine_on(sdxl_bundle, driver) as engine:
         engine.render(replace(SMALL, steps=2))  # binds, then captures
         engine.denoise(replace(SMALL, steps=1))  # encodes nothing more
         driver.launches.clear()
-        driver.waits = 0
         engine.denoise(replace(SMALL, steps=28))
-    steps = [name for name in driver.launches if name in {"graph", "denoise_step_float"}]
-    assert steps == ["graph", "denoise_step_float"] * 28
+    steps = [name for name in driver.launches if name in {"graph", STEP}]
+    assert steps == ["graph", STEP] * 28
     assert sorted(set(driver.launches) - set(steps)) == ["init_noise", "model_inputs_float"]
-    assert driver.waits < 28  # for the latent at the end, and for closing
+
+
+def test_the_host_is_two_evaluations_ahead_and_waits_for_nothing_else(
+    engine_on: EngineOn, sdxl_bundle: Bundle
+) -> None:
+    """What has run after each step tells what was waited for: the GPU that is played here does
+    nothing else."""
+    driver, seen = HostDriver(), list[tuple[int, int, int]]()
+
+    def look(index: int, done: int, total: int) -> None:
+        seen.append((driver.launches.count(STEP), driver.ran.count(STEP), driver.waits))
+
+    with engine_on(sdxl_bundle, driver) as engine:
+        list(engine.render_many([replace(SMALL, steps=8)], look))
+    put, ran, waits = zip(*seen, strict=True)
+    assert put == (1, 2, 3, 4, 5, 6, 7, 8)
+    assert ran == (0, 0, 1, 2, 3, 4, 5, 6)
+    assert [later - sooner for sooner, later in pairwise(waits)] == [0, 1, 1, 1, 1, 1, 1]
 
 
 def test_a_place_is_used_again_while_its_picture_is_decoded(
-    sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]]
+    engine_on: EngineOn, sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]]
 ) -> None:
     requests = [MANY[n] for n in (0, 1, 7, 3, 0, 1, 7, 3)]
     wanted = [on_the_processor[n] for n in (0, 1, 7, 3, 0, 1, 7, 3)]
@@ -187,7 +173,7 @@ def test_a_place_is_used_again_while_its_picture_is_decoded(
         assert_same(list(engine.render_many(requests)), wanted)
 
 
-def test_more_sizes_than_lanes(sdxl_bundle: Bundle) -> None:
+def test_more_sizes_than_lanes(engine_on: EngineOn, sdxl_bundle: Bundle) -> None:
     sizes = [(128 + 32 * n, 128) for n in range(6)] + [(128, 128 + 32 * n) for n in range(1, 6)]
     requests = [replace(SMALL, width=w, height=h, steps=1) for w, h in sizes]
     with engine_on(sdxl_bundle, HostDriver()) as engine:
@@ -201,6 +187,7 @@ LARGE = 64 << 20  # all that is not working memory fits into it several times
 
 
 def test_when_memory_runs_out_the_engine_goes_on_with_fewer_rows(
+    engine_on: EngineOn,
     sdxl_bundle: Bundle,
     on_the_processor: list[NDArray[np.uint8]],
     caplog: pytest.LogCaptureFixture,
@@ -216,7 +203,10 @@ def test_when_memory_runs_out_the_engine_goes_on_with_fewer_rows(
 
 @pytest.mark.parametrize("network", ["vae_decoder", "text_encoder_2"])
 def test_others_may_have_the_memory_of_the_steps(
-    sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]], network: str
+    engine_on: EngineOn,
+    sdxl_bundle: Bundle,
+    on_the_processor: list[NDArray[np.uint8]],
+    network: str,
 ) -> None:
     """Not enough for both at once: the steps' working memory makes room and comes back."""
     driver = HostDriver(2 * LARGE + LARGE // 2)
@@ -227,7 +217,9 @@ def test_others_may_have_the_memory_of_the_steps(
             assert_same([replace(engine.render(MANY[n]), index=0)], [on_the_processor[n]])
 
 
-def test_what_does_not_fit_at_all_is_said_with_size_and_rows(sdxl_bundle: Bundle) -> None:
+def test_what_does_not_fit_at_all_is_said_with_size_and_rows(
+    engine_on: EngineOn, sdxl_bundle: Bundle
+) -> None:
     driver = HostDriver(LARGE)
     with engine_on(sdxl_bundle, driver, CudaOptions(rows=4), unet=LARGE) as engine:
         with pytest.raises(DeviceMemoryError, match="128x160 with 1 rows") as caught:
@@ -260,25 +252,21 @@ class Failing:
     ],
 )
 def test_whatever_fails_nobody_waits_for_ever(
-    sdxl_bundle: Bundle, network: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+    engine_on: EngineOn, sdxl_bundle: Bundle, network: str, error: Exception
 ) -> None:
-    load = HostLoader.__call__
+    def change(name: str, session: HostSession) -> DeviceSession:
+        return Failing(error) if name == network else session
 
-    def broken(loader: HostLoader, name: str, stream: Stream) -> Any:  # noqa: ANN401
-        return Failing(error) if name == network else load(loader, name, stream)
-
-    monkeypatch.setattr(HostLoader, "__call__", broken)
-    with engine_on(sdxl_bundle, HostDriver()) as engine:
-        jobs = [engine._job(n, engine.resolve(request), None) for n, request in enumerate(MANY[:3])]
-        results = [engine._worker.submit(job) for job in jobs]
-        for result in results:
+    with engine_on(sdxl_bundle, HostDriver(), change=change) as engine:
+        tickets = [engine.submit(request) for request in MANY[:3]]
+        for ticket in tickets:
             with pytest.raises(type(error), match="gone"):
-                result.result(60)
+                ticket.result(60)
         assert (engine.fault is not None) == isinstance(error, EngineFault)
 
 
 def test_a_run_that_cannot_be_captured_is_launched_plainly(
-    sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]]
+    engine_on: EngineOn, sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]]
 ) -> None:
     class Uncaptured(HostDriver):
         def capture(self, stream: Stream, work: Callable[[], None]) -> Graph:
@@ -291,7 +279,7 @@ def test_a_run_that_cannot_be_captured_is_launched_plainly(
 
 
 def test_a_lane_survives_memory_that_runs_out_for_longer_prompts(
-    sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]]
+    engine_on: EngineOn, sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]]
 ) -> None:
     class Tight(HostDriver):
         """Fails once when rows for longer prompts are asked for."""
@@ -313,7 +301,7 @@ def test_a_lane_survives_memory_that_runs_out_for_longer_prompts(
         assert_same([replace(picture, index=0)], [on_the_processor[n]])
 
 
-def test_everything_is_given_back(sdxl_bundle: Bundle) -> None:
+def test_everything_is_given_back(engine_on: EngineOn, sdxl_bundle: Bundle) -> None:
     driver = HostDriver()
     with engine_on(sdxl_bundle, driver) as engine:
         list(engine.render_many(MANY[:4]))
@@ -322,9 +310,9 @@ def test_everything_is_given_back(sdxl_bundle: Bundle) -> None:
 
 
 class NotANumber:
-    """A VAE whose pictures have one value that is none, unless `healthy`."""
+    """A VAE whose pictures have one value that is none."""
 
-    def __init__(self, session: OnnxSession) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -333,38 +321,33 @@ class NotANumber:
         return {"image": image}
 
 
-@pytest.fixture
-def broken_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    healthy = HostLoader.__call__
-
-    def load(loader: HostLoader, name: str, stream: Stream) -> HostSession:
-        session = healthy(loader, name, stream)
-        if name == "vae_decoder":
-            session._session = NotANumber(session._session)  # type: ignore[arg-type]
-        return session
-
-    monkeypatch.setattr(HostLoader, "__call__", load)
+def broken_decoder(name: str, session: HostSession) -> DeviceSession:
+    """As `change` of an engine."""
+    if name == "vae_decoder":
+        session._session = NotANumber(session._session)
+    return session
 
 
-@pytest.mark.usefixtures("broken_decoder")
 def test_a_picture_that_is_not_finite_is_decoded_again_and_says_so(
-    sdxl_bundle: Bundle, on_the_processor: list[NDArray[np.uint8]], tmp_path: Path
+    engine_on: EngineOn,
+    sdxl_bundle: Bundle,
+    on_the_processor: list[NDArray[np.uint8]],
+    tmp_path: Path,
 ) -> None:
     exact = sdxl_bundle.manifest.networks["vae_decoder"].graph
     copy = Path(shutil.copytree(sdxl_bundle.path, tmp_path / "copy.sakuga"))
     manifest = replace(sdxl_bundle.manifest, exact_decoder=exact)
     (copy / MANIFEST).write_text(manifest.to_json())
-    with engine_on(open_bundle(copy), HostDriver()) as engine:
+    with engine_on(open_bundle(copy), HostDriver(), change=broken_decoder) as engine:
         picture = engine.render(MANY[0])
     assert_same([replace(picture, index=0)], on_the_processor[:1])
     assert "decoded again in float32" in picture.notes[-1]
     assert "Decoder: float32" in picture.parameters
 
 
-@pytest.mark.usefixtures("broken_decoder")
-def test_without_an_exact_decoder_it_is_an_error(sdxl_bundle: Bundle) -> None:
+def test_without_an_exact_decoder_it_is_an_error(engine_on: EngineOn, sdxl_bundle: Bundle) -> None:
     with (
-        engine_on(sdxl_bundle, HostDriver()) as engine,
+        engine_on(sdxl_bundle, HostDriver(), change=broken_decoder) as engine,
         pytest.raises(RenderError, match="vae_decoder gave NaN"),
     ):
         engine.render(MANY[0])

@@ -1,13 +1,14 @@
 """ONNX Runtime's CUDA provider where it is missing, and where the GPU's memory is too small."""
 
+from pathlib import Path
 from types import SimpleNamespace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 from sakuga.engine.backend.cuda import onnx_cuda
 from sakuga.engine.backend.cuda.host_driver import HostDriver
-from sakuga.engine.backend.cuda.onnx_cuda import PROVIDER, OnnxCudaSession
+from sakuga.engine.backend.cuda.onnx_cuda import PROVIDER, Algorithms, OnnxCudaSession
 from sakuga.engine.backend.onnxruntime import onnxruntime_library
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.errors import BundleDamagedError, DeviceMemoryError, MissingDependencyError
@@ -47,3 +48,27 @@ def test_memory_that_runs_out_while_loading_is_no_damage(
     with pytest.raises(error) as caught:
         OnnxCudaSession(sdxl_bundle.graph("unet"), HostDriver().create_stream())
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("algorithms", "search"), [("measured", "EXHAUSTIVE"), ("fixed", "HEURISTIC")]
+)
+def test_algorithms_are_measured_or_fixed(
+    sdxl_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, algorithms: Algorithms, search: str
+) -> None:
+    """The options, as ONNX Runtime is given them; without a GPU it takes them and no more."""
+    found = {}
+
+    def session(graph: Path, options: Any, providers: Any, enable_fallback: int) -> NoReturn:  # noqa: ANN401
+        ((name, provider),) = providers
+        found[name] = (provider["cudnn_conv_algo_search"], options.use_deterministic_compute)
+        raise RuntimeError("seen")
+
+    library = SimpleNamespace(
+        SessionOptions=onnxruntime_library().SessionOptions, InferenceSession=session
+    )
+    monkeypatch.setattr(onnx_cuda, "onnxruntime_library", lambda: library)
+    stream = HostDriver().create_stream()
+    with pytest.raises(BundleDamagedError, match="cannot load"):
+        OnnxCudaSession(sdxl_bundle.graph("unet"), stream, algorithms)
+    assert found == {PROVIDER: (search, algorithms == "fixed")}

@@ -1,11 +1,15 @@
 """The smaller parts of the CUDA device, each alone."""
 
+from concurrent.futures import Future
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sakuga.engine.backend.cuda.calls import MAX_CALLS, Calls, captured_rows
+from sakuga.engine.backend.cuda.calls import MAX_CALLS, Calls, padded_rows
+from sakuga.engine.backend.cuda.courier import Courier, Delivery
 from sakuga.engine.backend.cuda.driver import Stream
 from sakuga.engine.backend.cuda.host_driver import HostDriver
 from sakuga.engine.backend.cuda.pool import Pool, allocate_all
@@ -53,9 +57,10 @@ class _Run:
 
 @given(st.integers(1, 64), st.integers(1, 64))
 def test_rows_are_padded_by_a_quarter_at_most(rows: int, most: int) -> None:
-    found = captured_rows(min(rows, most), most)
-    assert min(rows, most) <= found <= most
-    assert found <= max(8, 1.25 * min(rows, most))
+    rows = min(rows, most)
+    found = padded_rows(rows, most, "captured")
+    assert rows <= found <= most and found <= max(8, 1.25 * rows)
+    assert (padded_rows(rows, most, "none"), padded_rows(rows, most, "full")) == (rows, most)
 
 
 def test_the_first_run_is_plain_the_second_captured_the_rest_replayed() -> None:
@@ -128,6 +133,33 @@ def test_a_pool_keeps_what_it_is_given_and_asks_for_no_more() -> None:
     pool.give(other)
     pool.close()
     assert driver.free_bytes() == 1 << 40
+
+
+def test_a_courier_brings_all_in_order_and_goes_on_after_what_fails() -> None:
+    driver = HostDriver()
+    stream, courier = driver.create_stream(), Courier(driver, "a courier")
+    results: list[Future[str]] = [Future() for _ in range(4)]
+    log: list[str] = []
+
+    def unpack(number: int) -> list[str]:
+        log.append(f"unpack {number}")
+        return [f"first of {number}", f"second of {number}"][: 1 if number == 1 else 2]
+
+    def fail() -> list[str]:
+        raise ValueError("broken")
+
+    stream.put(lambda: log.append("copied"))  # type: ignore[attr-defined]
+    for number, part in enumerate((results[:2], results[2:3])):
+        release = partial(log.append, f"release {number}")
+        courier.send(Delivery(stream.record(), part, partial(unpack, number), release))
+    courier.send(Delivery(stream.record(), results[3:], fail, partial(log.append, "release 2")))
+    courier.close()
+    assert [result.result(0) for result in results[:3]] == [
+        "first of 0", "second of 0", "first of 1",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="broken"):
+        results[3].result(0)
+    assert log == ["copied", "unpack 0", "release 0", "unpack 1", "release 1", "release 2"]
 
 
 def test_all_buffers_or_none() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sakuga.engine.backend.cuda.residency import Need, Residency, plan_residency
+from sakuga.engine.backend.cuda.residency import Need, Residency, plan_fixed, plan_residency
 from sakuga.engine.errors import DeviceMemoryError
 from sakuga.profiles.buckets import Size
 
@@ -80,3 +80,23 @@ def test_a_plan_is_said_in_words() -> None:
     text = str(plan_residency(SDXL, 8 * GB, SIZE, 8))
     assert "loaded only while used: text_encoder, text_encoder_2, vae_decoder" in text
     assert "take turns" in text
+
+
+@given(st.floats(7.95, 40), st.integers(1, 8))
+def test_fixed_rows_do_not_follow_the_memory(budget: float, rows: int) -> None:
+    """As much stays as there is room for, and of the rows all or it is an error."""
+    try:
+        found = plan_fixed(SDXL, int(budget * GB), SIZE, rows)
+    except DeviceMemoryError:
+        assert plan_residency(SDXL, int(budget * GB), SIZE, rows).rows < rows
+    else:
+        assert found.rows == rows
+        assert peak(found, rows) <= found.total_bytes <= budget * GB
+
+
+def test_fixed_rows_that_do_not_fit_say_what_to_do() -> None:
+    with pytest.raises(DeviceMemoryError) as caught:
+        plan_fixed(SDXL, 7 * GB, SIZE, 8)
+    text = str(caught.value)
+    assert "7.0 GB" in text and "8 rows of 1024x1024" in text and "About 7.9 GB" in text
+    assert "--vram" in text and "--max-batch" in text

@@ -1,0 +1,140 @@
+"""What a job file asks for, held against what the ledger of its folder knows."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sakuga.engine.errors import UsageError
+from sakuga.engine.jobs.identity import differences, request_text
+from sakuga.engine.jobs.ids import same_file_key
+from sakuga.engine.jobs.job import Job, with_seed
+from sakuga.engine.jobs.ledger import Entry, Row
+from sakuga.engine.runtime.seeds import random_seed
+
+
+class Draft(NamedTuple):
+    """A job, with nothing left to chance, as it would be entered now; `row`: what is known of it,
+    if anything."""
+
+    job: Job
+    entry: Entry
+    row: Row | None
+
+    @property
+    def same_request(self) -> bool:
+        """Whether what is known of it says the same, whatever has changed around it."""
+        return self.row is not None and self.row.request == self.entry.request
+
+    @property
+    def same(self) -> bool:
+        """Whether what is known of it was for the same picture at the same place."""
+        row, entry = self.row, self.entry
+        return row is not None and (row.request, row.circumstances, row.path) == (
+            entry.request,
+            entry.circumstances,
+            entry.path,
+        )
+
+    def of_size(self, size: str) -> "Draft":
+        """The same with the size of its picture."""
+        return self._replace(entry=self.entry._replace(size=size))
+
+    def changes(self, facts: Mapping[int, str]) -> list[str]:
+        """What is not the same, in words. `facts`: by the number of the circumstances."""
+        assert self.row is not None
+        found = differences(self.row.request, self.entry.request)
+        if self.row.circumstances != self.entry.circumstances:
+            old, new = facts[self.row.circumstances], facts[self.entry.circumstances]
+            found += differences(old, new)
+        if self.row.path != self.entry.path:
+            found.append(f"file: {self.row.path} then, {self.entry.path} now")
+        return found
+
+
+@dataclass
+class Comparison:
+    """Every job of the file in one of these lists, in the file's order; each row of a job that is
+    no longer in it in `gone`.
+
+    `new`: not known, or not rendered and now with other settings. `waiting`, `failed`, `done`:
+    known and the same. `changed`: done, with other settings.
+    """
+
+    new: list[Draft] = field(default_factory=list)
+    waiting: list[Draft] = field(default_factory=list)
+    failed: list[Draft] = field(default_factory=list)
+    done: list[Draft] = field(default_factory=list)
+    changed: list[Draft] = field(default_factory=list)
+    gone: list[Row] = field(default_factory=list)
+
+    @property
+    def known(self) -> int:
+        """How many jobs of the file the ledger knows as they are."""
+        return len(self.waiting) + len(self.failed) + len(self.done)
+
+
+def compare(
+    jobs: Sequence[Job],
+    rows: Mapping[str, Row],
+    circumstances: int,
+    path_of: Callable[[Job], str],
+) -> Comparison:
+    """Sort the jobs of a file by what is to be done about them.
+
+    A job that leaves something to chance has what was drawn for it when it was first entered.
+    Raises UsageError where two jobs would have one file.
+    """
+    found = Comparison()
+    for position, job in enumerate(jobs):
+        draft = _draft(position, job, rows.get(job.id), circumstances, path_of)
+        _list_for(draft, found).append(draft)
+    ids = {job.id for job in jobs}
+    found.gone = [row for row in rows.values() if row.id not in ids]
+    _refuse_one_file(found)
+    return found
+
+
+def _draft(
+    position: int,
+    job: Job,
+    row: Row | None,
+    circumstances: int,
+    path_of: Callable[[Job], str],
+) -> Draft:
+    chosen = None
+    if job.open:
+        chosen = random_seed() if row is None or row.chosen is None else row.chosen
+        job = with_seed(job, chosen)
+    path, text = path_of(job), request_text(job.request)
+    size = "" if row is None else row.size  # of a new one it is found when the job is checked
+    entry = Entry(job.id, position, job.line, text, chosen, circumstances, size, path)
+    return Draft(job, entry, row)
+
+
+def _list_for(draft: Draft, found: Comparison) -> list[Draft]:
+    row = draft.row
+    if row is None:
+        return found.new
+    if not draft.same:
+        return found.changed if row.state == "done" else found.new
+    return {"done": found.done, "failed": found.failed, "queued": found.waiting}[row.state]
+
+
+def _refuse_one_file(found: Comparison) -> None:
+    """Nothing may be written over another job's picture."""
+    owners: dict[str, tuple[str, int]] = {}
+    kept = ((row.path, row.id, 0) for row in found.gone if row.state == "done")
+    drafts: Iterable[Draft] = (
+        *found.new, *found.waiting, *found.failed, *found.done, *found.changed
+    )  # fmt: skip
+    wanted = ((one.entry.path, one.entry.id, one.entry.line) for one in drafts)
+    for path, id, line in (*kept, *wanted):
+        first, first_line = owners.setdefault(same_file_key(path), (id, line))
+        if first != id:
+            raise UsageError(
+                f"The jobs {first!r} and {id!r} have one file, {path}.",
+                note=f"They stand in lines {first_line} and {line}."
+                if first_line
+                else f"The picture of {first!r} is there; its line is gone from the job file.",
+                hint="Give each a name of its own.",
+            )
