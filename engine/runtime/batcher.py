@@ -89,6 +89,8 @@ class Batcher:
             if slot.finished:
                 self.discard(slot)
                 finished.append(slot)
+        if batch.latent in self._queues:
+            self._queues[batch.latent].advanced(slot for slot in batch.slots if not slot.left)
         return finished
 
     def limit(self, rows: int) -> None:
