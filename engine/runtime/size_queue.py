@@ -35,8 +35,8 @@ class SizeQueue:
         self._arrivals: deque[Slot] = deque()
         self._passed_over = 0  # starts since the oldest that waited started
 
-    def __bool__(self) -> bool:
-        return bool(self._keys)
+    def __len__(self) -> int:
+        return len(self._keys)
 
     def add(self, slot: Slot) -> None:
         """A new picture."""
