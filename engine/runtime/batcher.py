@@ -8,7 +8,7 @@ and one start in eight as well, so every picture ends in time: see `SHARE`.
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 
 from sakuga.engine.runtime.policy import InOrder, Policy
@@ -49,6 +49,7 @@ class Batcher:
         self._queues[slot.latent].add(slot)
         self._arrivals.append(slot)
         if slot.deadline is not None:
+            self._forget_gone()
             heappush(self._deadlines, (slot.deadline, slot.number, slot))
 
     def discard(self, slot: Slot) -> None:
@@ -89,6 +90,8 @@ class Batcher:
             if slot.finished:
                 self.discard(slot)
                 finished.append(slot)
+        if batch.latent in self._queues:
+            self._queues[batch.latent].advanced(slot for slot in batch.slots if not slot.left)
         return finished
 
     def limit(self, rows: int) -> None:
@@ -105,3 +108,10 @@ class Batcher:
         while self._arrivals[0].left:
             self._arrivals.popleft()
         return self._arrivals[0]
+
+    def _forget_gone(self) -> None:
+        """Let go of pictures that were done before their deadline: they hold what they were told,
+        and a deadline may be an hour away."""
+        if len(self._deadlines) > 2 * sum(map(len, self._queues.values())):
+            self._deadlines = [entry for entry in self._deadlines if not entry[2].left]
+            heapify(self._deadlines)

@@ -12,7 +12,7 @@ class Policy(Protocol):
     """Least goes first. Both are asked of pictures of one priority and one deadline."""
 
     def slot(self, slot: Slot) -> float:
-        """The order of waiting pictures of one size. Asked once, when a picture arrives."""
+        """The order of pictures of one size. Asked when one arrives and after each evaluation."""
         ...
 
     def bucket(self, first: Slot, company: int, served: int) -> float:
@@ -45,6 +45,20 @@ class ShortestFirst:
         return first.work_left
 
 
+class ShortAhead:
+    """In order of arrival, but who is done sooner is let ahead of a few: each evaluation left puts
+    a picture half a place back. Nearly the mean time of the shortest first, and nobody is let
+    ahead of for long."""
+
+    def slot(self, slot: Slot) -> float:
+        """Its place with what is left to do."""
+        return slot.number + slot.evaluations_left / 2
+
+    def bucket(self, first: Slot, company: int, served: int) -> float:
+        """The size of whoever is first by the same."""
+        return self.slot(first)
+
+
 class FullestFirst:
     """The size with the most pictures to share a tick: calls are as full as they can be."""
 
@@ -72,6 +86,7 @@ class TakingTurns:
 POLICIES = {
     "in-order": InOrder,
     "shortest-first": ShortestFirst,
+    "short-ahead": ShortAhead,
     "fullest-first": FullestFirst,
     "taking-turns": TakingTurns,
 }

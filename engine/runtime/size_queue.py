@@ -1,18 +1,17 @@
 """The pictures of one size: those begun, which have places in a lane, and those that wait."""
 
 from bisect import bisect_left, insort
-from collections import Counter, deque
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable
 from math import inf
 
 from sakuga.engine.runtime.policy import Policy
-from sakuga.engine.runtime.slot import Slot
+from sakuga.engine.runtime.slot import Slot, Sources
 
 SHARE = 8  # one tick in so many, and one start, is the oldest picture's
 _LOOK = 2  # pictures that wait and do not fit, before the others are not looked at
 
-_Urgency = tuple[float, float]  # priority, deadline
-_Key = tuple[_Urgency, float, int]  # no two pictures have the same
+_Key = tuple[float, float, float, int]  # priority, deadline, policy, number: no two are the same
 
 
 class UnreadyError(Exception):
@@ -30,34 +29,38 @@ class SizeQueue:
         self.served = 0  # the tick in which it was last at work
         self._places, self._policy = places, policy
         self._free = list(range(places))[::-1]
-        self._begun: list[Slot] = []
-        self._waiting: list[tuple[_Key, Slot]] = []  # sorted
+        self._keys: dict[Slot, _Key] = {}
+        self._begun: list[tuple[_Key, Slot]] = []  # sorted, as is the other
+        self._waiting: list[tuple[_Key, Slot]] = []
         self._arrivals: deque[Slot] = deque()
         self._passed_over = 0  # starts since the oldest that waited started
 
-    def __bool__(self) -> bool:
-        return bool(self._begun or self._waiting)
+    def __len__(self) -> int:
+        return len(self._keys)
 
     def add(self, slot: Slot) -> None:
         """A new picture."""
-        insort(self._waiting, (self._key(slot), slot))
+        deadline = inf if slot.deadline is None else slot.deadline
+        key = (-slot.priority, deadline, self._policy.slot(slot), slot.number)
+        self._keys[slot] = key
+        insort(self._waiting, (key, slot))
         self._arrivals.append(slot)
 
     def remove(self, slot: Slot) -> None:
         """Forget a picture, begun or not."""
         if slot.place < 0:
-            self._forget_waiting(slot)
+            _take(self._waiting, self._keys[slot])
         else:
-            self._begun.remove(slot)
+            _take(self._begun, self._keys[slot])
             self._free.append(slot.place)
+        del self._keys[slot]
         slot.left = True
 
-    def rank(self) -> tuple[_Urgency, float, int]:
+    def rank(self) -> tuple[float, float, float, int]:
         """The order of sizes: how urgent the first picture is, then what the policy says."""
-        begun = [(self._key(slot), slot) for slot in self._begun]
-        (urgency, _, number), first = min([*begun, *self._waiting[:1]])
-        company = min(len(self._begun) + len(self._waiting), self._places)
-        return urgency, self._policy.bucket(first, company, self.served), number
+        (priority, deadline, _, number), first = min([*self._begun[:1], *self._waiting[:1]])
+        company = min(len(self._keys), self._places)
+        return priority, deadline, self._policy.bucket(first, company, self.served), number
 
     def candidates(self, rows: int, first: Slot | None = None) -> list[Slot]:
         """Who shares a tick now; `first` of all, if it can begin.
@@ -66,45 +69,50 @@ class SizeQueue:
         whatever its rows are, for a call may be split.
         """
         chosen: list[Slot] = []
-        used: Counter[int] = Counter()
+        used: dict[int, int] = {}
         free, missed = len(self._free), 0
         for slot in self._in_order(first):
             waits = slot.place < 0
             if waits and (missed == _LOOK or not free):
                 continue
-            mine = Counter(source.chunks for source in _ready(slot).sources)
-            if chosen and any(used[chunks] + count > rows for chunks, count in mine.items()):
+            mine = _rows_by_chunks(_ready(slot))
+            if chosen and any(used.get(chunks, 0) + mine[chunks] > rows for chunks in mine):
                 missed += waits
                 continue
             free -= waits
-            used += mine
+            for chunks in mine:
+                used[chunks] = used.get(chunks, 0) + mine[chunks]
             chosen.append(slot)
         return chosen
 
-    def begin(self, chosen: list[Slot]) -> None:
+    def begin(self, chosen: Iterable[Slot]) -> None:
         """Give a place to those of the chosen who have none."""
         for slot in chosen:
             if slot.place < 0:
                 self._passed_over = 0 if slot is self._oldest() else self._passed_over + 1
-                self._forget_waiting(slot)
+                entry = _take(self._waiting, self._keys[slot])
                 slot.place = self._free.pop()
-                self._begun.append(slot)
+                insort(self._begun, entry)
 
-    def _in_order(self, first: Slot | None) -> Iterator[Slot]:
+    def advanced(self, slots: Iterable[Slot]) -> None:
+        """Ask the policy anew of pictures that are a step further."""
+        for slot in slots:
+            key, value = self._keys[slot], self._policy.slot(slot)
+            if value != key[2]:
+                entry = _take(self._begun, key)
+                self._keys[slot] = (*key[:2], value, slot.number)
+                insort(self._begun, (self._keys[slot], entry[1]))
+
+    def _in_order(self, first: Slot | None) -> Iterable[Slot]:
         """Begun pictures and the first few of those that wait, by their keys; but where it is the
         oldest's turn to start, it comes before the others that wait."""
         waiting = self._waiting[: len(self._free) + _LOOK] if self._free else []
-        begun = [(self._key(slot), slot) for slot in self._begun]
-        ordered = [slot for _, slot in sorted(begun + waiting)]
+        ordered = [slot for _, slot in sorted(self._begun + waiting)]
         if waiting and self._passed_over >= SHARE - 1:
             ordered.insert(0, self._oldest())
         if first is not None:
             ordered.insert(0, first)
-        return iter(dict.fromkeys(ordered))
-
-    def _key(self, slot: Slot) -> _Key:
-        urgency = (-slot.priority, inf if slot.deadline is None else slot.deadline)
-        return urgency, self._policy.slot(slot), slot.number
+        return dict.fromkeys(ordered)
 
     def _oldest(self) -> Slot:
         """Of those that wait."""
@@ -112,15 +120,21 @@ class SizeQueue:
             self._arrivals.popleft()
         return self._arrivals[0]
 
-    def _forget_waiting(self, slot: Slot) -> None:
-        at = bisect_left(self._waiting, self._key(slot), key=lambda entry: entry[0])
-        assert self._waiting[at][1] is slot
-        del self._waiting[at]
+
+def _take(entries: list[tuple[_Key, Slot]], key: _Key) -> tuple[_Key, Slot]:
+    """Out of a sorted list."""
+    return entries.pop(bisect_left(entries, key, key=lambda entry: entry[0]))
 
 
-def _ready(slot: Slot) -> Slot:
+def _ready(slot: Slot) -> Sources:
     try:
-        _ = slot.rows
+        return slot.sources
     except Exception as error:
         raise UnreadyError(slot) from error
-    return slot
+
+
+def _rows_by_chunks(sources: Sources) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for source in sources:
+        found[source.chunks] = found.get(source.chunks, 0) + 1
+    return found

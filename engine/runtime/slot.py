@@ -86,6 +86,11 @@ class Slot:
         return self.settings.work * (1 - self.step / self.settings.table.evaluations)
 
     @property
+    def evaluations_left(self) -> int:
+        """Evaluations still to do."""
+        return self.settings.table.evaluations - self.step
+
+    @property
     def shows(self) -> bool:
         """Whether the next evaluation is one to show a preview of."""
         return bool(self.preview_every) and (self.step + 1) % self.preview_every == 0

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sakuga.engine.runtime.batcher import Batch, Batcher
-from sakuga.engine.runtime.policy import POLICIES, Policy, ShortestFirst, TakingTurns
+from sakuga.engine.runtime.policy import POLICIES, Policy, ShortAhead, ShortestFirst, TakingTurns
 from sakuga.engine.runtime.request import Defaults, Request, resolve
 from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.runtime.size_queue import SHARE, UnreadyError
@@ -154,6 +155,18 @@ def test_pictures_past_their_deadline_are_given_up() -> None:
     assert list(batcher.expired(9.0)) == []
 
 
+def test_pictures_done_before_their_deadline_are_let_go_of() -> None:
+    batcher, gone = Batcher(places=2, rows=4), []
+    for ticket in range(50):
+        slot = slot_of(ticket, steps=1)
+        slot.deadline = 1000.0 - ticket
+        gone.append(ref(slot))
+        batcher.add(slot)
+        del slot
+        batcher.done(batcher.next())
+    assert sum(each() is not None for each in gone) < 10
+
+
 def test_the_order_is_a_policy() -> None:
     def finished(policy: Policy) -> list[int]:
         slots = [slot_of(0, steps=5), slot_of(1, steps=2, side=128), slot_of(2, steps=1, side=192)]
@@ -161,6 +174,12 @@ def test_the_order_is_a_policy() -> None:
 
     assert finished(ShortestFirst()) == [1, 2, 3, 0]  # in pixels times steps
     assert finished(TakingTurns()) == [2, 1, 0, 3]
+
+
+def test_who_is_done_sooner_is_let_ahead_of_a_few() -> None:
+    """Four evaluations more are two places: the second goes ahead of the first, the third not."""
+    slots = [slot_of(0, steps=5), slot_of(1, steps=1, side=128), slot_of(2, steps=1, side=192)]
+    assert run(Batcher(1, 63, ShortAhead()), slots)[1] == [1, 0, 2]
 
 
 def test_a_picture_that_cannot_be_made_ready_is_named() -> None:
