@@ -71,5 +71,5 @@ $(BASE): $(MADE) pyproject.toml constraints.txt
 
 $(DEV): $(BASE)
 	@echo "Installing what tests, checks and tracing need (torch, TensorRT for RTX, NVRTC: minutes the first time)"
-	@$(PIP_INSTALL) --editable '.[dev,verify,rtx,cuda]'
+	@$(PIP_INSTALL) --editable '.[dev,verify,rtx,cuda,serve]'
 	@touch $@
