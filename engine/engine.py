@@ -197,6 +197,11 @@ class Engine:
         return 2 if slots == 1 else _SIZES_AT_ONCE * slots
 
     @property
+    def embeddings(self) -> dict[str, str]:
+        """The embeddings that prompts may name, each with its hash as pictures tell it."""
+        return self._prompts.embeddings.hashes
+
+    @property
     def statistics(self) -> Statistics:
         """Counts since the engine was opened."""
         return self._desk.statistics
