@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from time import sleep
-from typing import Any, NoReturn
+from typing import Any
 
 from sakuga.engine.engine import Engine
 from sakuga.engine.errors import EngineFault, RenderError, SakugaError
@@ -52,15 +52,21 @@ class EngineActor:
 
     def __call__(self, rows: Any) -> Iterator[Any]:  # noqa: ANN401 (Arrow tables)
         """A batch of one row to a row for each outcome."""
-        import pyarrow
+        import pyarrow  # pyright: ignore[reportMissingImports]
 
-        for row in rows.to_pylist():
-            for told in self._told(row["batch"], row["tasks"]):
-                yield pyarrow.table({"told": pyarrow.array([pickle.dumps(told)], pyarrow.binary())})
+        try:
+            for row in rows.to_pylist():
+                for told in self._told(row["batch"], row["tasks"]):
+                    data = pyarrow.array([pickle.dumps(told)], pyarrow.binary())
+                    yield pyarrow.table({"told": data})
+        except EngineFault as fault:  # the GPU answers this process no more; another it may
+            print(fault, file=sys.stderr, flush=True)
+            os._exit(1)
 
     def __del__(self) -> None:
-        if isinstance(self._engine, Engine):  # what was compiled for a GPU is kept
-            self._engine.close()
+        engine = getattr(self, "_engine", None)
+        if isinstance(engine, Engine):  # what was compiled for a GPU is kept
+            engine.close()
 
     def _told(self, batch: int, tasks: bytes) -> Iterator[Told]:
         if not isinstance(self._engine, Engine):
@@ -99,7 +105,7 @@ def _submitted(engine: Engine, index: int, request: Request) -> Ticket | Told:
 def _failed(index: int, error: Exception) -> Told:
     """What that means: for this picture, or for all that would be made here."""
     if isinstance(error, EngineFault):
-        _end(error)
+        raise error
     own = own_error(error)
     if own is not None:
         return Unmade(index, own)
@@ -119,9 +125,3 @@ def _opened(order: Order) -> Engine | SakugaError:
         print(error, file=sys.stderr, flush=True)
         sleep(_AGAIN_S)
         os._exit(1)
-
-
-def _end(fault: EngineFault) -> NoReturn:
-    """End this process, whose GPU answers no more, so that Ray starts another in its place."""
-    print(fault, file=sys.stderr, flush=True)
-    os._exit(1)

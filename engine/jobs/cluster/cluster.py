@@ -1,11 +1,11 @@
 """Pictures from all machines of a Ray cluster: batches handed out, and losses made up for."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sakuga.engine.bundle import open_bundle
+from sakuga.engine.bundle import Bundle, open_bundle
 from sakuga.engine.engine import Engine
 from sakuga.engine.errors import EngineFault, RenderError, SakugaError
 from sakuga.engine.jobs.cluster.actor import TRIES
@@ -19,6 +19,7 @@ from sakuga.engine.jobs.cluster.stream import streamed
 from sakuga.engine.runtime.request import Request
 
 Say = Callable[[str], None]
+Outcomes = Generator[Made | Unmade, None, None]
 
 _FEW = 4096  # batches: Ray Data takes a millisecond and more for each, however small
 _MOST_IN_A_BATCH = 16
@@ -34,13 +35,13 @@ class Cluster:
     slots: Slots
     order: Order
 
-    def outcomes(self, requests: Sequence[Request]) -> Iterator[Made | Unmade]:
+    def outcomes(self, requests: Sequence[Request]) -> Outcomes:
         """What becomes of the requests, in order of completion; `.index` tells which it was of.
 
         Every request has one outcome, whatever dies meanwhile: a process that does is replaced, and
         what it had begun is begun again, to the same bytes. What was with processes that died more
         than once is rendered at the end, each picture with an engine to itself, and given up where
-        that dies too. Whoever stops early ends what is being rendered.
+        that dies too. Closing the generator ends what is being rendered.
 
         Raises what keeps engines from going on: BundleError, EngineFault and others.
         """
@@ -53,7 +54,7 @@ class Cluster:
                             yield outcome
         yield from (Unmade(index, _deadly()) for index in left)
 
-    def _round(self, requests: dict[int, Request], alone: bool) -> Iterator[Made | Unmade]:
+    def _round(self, requests: dict[int, Request], alone: bool) -> Outcomes:
         """Render them; with `alone`, an engine has one picture at a time."""
         size = 1 if alone else min(_MOST_IN_A_BATCH, 1 + len(requests) // _FEW)
         at_once = 1 if alone else -(-self.engine.appetite // size)
@@ -80,17 +81,22 @@ def opened_cluster(
     found = open_bundle(bundle.absolute())
     with connected(address) as told:
         say(told)
-        runtime = ray_library()
-        slots = find_slots(runtime.nodes(), found, options.backend, options.threads)
+        slots = find_slots(ray_library().nodes(), found, options.backend, options.threads)
         say(f"{slots}. {slots.note}".strip())
-        if not slots.gpus:
-            options = replace(options, backend="onnx", threads=slots.cpus)
-        node = runtime.get_runtime_context().get_node_id()
-        alike = alike_here(found, options)
-        order = Order(found.path, found.manifest.to_json(), node, options, alike)
+        order = _order(found, options, slots)
         device = _surveyed(order, slots, say)
         with engine_elsewhere(order, device) as engine:
             yield Cluster(engine, slots, order.computing(device.name))
+
+
+def _order(bundle: Bundle, options: EngineOptions, slots: Slots) -> Order:
+    folder = options.embeddings and options.embeddings.absolute()
+    options = replace(options, embeddings=folder)
+    if not slots.gpus:
+        options = replace(options, backend="onnx", threads=slots.cpus)
+    node = ray_library().get_runtime_context().get_node_id()
+    alike = alike_here(bundle, options)
+    return Order(bundle.path, bundle.manifest.to_json(), node, options, alike)
 
 
 def _surveyed(order: Order, slots: Slots, say: Say) -> DeviceElsewhere:

@@ -58,7 +58,8 @@ class DeviceElsewhere:
 
 
 def engine_elsewhere(order: Order, device: DeviceElsewhere) -> Engine:
-    """An engine that resolves requests and renders none. Raises as `open_bundle`, and UsageError."""
+    """An engine that resolves requests and renders none. Raises what `open_bundle` does, and
+    UsageError."""
     bundle, options = open_bundle(order.bundle), order.options
     return Engine(bundle, lambda: device, options.preset, options.embeddings)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sakuga.engine.bundle import Bundle
-from sakuga.engine.image.formats import Options, PngOptions
+from sakuga.engine.image.formats import PNG, Options
 from sakuga.engine.runtime.defaults import bundle_embeddings, bundle_preset
 from sakuga.engine.version import VERSION
 from sakuga.profiles.preset import Preset
@@ -19,7 +19,7 @@ class EngineOptions:
     threads: int | None = None
     vram_bytes: int | None = None
     embeddings: Path | None = None
-    encoding: Options = PngOptions()
+    encoding: Options = PNG.options
 
 
 @dataclass(frozen=True)

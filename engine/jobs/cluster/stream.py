@@ -1,7 +1,7 @@
-"""Batches into Ray Data, outcomes out of it, as they come and no more of them at once than needed."""
+"""Batches into Ray Data, outcomes out of it: as they come, with few under way at once."""
 
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 
 from sakuga.engine.jobs.cluster.actor import Beginnings, EngineActor, Task
@@ -15,7 +15,7 @@ _SILENCE_S = 7200.0  # without any outcome: no engine is left, and none comes ba
 
 def streamed(
     batches: Sequence[Sequence[Task]], order: Order, slots: Slots, at_once: int
-) -> Iterator[Told]:
+) -> Generator[Told, None, None]:
     """What becomes of the batches on one engine in each slot, with `at_once` batches of each.
 
     Engines are open while this is iterated; closing it ends them. Raises what Ray raises.
