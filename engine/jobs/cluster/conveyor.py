@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from time import monotonic
 
 from sakuga.engine.jobs.cluster.cluster import Cluster
 from sakuga.engine.jobs.cluster.outcome import Unmade
-from sakuga.engine.jobs.outcome import Failed, Outcome, Task
+from sakuga.engine.jobs.outcome import Failed, Outcome, Task, Written
 from sakuga.engine.jobs.stop import Stop
 from sakuga.engine.jobs.writer import Writer
 
@@ -23,7 +24,7 @@ class ClusterConveyor:
     def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
         """What becomes of the tasks, as it comes; fewer than were asked for where somebody asks to
         stop, which is seen with the next picture. Raises as `Cluster.outcomes`, and OSError."""
-        wanted = list(tasks)
+        wanted, before = list(tasks), monotonic()
         with closing(self.cluster.outcomes([task.job.request for task in wanted])) as came:
             for told in came:
                 task = wanted[told.index]
@@ -34,6 +35,9 @@ class ClusterConveyor:
                         task, told.data, told.seed, told.parameters, told.notes, str(told.size)
                     )
                 )
+                if isinstance(outcome, Written):
+                    before, since = monotonic(), before
+                    outcome = replace(outcome, seconds=round(before - since, 3))
                 self.keep([outcome])
                 yield outcome
                 if self.stop.asked:
