@@ -22,6 +22,7 @@ from sakuga.engine.render_file import (
     check_alone,
     check_without_file,
     render_file,
+    shard_called,
     show_status,
 )
 from sakuga.profiles.buckets import Size
@@ -99,6 +100,10 @@ FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of 
     help="With --jobs: folder in which __NAME__ of a prompt is NAME.txt.",
 )
 @click.option("--names", help="With --jobs: file names, such as {preset}/{index} [default: {id}].")
+@click.option(
+    "--shard", help="With --jobs: a share of them, such as 2/8, into a folder of its own."
+)
+@click.option("--ray", metavar="auto|HOST:PORT", help="With --jobs: render on this Ray cluster.")
 @click.option("--retry-failed", is_flag=True, help="With --jobs: try again what failed before.")
 @click.option(
     "--changed",
@@ -160,6 +165,8 @@ def render(
     vram: int | None,
     wildcards: Path | None,
     names: str | None,
+    shard: str | None,
+    ray: str | None,
     retry_failed: bool,
     changed: str,
     verify: bool,
@@ -210,9 +217,9 @@ def render(
         check_alone(context, target)
         again = Again(retry_failed, cast("Changed", changed), verify)
         packed = shard_size if shards else None
-        source = JobSource(jobs, wildcards, names)
+        source = JobSource(jobs, wildcards, names, shard_called(shard))
         return render_file(
-            FileOrder(bundle, source, target, place, again, packed, as_json, said(context))
+            FileOrder(bundle, source, ray, target, place, again, packed, as_json, said(context))
         )
     check_without_file(context)
     find = _asked_for(prompt, picture, given, ignore or "", count, target)

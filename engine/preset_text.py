@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from textwrap import fill
 
-from sakuga.profiles.preset import Preset, Slot, Tag
+from sakuga.profiles.preset import Avoid, Preset, Slot, Tag
 from sakuga.profiles.presets import is_shipped
 
 _HEAD = ("name", "family", "size", "steps", "guidance", "sampler", "licence", "")
@@ -36,9 +36,9 @@ def describe_preset(preset: Preset) -> str:
     shown = [_line(key, words) for key, words in _keys(preset).items()]
     shown += _list("order", "", map(_slot, preset.order))
     for group in preset.tags:
-        shown += _list(f"tags: {group.group}", group.meaning, map(_tag, group.tags))
-    avoid = (f"{each.what} ({each.where}): {each.reason}" for each in preset.avoid)
-    shown += _list("avoid", "", avoid) + _list("advice", "", preset.advice)
+        meaning = f"{group.meaning} One at a time." if group.exclusive else group.meaning
+        shown += _list(f"tags: {group.group}", meaning, map(_tag, group.tags))
+    shown += _list("avoid", "", map(_avoid, preset.avoid)) + _list("advice", "", preset.advice)
     return "\n".join(shown)
 
 
@@ -77,9 +77,16 @@ def _tag(tag: Tag) -> str:
     notes = [
         *([f"also {', '.join(tag.aliases)}"] if tag.aliases else []),
         *([f"formerly {', '.join(tag.retired)}"] if tag.retired else []),
+        *([f"elsewhere {', '.join(tag.instead_of)}"] if tag.instead_of else []),
+        *(["for negative prompts"] if tag.poor else []),
     ]
     words = f"{tag.tag}: {tag.meaning}" if tag.meaning else tag.tag
     return f"{words} ({'; '.join(notes)})" if notes else words
+
+
+def _avoid(avoid: Avoid) -> str:
+    tags = f" ({', '.join(avoid.tags)})" if avoid.tags else ""
+    return f"{avoid.what} ({avoid.where}): {avoid.reason}{tags}"
 
 
 def _slot(slot: Slot) -> str:

@@ -1,8 +1,9 @@
 """A job file's pictures in a folder, whatever happens on the way."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 from sakuga.engine.engine import Engine
 from sakuga.engine.errors import EngineFault, SakugaError, StoppedError
@@ -11,7 +12,7 @@ from sakuga.engine.jobs.conveyor import Conveyor
 from sakuga.engine.jobs.enlist import BatchOptions, enlist
 from sakuga.engine.jobs.job import Job
 from sakuga.engine.jobs.ledger import Ledger
-from sakuga.engine.jobs.outcome import Failed, Outcome
+from sakuga.engine.jobs.outcome import Failed, Outcome, Task
 from sakuga.engine.jobs.records import Count, counts, failures
 from sakuga.engine.jobs.shards import write_shards
 from sakuga.engine.jobs.stop import Stop
@@ -19,6 +20,21 @@ from sakuga.engine.jobs.views import write_page, write_views
 from sakuga.engine.jobs.writer import Writer
 
 _SHOWN = 3  # failures
+
+
+Keep = Callable[[list[Outcome]], None]
+Look = Callable[[float], None]
+
+
+class Belt(Protocol):
+    """What renders tasks and has them written: `Conveyor`, here or on a cluster."""
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """What becomes of them, as it comes."""
+        ...
+
+
+MakeBelt = Callable[[Writer, Keep, Stop, Look | None], Belt]
 
 
 class Batch:
@@ -36,14 +52,16 @@ class Batch:
         ledger: Ledger,
         options: BatchOptions,
         command: str = "",
+        belt: MakeBelt | None = None,
     ) -> None:
         """Enter the jobs. `command`: what a person would type to go on, for `--status` to tell.
+        `belt`: what renders them, None for the engine itself.
 
         Raises as `enlist`, and StoppedError where the disk does not take it.
         """
         self.out, self.total = out, len(jobs)
         self.done, self.failed = 0, 0
-        self._engine, self._ledger = engine, ledger
+        self._engine, self._ledger, self._belt = engine, ledger, belt or self._here
         self._writer = Writer(out, options.format, bundle_watch(engine.bundle))
         with self._disk():
             enlisted = enlist(engine, jobs, out, ledger, options)
@@ -78,10 +96,10 @@ class Batch:
         or the GPU failed; BundleError where the bundle was replaced.
         """
         stop, fate = stop or Stop(), "interrupted"
-        conveyor = Conveyor(self._engine, self._writer.write, self._keep, stop, look)
+        belt = self._belt(self._writer, self._keep, stop, look)
         try:
             with self._disk():
-                yield from conveyor.run(self._tasks)
+                yield from belt.run(self._tasks)
             if self.waiting:
                 raise self._stopped("Stopped as asked.")
             fate = "finished"
@@ -107,6 +125,9 @@ class Batch:
         and StoppedError."""
         with self._disk():
             return write_shards(self.out, self._ledger, most_bytes)
+
+    def _here(self, writer: Writer, keep: Keep, stop: Stop, look: Look | None) -> Belt:
+        return Conveyor(self._engine, writer.write, keep, stop, look)
 
     def _keep(self, outcomes: list[Outcome]) -> None:
         self._ledger.keep(outcomes)

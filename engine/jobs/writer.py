@@ -26,17 +26,30 @@ class Writer:
         """The picture's file, whole on the disk. Raises OSError, MetadataError, and as `check`."""
         self.check()
         data = encode(picture.pixels, picture.parameters, self.format.options)
+        height, width, _ = picture.pixels.shape
+        size = f"{width}x{height}"
+        return self.put(task, data, picture.seed, picture.parameters, picture.notes, size)
+
+    def put(
+        self,
+        task: Task,
+        data: bytes,
+        seed: int,
+        parameters: str,
+        notes: tuple[str, ...],
+        pixels: str,
+    ) -> Written:
+        """The same of a file's bytes. Raises OSError."""
         path = self.folder / task.path
         if path.parent != self.folder and self.folder.is_dir():  # one that vanished stays away
             make_folder(path.parent)
         write_file_atomic(path, data)
-        height, width, _ = picture.pixels.shape
         return Written(
             task=task,
-            seed=picture.seed,
-            parameters=picture.parameters,
-            notes=(*task.job.notes, *picture.notes),
-            pixels=f"{width}x{height}",
+            seed=seed,
+            parameters=parameters,
+            notes=(*task.job.notes, *notes),
+            pixels=pixels,
             size_bytes=len(data),
             sha256=hashlib.sha256(data).hexdigest(),
             mtime_ns=path.stat().st_mtime_ns,

@@ -20,7 +20,6 @@ _NAME = re.compile(r"([^()\[\]{}<>:|\\,\n]+?)((?:[ _]\([^()\[\]{}<>|\\,\n]+\))+)
 _ESCAPE = re.compile(r"\\[()\[\]\\]")
 _BREAK = re.compile(r"\bBREAK\b")
 _PARTNERS = {"a1111": {")": "(", "]": "["}, "comfy": {")": "("}}
-_END = "\U0002a6df"  # a letter behind a prompt, of which the parser tells the weight
 
 
 def bracket_findings(reading: Reading, where: Where, manner: Manner) -> Iterator[Finding]:
@@ -108,13 +107,12 @@ def _without_partner(text: str, partners: dict[str, str]) -> list[int]:
     for at, letter in enumerate(text):
         if letter in opened:
             opened[letter].append(at)
+        elif letter in partners and opened[partners[letter]]:
+            opened[partners[letter]].pop()
         elif letter in partners:
-            if opened[partners[letter]]:
-                opened[partners[letter]].pop()
-            else:
-                closing.append(at)
-    return sorted([*min([places for places in opened.values() if places], default=[])[:1],
-                   *closing[:1]])  # fmt: skip
+            closing.append(at)
+    opening = sorted(at for several in opened.values() for at in several)
+    return sorted((*opening[:1], *closing[:1]))
 
 
 def _tag_around(text: str, at: int) -> bool:

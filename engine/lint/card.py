@@ -86,29 +86,29 @@ def _known(preset: Preset) -> frozenset[str]:
     texts = [preset.prefix, preset.suffix, preset.negative_prompt, preset.example]
     texts += [slot.example for slot in preset.order]
     names = {name for text in texts for name in names_in(text)}
-    for group in preset.tags:
-        for tag in group.tags:
-            names.update(names_in(", ".join((tag.tag, *tag.aliases, *tag.retired))))
-    return frozenset(names)
+    retired = (tag_name(old) for group in preset.tags for tag in group.tags for old in tag.retired)
+    return frozenset(names).union(retired, *map(_names_of, preset.tags))
 
 
 def _special(preset: Preset) -> dict[str, Foreign]:
     """The special tags of all models but this one, those left out that are nobody's own."""
     found: dict[str, Foreign] = {}
-    for other in all_presets().values():
-        if other.name != preset.name:
-            for group in other.tags:
-                for name in _names_of(group):
-                    found.setdefault(name, Foreign(other.title, group.group))
-    for others in tag_table().others:
-        for tag in others.tags:
-            found[tag_name(tag)] = Foreign(others.title, others.group)
+    others = [other for other in all_presets().values() if other.name != preset.name]
+    groups = [(other.title, group) for other in others for group in other.tags]
+    for title, group in groups:
+        for name in _names_of(group):
+            found.setdefault(name, Foreign(title, group.group))
+    for title, group in groups:
+        for old in (old for tag in group.tags for old in tag.retired):
+            found.setdefault(tag_name(old), Foreign(f"models before {title}", group.group))
+    for other in tag_table().others:
+        found |= {tag_name(tag): Foreign(other.title, other.group) for tag in other.tags}
     return {name: each for name, each in found.items() if name not in tag_table().common}
 
 
 def _names_of(group: TagGroup) -> Iterator[str]:
     for tag in group.tags:
-        yield from names_in(", ".join((tag.tag, *tag.aliases, *tag.retired)))
+        yield from names_in(", ".join((tag.tag, *tag.aliases)))
 
 
 def _avoided(preset: Preset, where: set[str]) -> Iterator[tuple[str, Avoid]]:

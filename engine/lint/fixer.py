@@ -29,7 +29,7 @@ class Fixed:
 
 def fix(linter: Linter, question: Question) -> Fixed:
     """Rewrite both prompts until nothing more can be mended; the prompt with the preset's tags
-    around it, unless the question says otherwise.
+    around it, for every tool, unless the question says otherwise.
 
     Every step is read again by the tool's own parser. One that changes more than it should, such as
     a weight, an edit or a BREAK, is not done, and what it was for stays among `left`.

@@ -24,8 +24,8 @@ _REMEMBERED = 1024  # prompts: those of a sweep over seeds are one
 
 @dataclass(frozen=True)
 class Question:
-    """What to look at. `negative_prompt` None: the preset's stands in, as in rendering; `prefix`
-    "preset": its tags will be put around the prompt. Neither holds for diffusers."""
+    """What to look at. `negative_prompt` None: the preset's stands in; `prefix` "preset": its tags
+    will be put around the prompt. As in rendering, neither holds for diffusers."""
 
     prompt: str
     negative_prompt: str | None = None

@@ -126,14 +126,12 @@ def is_character(name: str) -> bool:
 
 def latecomer(ranks: Sequence[int | None]) -> tuple[int, int] | None:
     """The first tag that stands behind one of a later place, and that one: two indices."""
-    highest = -1
+    before: tuple[int, int] | None = None  # place and index of the last one that has a place
     for at, rank in enumerate(ranks):
-        if rank is None:
-            continue
-        if highest >= 0 and rank < (ranks[highest] or 0):
-            return at, highest
-        if highest < 0 or rank >= (ranks[highest] or 0):
-            highest = at
+        if rank is not None:
+            if before is not None and rank < before[0]:
+                return at, before[1]
+            before = rank, at
     return None
 
 

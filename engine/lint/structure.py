@@ -10,7 +10,7 @@ from sakuga.engine.lint.traced import places, untrace
 from sakuga.engine.text.editing import Variant, read_edits
 from sakuga.engine.text.networks import network_tags
 
-TOOLS = {"a1111": "A1111", "comfy": "ComfyUI", "diffusers": "diffusers"}
+_TOOLS = {"a1111": "A1111", "comfy": "ComfyUI", "diffusers": "diffusers"}
 
 _WORDS: dict[str, Callable[[str], Iterable[re.Match[str]]]] = {
     "BREAK": re.compile(r"\bBREAK\b").finditer,
@@ -27,7 +27,7 @@ _MOST_EDITS = 20  # of a prompt that are looked at
 
 def structure_findings(reading: Reading, where: Where, manner: Manner) -> Iterator[Finding]:
     """What looks like structure and is none for this tool, or is where nobody meant any."""
-    tool = TOOLS[manner.rule]
+    tool = _TOOLS[manner.rule]
     unknown = [*_WORDS] if manner.rule != "a1111" else []
     if manner.rule == "a1111" and where == "negative prompt":
         unknown = ["AND", "networks"]

@@ -123,9 +123,11 @@ def test_a_preset_is_for_its_family() -> None:
 def test_everything_about_a_preset_is_shown(preset: Preset) -> None:
     shown = " ".join(describe_preset(preset).split())
     words = [preset.title, preset.licence.meaning, preset.negative_prompt, preset.example]
-    words += [text for group in preset.tags for tag in group.tags
-              for text in (tag.tag, tag.meaning, *tag.aliases, *tag.retired)]  # fmt: skip
-    words += [each.reason for each in preset.avoid] + [each.example for each in preset.order]
+    tags = [tag for group in preset.tags for tag in group.tags]
+    words += [text for tag in tags for text in (tag.tag, tag.meaning, *tag.aliases, *tag.retired)]
+    words += [text for tag in tags for text in tag.instead_of]
+    words += [text for each in preset.avoid for text in (each.reason, *each.tags)]
+    words += [each.example for each in preset.order]
     words += [*preset.advice, *map(str, preset.sizes), *preset.hashes]
     assert [each for each in words if each not in shown] == []
     lines = [line for line in describe_preset(preset).splitlines() if "https://" not in line]

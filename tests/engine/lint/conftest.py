@@ -57,7 +57,8 @@ def _prompts(draw: st.DrawFn) -> str:
 
 @st.composite
 def _tidy_prompts(draw: st.DrawFn) -> str:
-    plain = tags.filter(lambda tag: "16:9" not in tag)  # which at the end would be a weight
+    # At the end 16:9 would be a weight, and in ComfyUI no bracket behind :) is one.
+    plain = tags.filter(lambda tag: tag not in ("ratio 16:9", ":)"))
     weighted = st.builds("({}:{})".format, plain, st.sampled_from(["1.2", "0.8"]))
     return ", ".join(draw(st.lists(st.one_of(plain, plain, weighted), min_size=1, max_size=9)))
 

@@ -106,9 +106,7 @@ def test_a_megabyte_is_refused_at_once(linter: Linter, rule: str) -> None:
     assert [each.code for each in report.findings] == ["refused", "refused"]
 
 
-@pytest.mark.parametrize(
-    "unit", ["ab,", "(", "<a:", "x (y),", "[a|b],", "[a:b:0.5],", "a BREAK ", ":", "{", "1girl,x,"]
-)
+@pytest.mark.parametrize("unit", ["x (y),", "[a|b],", "a BREAK "])
 def test_the_longest_prompts_take_bounded_time(linter: Linter, unit: str) -> None:
     began = time.process_time()
     linter.lint(Question((unit * 32_768)[:32_768]))
