@@ -12,6 +12,7 @@ PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.versi
 MADE := $(VENV)/.made-by-$(PYTHON_VERSION)
 BASE := $(VENV)/.base-installed
 DEV := $(VENV)/.dev-installed
+RAY := $(VENV)/.ray-installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 # Test processes, each on one core.
@@ -34,7 +35,7 @@ test: export OMP_NUM_THREADS := 1
 test: $(DEV) ## run the test suite, all but the slow tests and those that need a GPU
 	$(BIN)/pytest -q -n $(WORKERS) -m "not slow and not gpu" $(TESTS)
 
-full: $(DEV) ## run the slow tests too: minutes and gigabytes more
+full: $(RAY) ## run the slow tests too: minutes and gigabytes more
 	$(BIN)/pytest -q -m "not gpu" $(TESTS)
 
 check: $(DEV) ## check format, lint and types
@@ -72,4 +73,9 @@ $(BASE): $(MADE) pyproject.toml constraints.txt
 $(DEV): $(BASE)
 	@echo "Installing what tests, checks and tracing need (torch, TensorRT for RTX, NVRTC: minutes the first time)"
 	@$(PIP_INSTALL) --editable '.[dev,verify,rtx,cuda,serve]'
+	@touch $@
+
+$(RAY): $(DEV)
+	@echo "Installing Ray, which slow tests need"
+	@$(PIP_INSTALL) --editable '.[ray]'
 	@touch $@

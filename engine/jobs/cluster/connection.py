@@ -3,11 +3,13 @@
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from logging import ERROR, getLogger
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 from sakuga.engine.errors import MissingDependencyError, UsageError
@@ -74,7 +76,8 @@ def _running_here() -> str | None:
     of a cluster that was killed it stays behind, and Ray would knock for a quarter of an hour."""
     if given := os.environ.get("RAY_ADDRESS"):
         return given
-    folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    usual = "/tmp" if sys.platform == "darwin" else gettempdir()
+    folder = os.environ.get("RAY_TMPDIR", usual)
     try:
         address = (Path(folder) / "ray" / "ray_current_cluster").read_text("utf-8").strip()
         return None if _silence(*_parsed(address)) else address

@@ -1,6 +1,8 @@
 """Requests for a cluster, and what one process makes of them."""
 
+import gc
 import secrets
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +13,7 @@ from sakuga.engine.engine import Engine
 from sakuga.engine.jobs.cluster.outcome import Made, Unmade
 from sakuga.engine.runtime.request import Request
 
+TOKEN = secrets.token_hex(32)  # a process cannot change it
 Files = Callable[[Iterable[Made | Unmade]], list[bytes]]
 
 
@@ -51,7 +54,9 @@ def ray_settings(private_cache: object) -> Iterator[Path]:
     machine, and reports nothing. Its folder, of a short name, for sockets lie in it."""
     with TemporaryDirectory(prefix="ray") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_TMPDIR", folder)
-        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        patch.setenv("RAY_AUTH_TOKEN", TOKEN)
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.delenv("RAY_ADDRESS", raising=False)
         yield Path(folder)
+        with warnings.catch_warnings(action="ignore"):  # Ray does not wait for what it started
+            gc.collect()
