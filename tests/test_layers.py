@@ -47,6 +47,7 @@ MORE_PACKAGES = {
     "engine/serve/metrics.py": {"fastapi", "prometheus_client"},
     "engine/serve/native.py": {"fastapi", "pydantic"},
     "engine/serve/openai.py": {"fastapi", "pydantic"},
+    "engine/serve/ray.py": {"ray", "starlette"},
     "engine/serve/run.py": {"uvicorn"},
     "engine/serve/tracing.py": {"opentelemetry"},
     "engine/serve/triton/model.py": {"triton_python_backend_utils"},
