@@ -114,6 +114,14 @@ FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of 
 )
 @click.option("--shard-size", type=BYTES, default="1G", help="Of each of them [default: 1G].")
 @click.option(
+    "--ray",
+    metavar="ADDRESS",
+    help="With --jobs: render on a Ray cluster, HOST:PORT; auto: one that runs here, or a new one.",
+)
+@click.option(
+    "--shard", metavar="I/N", help="With --jobs: the I-th of N shares of the jobs, into DIR/I-of-N."
+)
+@click.option(
     "--status",
     type=click.Path(path_type=Path),
     metavar="DIR",
@@ -165,6 +173,8 @@ def render(
     verify: bool,
     shards: str | None,
     shard_size: int,
+    ray: str | None,
+    shard: str | None,
     status: Path | None,
     as_json: bool,
 ) -> None:
@@ -205,12 +215,12 @@ def render(
     given: dict[str, Any] = {name: each for name, each in options.items() if each is not None}
     bundle, out = _required(bundle, "BUNDLE"), _required(out, "--out")
     target = find_target(out, format, quality, count)
-    place = Place(backend, preset, threads, vram, embeddings)
+    place = Place(backend, preset, threads, vram, embeddings, ray)
     if jobs is not None:
         check_alone(context, target)
         again = Again(retry_failed, cast("Changed", changed), verify)
         packed = shard_size if shards else None
-        source = JobSource(jobs, wildcards, names)
+        source = JobSource(jobs, wildcards, names, shard)
         return render_file(
             FileOrder(bundle, source, target, place, again, packed, as_json, said(context))
         )

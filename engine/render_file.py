@@ -1,10 +1,12 @@
 """`sakuga render BUNDLE --jobs FILE`: a job file's pictures, and on behind them the next time."""
 
 import json
-from contextlib import suppress
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -15,15 +17,19 @@ from sakuga.engine.place import Place
 from sakuga.engine.progress import render_progress
 
 if TYPE_CHECKING:
+    from sakuga.engine.engine import Engine
     from sakuga.engine.jobs.batch import Batch
+    from sakuga.engine.jobs.cluster.cluster import Cluster
     from sakuga.engine.jobs.enlist import Changed
+    from sakuga.engine.jobs.job import Job
     from sakuga.engine.jobs.ledger import Ledger
     from sakuga.engine.jobs.stop import Stop
     from sakuga.engine.jobs.tally import Tally
 
 # What --jobs alone can follow.
 _OF_A_FILE = (
-    "wildcards", "names", "retry_failed", "changed", "verify", "shards", "shard_size",
+    "wildcards", "names", "retry_failed", "changed", "verify", "shards", "shard_size", "ray",
+    "shard",
 )  # fmt: skip
 
 
@@ -39,11 +45,24 @@ class Again:
 @dataclass(frozen=True)
 class JobSource:
     """A job file, the folder of its wildcards, and the template of its pictures' names; None for
-    none, and for the jobs' ids."""
+    none, and for the jobs' ids. `shard`: which share of it, such as 2/8; None for all."""
 
     file: Path
     wildcards: Path | None = None
     names: str | None = None
+    shard: str | None = None
+
+    def read(self) -> tuple[list["Job"], str]:
+        """Its jobs, and the folder in the output folder that they go into, "" for itself.
+
+        Raises as `read_jobs` and `parse_shard`.
+        """
+        from sakuga.engine.jobs.jobfile import read_jobs
+        from sakuga.engine.jobs.shard import parse_shard
+
+        shard = None if self.shard is None else parse_shard(self.shard)
+        jobs = read_jobs(self.file, wildcards=self.wildcards)
+        return (jobs, "") if shard is None else (shard.of(jobs), str(shard))
 
 
 @dataclass(frozen=True)
@@ -70,10 +89,16 @@ def render_file(order: FileOrder) -> None:
     from sakuga.engine.jobs.folder import claimed
     from sakuga.engine.jobs.stop import stop_signals
 
+    jobs, place = order.jobs.read()
+    if not jobs:
+        return click.echo(
+            f"There is nothing in the share {order.jobs.shard} of the jobs.", err=True
+        )
+    out = order.target.folder / place
     with stop_signals() as stop:
         try:
-            with claimed(order.target.folder) as ledger:
-                batch, tally = _render(order, ledger, stop)
+            with claimed(out) as ledger:
+                batch, tally = _render(order, jobs, out, ledger, stop)
                 views = batch.write_views()
                 if order.shard_bytes is not None:
                     views += batch.write_shards(order.shard_bytes)
@@ -122,17 +147,29 @@ def check_without_file(context: click.Context) -> None:
         )
 
 
-def _render(order: FileOrder, ledger: "Ledger", stop: "Stop") -> tuple["Batch", "Tally"]:
+@contextmanager
+def _opened(order: FileOrder) -> Iterator[tuple["Engine", "Cluster | None"]]:
+    """The engine for the block, and where it does not render itself, what does."""
+    if order.place.ray is None:
+        with order.place.open(order.bundle) as engine:
+            yield engine, None
+    else:
+        encoding = order.target.format.options
+        with order.place.open_cluster(order.bundle, encoding) as cluster:
+            yield cluster.engine, cluster
+
+
+def _render(
+    order: FileOrder, jobs: "list[Job]", out: Path, ledger: "Ledger", stop: "Stop"
+) -> tuple["Batch", "Tally"]:
     from sakuga.engine.jobs.batch import Batch
     from sakuga.engine.jobs.enlist import BatchOptions
-    from sakuga.engine.jobs.jobfile import read_jobs
     from sakuga.engine.jobs.names import DEFAULT, NameSource, NameTemplate
     from sakuga.engine.jobs.tally import Tally
 
-    again = order.again
+    again, stdout = order.again, sys.stdout
     template = NameTemplate.parse(order.jobs.names or DEFAULT)
-    jobs = read_jobs(order.jobs.file, wildcards=order.jobs.wildcards)
-    with order.place.open(order.bundle) as engine:
+    with _opened(order) as (engine, cluster):
         names = NameSource(engine.defaults, engine.bundle.manifest.checkpoint.name)
         options = BatchOptions(
             order.target.format,
@@ -141,14 +178,14 @@ def _render(order: FileOrder, ledger: "Ledger", stop: "Stop") -> tuple["Batch", 
             changed=again.changed,
             verify=again.verify,
         )
-        batch = Batch(engine, jobs, order.target.folder, ledger, options, order.command)
+        batch = Batch(engine, jobs, out, ledger, options, order.command, cluster)
         for note in batch.notes:
             click.echo(note, err=True)
         if batch.done and batch.waiting:
             click.echo(f"Going on behind {batch.done:,} pictures that are done.", err=True)
         tally = Tally(batch.counts)
         try:
-            _go(batch, tally, stop, order.as_json)
+            _go(batch, tally, stop, order.as_json, stdout)
         except StoppedError:
             if stop.asked:  # the disk is well: people may look at what there is
                 with suppress(SakugaError):
@@ -157,7 +194,7 @@ def _render(order: FileOrder, ledger: "Ledger", stop: "Stop") -> tuple["Batch", 
     return batch, tally
 
 
-def _go(batch: "Batch", tally: "Tally", stop: "Stop", as_json: bool) -> None:
+def _go(batch: "Batch", tally: "Tally", stop: "Stop", as_json: bool, stdout: TextIO) -> None:
     from sakuga.engine.jobs.outcome import Failed
 
     with render_progress(tally) as report:
@@ -170,14 +207,15 @@ def _go(batch: "Batch", tally: "Tally", stop: "Stop", as_json: bool) -> None:
             rendered = outcome.rendered(batch.out)
             report.picture(rendered)
             line = asdict(rendered) | {"path": str(rendered.path)}
-            click.echo(json.dumps(line) if as_json else rendered.path)
+            click.echo(json.dumps(line) if as_json else rendered.path, file=stdout)
 
 
 def show_status(out: Path, as_json: bool) -> None:
     """Print how the rendering into a folder stands. Raises as `read_status`."""
+    from sakuga.engine.jobs.shard_status import read_shards
     from sakuga.engine.jobs.status import read_status
 
-    found = read_status(out)
+    found = read_shards(out) or read_status(out)
     click.echo(json.dumps(found.as_json(), indent=2) if as_json else "\n".join(found.lines()))
 
 

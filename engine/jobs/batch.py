@@ -7,6 +7,8 @@ from pathlib import Path
 from sakuga.engine.engine import Engine
 from sakuga.engine.errors import EngineFault, SakugaError, StoppedError
 from sakuga.engine.jobs.bundle_watch import bundle_watch
+from sakuga.engine.jobs.cluster.cluster import Cluster
+from sakuga.engine.jobs.cluster.gathering import Gathering
 from sakuga.engine.jobs.conveyor import Conveyor
 from sakuga.engine.jobs.enlist import BatchOptions, enlist
 from sakuga.engine.jobs.job import Job
@@ -36,14 +38,16 @@ class Batch:
         ledger: Ledger,
         options: BatchOptions,
         command: str = "",
+        cluster: Cluster | None = None,
     ) -> None:
         """Enter the jobs. `command`: what a person would type to go on, for `--status` to tell.
+        `cluster`: what renders them, `engine` being its own; None where that does itself.
 
         Raises as `enlist`, and StoppedError where the disk does not take it.
         """
         self.out, self.total = out, len(jobs)
         self.done, self.failed = 0, 0
-        self._engine, self._ledger = engine, ledger
+        self._engine, self._ledger, self._cluster = engine, ledger, cluster
         self._writer = Writer(out, options.format, bundle_watch(engine.bundle))
         with self._disk():
             enlisted = enlist(engine, jobs, out, ledger, options)
@@ -78,10 +82,9 @@ class Batch:
         or the GPU failed; BundleError where the bundle was replaced.
         """
         stop, fate = stop or Stop(), "interrupted"
-        conveyor = Conveyor(self._engine, self._writer.write, self._keep, stop, look)
         try:
             with self._disk():
-                yield from conveyor.run(self._tasks)
+                yield from self._rendered(stop, look)
             if self.waiting:
                 raise self._stopped("Stopped as asked.")
             fate = "finished"
@@ -91,6 +94,11 @@ class Batch:
         finally:
             with suppress(OSError):  # that it ended is all the ledger would say
                 self._ledger.end_run(self._number, fate)
+
+    def _rendered(self, stop: Stop, look: Callable[[float], None] | None) -> Iterator[Outcome]:
+        if self._cluster is not None:
+            return Gathering(self._cluster, self._writer, self._keep).run(self._tasks)
+        return Conveyor(self._engine, self._writer.write, self._keep, stop, look).run(self._tasks)
 
     def write_views(self) -> list[Path]:
         """The contact sheet and the page of all pictures, where there are two; their paths.
