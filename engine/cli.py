@@ -22,7 +22,6 @@ from sakuga.engine.render_file import (
     check_alone,
     check_without_file,
     render_file,
-    shard_called,
     show_status,
 )
 from sakuga.profiles.buckets import Size
@@ -100,10 +99,6 @@ FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of 
     help="With --jobs: folder in which __NAME__ of a prompt is NAME.txt.",
 )
 @click.option("--names", help="With --jobs: file names, such as {preset}/{index} [default: {id}].")
-@click.option(
-    "--shard", help="With --jobs: a share of them, such as 2/8, into a folder of its own."
-)
-@click.option("--ray", metavar="auto|HOST:PORT", help="With --jobs: render on this Ray cluster.")
 @click.option("--retry-failed", is_flag=True, help="With --jobs: try again what failed before.")
 @click.option(
     "--changed",
@@ -118,6 +113,14 @@ FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of 
     help="With --jobs: also pack all pictures, with prompts and settings, into tar files.",
 )
 @click.option("--shard-size", type=BYTES, default="1G", help="Of each of them [default: 1G].")
+@click.option(
+    "--ray",
+    metavar="ADDRESS",
+    help="With --jobs: render on a Ray cluster, HOST:PORT; auto: one that runs here, or a new one.",
+)
+@click.option(
+    "--shard", metavar="I/N", help="With --jobs: the I-th of N shares of the jobs, into DIR/I-of-N."
+)
 @click.option(
     "--status",
     type=click.Path(path_type=Path),
@@ -165,13 +168,13 @@ def render(
     vram: int | None,
     wildcards: Path | None,
     names: str | None,
-    shard: str | None,
-    ray: str | None,
     retry_failed: bool,
     changed: str,
     verify: bool,
     shards: str | None,
     shard_size: int,
+    ray: str | None,
+    shard: str | None,
     status: Path | None,
     as_json: bool,
 ) -> None:
@@ -212,14 +215,14 @@ def render(
     given: dict[str, Any] = {name: each for name, each in options.items() if each is not None}
     bundle, out = _required(bundle, "BUNDLE"), _required(out, "--out")
     target = find_target(out, format, quality, count)
-    place = Place(backend, preset, threads, vram, embeddings)
+    place = Place(backend, preset, threads, vram, embeddings, ray)
     if jobs is not None:
         check_alone(context, target)
         again = Again(retry_failed, cast("Changed", changed), verify)
         packed = shard_size if shards else None
-        source = JobSource(jobs, wildcards, names, shard_called(shard))
+        source = JobSource(jobs, wildcards, names, shard)
         return render_file(
-            FileOrder(bundle, source, ray, target, place, again, packed, as_json, said(context))
+            FileOrder(bundle, source, target, place, again, packed, as_json, said(context))
         )
     check_without_file(context)
     find = _asked_for(prompt, picture, given, ignore or "", count, target)

@@ -1,7 +1,8 @@
 """Where to render, and with whose defaults, as the command line says it."""
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,17 +11,20 @@ import click
 
 if TYPE_CHECKING:
     from sakuga.engine.engine import Engine
+    from sakuga.engine.image.formats import Options
+    from sakuga.engine.jobs.cluster.cluster import Cluster
 
 
 @dataclass(frozen=True)
 class Place:
-    """The options that `Engine.open` takes."""
+    """The options that `Engine.open` takes. `ray`: the address of a cluster to do it on."""
 
     backend: str | None = None
     preset: str | None = None
     threads: int | None = None
     vram_bytes: int | None = None
     embeddings: Path | None = None
+    ray: str | None = None
 
     @contextmanager
     def open(self, bundle: Path) -> Iterator["Engine"]:
@@ -38,3 +42,26 @@ class Place:
             if engine.residency:
                 click.echo(f"GPU memory: {engine.residency}.", err=True)
             yield engine
+
+    @contextmanager
+    def open_cluster(self, bundle: Path, encoding: "Options") -> Iterator["Cluster"]:
+        """The cluster, with engines of the bundle, for the block. Raises as `opened_cluster`.
+
+        What Ray prints meanwhile goes to stderr, for stdout says which pictures are done.
+        """
+        from sakuga.engine.jobs.cluster.cluster import opened_cluster
+        from sakuga.engine.jobs.cluster.order import EngineOptions
+
+        assert self.ray is not None
+        options = EngineOptions(
+            self.backend, self.preset, self.threads, self.vram_bytes, self.embeddings, encoding
+        )
+        with (
+            redirect_stdout(sys.stderr),
+            opened_cluster(bundle, self.ray, options, _tell) as cluster,
+        ):
+            yield cluster
+
+
+def _tell(text: str) -> None:
+    click.echo(text, err=True)

@@ -1,11 +1,12 @@
 """`sakuga render BUNDLE --jobs FILE`: a job file's pictures, and on behind them the next time."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -17,18 +18,18 @@ from sakuga.engine.progress import render_progress
 
 if TYPE_CHECKING:
     from sakuga.engine.engine import Engine
-    from sakuga.engine.jobs.batch import Batch, MakeBelt
+    from sakuga.engine.jobs.batch import Batch
+    from sakuga.engine.jobs.cluster.cluster import Cluster
     from sakuga.engine.jobs.enlist import Changed
     from sakuga.engine.jobs.job import Job
     from sakuga.engine.jobs.ledger import Ledger
-    from sakuga.engine.jobs.shard import Shard
     from sakuga.engine.jobs.stop import Stop
     from sakuga.engine.jobs.tally import Tally
 
 # What --jobs alone can follow.
 _OF_A_FILE = (
-    "wildcards", "names", "shard", "ray", "retry_failed", "changed", "verify",
-    "shards", "shard_size",
+    "wildcards", "names", "retry_failed", "changed", "verify", "shards", "shard_size", "ray",
+    "shard",
 )  # fmt: skip
 
 
@@ -43,24 +44,34 @@ class Again:
 
 @dataclass(frozen=True)
 class JobSource:
-    """A job file, the folder of its wildcards, the template of its pictures' names, and which share
-    of its jobs to render; None for none, for the jobs' ids, and for all."""
+    """A job file, the folder of its wildcards, and the template of its pictures' names; None for
+    none, and for the jobs' ids. `shard`: which share of it, such as 2/8; None for all."""
 
     file: Path
     wildcards: Path | None = None
     names: str | None = None
-    shard: "Shard | None" = None
+    shard: str | None = None
+
+    def read(self) -> tuple[list["Job"], str]:
+        """Its jobs, and the folder in the output folder that they go into, "" for itself.
+
+        Raises as `read_jobs` and `parse_shard`.
+        """
+        from sakuga.engine.jobs.jobfile import read_jobs
+        from sakuga.engine.jobs.shard import parse_shard
+
+        shard = None if self.shard is None else parse_shard(self.shard)
+        jobs = read_jobs(self.file, wildcards=self.wildcards)
+        return (jobs, "") if shard is None else (shard.of(jobs), str(shard))
 
 
 @dataclass(frozen=True)
 class FileOrder:
     """A job file to render, and how. `shard_bytes`: of the tar files to pack the pictures into,
-    None for none; `ray`: the cluster to render on, None for here; `command`: the command line that
-    asked for it."""
+    None for none; `command`: the command line that asked for it."""
 
     bundle: Path
     jobs: JobSource
-    ray: str | None
     target: Target
     place: Place
     again: Again
@@ -78,13 +89,16 @@ def render_file(order: FileOrder) -> None:
     from sakuga.engine.jobs.folder import claimed
     from sakuga.engine.jobs.stop import stop_signals
 
-    folder = order.target.folder
-    if order.jobs.shard is not None:  # with a ledger of its own, for nobody locks across machines
-        folder /= str(order.jobs.shard)
+    jobs, place = order.jobs.read()
+    if not jobs:
+        return click.echo(
+            f"There is nothing in the share {order.jobs.shard} of the jobs.", err=True
+        )
+    out = order.target.folder / place
     with stop_signals() as stop:
         try:
-            with claimed(folder) as ledger:
-                batch, tally = _render(order, folder, ledger, stop)
+            with claimed(out) as ledger:
+                batch, tally = _render(order, jobs, out, ledger, stop)
                 views = batch.write_views()
                 if order.shard_bytes is not None:
                     views += batch.write_shards(order.shard_bytes)
@@ -102,13 +116,6 @@ def render_file(order: FileOrder) -> None:
             note=" ".join(failures),
             hint="--retry-failed tries them again; the others are done and stay as they are.",
         )
-
-
-def shard_called(text: str | None) -> "Shard | None":
-    """What --shard says. Raises UsageError."""
-    from sakuga.engine.jobs.shard import parse_shard
-
-    return None if text is None else parse_shard(text)
 
 
 def check_alone(context: click.Context, target: Target) -> None:
@@ -140,21 +147,29 @@ def check_without_file(context: click.Context) -> None:
         )
 
 
+@contextmanager
+def _opened(order: FileOrder) -> Iterator[tuple["Engine", "Cluster | None"]]:
+    """The engine for the block, and where it does not render itself, what does."""
+    if order.place.ray is None:
+        with order.place.open(order.bundle) as engine:
+            yield engine, None
+    else:
+        encoding = order.target.format.options
+        with order.place.open_cluster(order.bundle, encoding) as cluster:
+            yield cluster.engine, cluster
+
+
 def _render(
-    order: FileOrder, folder: Path, ledger: "Ledger", stop: "Stop"
+    order: FileOrder, jobs: "list[Job]", out: Path, ledger: "Ledger", stop: "Stop"
 ) -> tuple["Batch", "Tally"]:
     from sakuga.engine.jobs.batch import Batch
     from sakuga.engine.jobs.enlist import BatchOptions
-    from sakuga.engine.jobs.jobfile import read_jobs
     from sakuga.engine.jobs.names import DEFAULT, NameSource, NameTemplate
     from sakuga.engine.jobs.tally import Tally
 
-    again = order.again
+    again, stdout = order.again, sys.stdout
     template = NameTemplate.parse(order.jobs.names or DEFAULT)
-    jobs = read_jobs(order.jobs.file, wildcards=order.jobs.wildcards)
-    if order.jobs.shard is not None:
-        jobs = _share(order.jobs.shard, jobs)
-    with _opened(order) as (engine, belt):
+    with _opened(order) as (engine, cluster):
         names = NameSource(engine.defaults, engine.bundle.manifest.checkpoint.name)
         options = BatchOptions(
             order.target.format,
@@ -163,14 +178,14 @@ def _render(
             changed=again.changed,
             verify=again.verify,
         )
-        batch = Batch(engine, jobs, folder, ledger, options, order.command, belt)
+        batch = Batch(engine, jobs, out, ledger, options, order.command, cluster)
         for note in batch.notes:
             click.echo(note, err=True)
         if batch.done and batch.waiting:
             click.echo(f"Going on behind {batch.done:,} pictures that are done.", err=True)
         tally = Tally(batch.counts)
         try:
-            _go(batch, tally, stop, order.as_json)
+            _go(batch, tally, stop, order.as_json, stdout)
         except StoppedError:
             if stop.asked:  # the disk is well: people may look at what there is
                 with suppress(SakugaError):
@@ -179,44 +194,7 @@ def _render(
     return batch, tally
 
 
-def _share(shard: "Shard", jobs: list["Job"]) -> list["Job"]:
-    share = shard.of(jobs)
-    if not share:
-        raise UsageError(
-            f"Share {shard} of the job file is empty.",
-            note=f"It has {len(jobs):,} jobs.",
-            hint="Ask for fewer shares.",
-        )
-    return share
-
-
-@contextmanager
-def _opened(order: FileOrder) -> Iterator[tuple["Engine", "MakeBelt | None"]]:
-    """The engine that knows the bundle, and what renders if it does not."""
-    if order.ray is None:
-        with order.place.open(order.bundle) as engine:
-            yield engine, None
-        return
-    from sakuga.engine.jobs.cluster.cluster import opened_cluster
-    from sakuga.engine.jobs.cluster.conveyor import ClusterConveyor
-    from sakuga.engine.jobs.cluster.order import EngineOptions
-
-    place, encoding = order.place, order.target.format.options
-    options = EngineOptions(
-        place.backend, place.preset, place.threads, place.vram_bytes, place.embeddings, encoding
-    )
-
-    def say(words: str) -> None:
-        click.echo(words, err=True)
-
-    with opened_cluster(order.bundle, order.ray, options, say) as cluster:
-        yield (
-            cluster.engine,
-            lambda writer, keep, stop, _: ClusterConveyor(cluster, writer, keep, stop),
-        )
-
-
-def _go(batch: "Batch", tally: "Tally", stop: "Stop", as_json: bool) -> None:
+def _go(batch: "Batch", tally: "Tally", stop: "Stop", as_json: bool, stdout: TextIO) -> None:
     from sakuga.engine.jobs.outcome import Failed
 
     with render_progress(tally) as report:
@@ -229,21 +207,16 @@ def _go(batch: "Batch", tally: "Tally", stop: "Stop", as_json: bool) -> None:
             rendered = outcome.rendered(batch.out)
             report.picture(rendered)
             line = asdict(rendered) | {"path": str(rendered.path)}
-            click.echo(json.dumps(line) if as_json else rendered.path)
+            click.echo(json.dumps(line) if as_json else rendered.path, file=stdout)
 
 
 def show_status(out: Path, as_json: bool) -> None:
-    """Print how the rendering into a folder stands, or into each of its shares' folders. Raises as
-    `read_status`."""
-    from sakuga.engine.jobs.shard import shares_in
+    """Print how the rendering into a folder stands. Raises as `read_status`."""
+    from sakuga.engine.jobs.shard_status import read_shards
     from sakuga.engine.jobs.status import read_status
 
-    found = [read_status(folder) for folder in shares_in(out) or [out]]
-    if as_json:
-        facts = [each.as_json() for each in found]
-        click.echo(json.dumps(facts if len(facts) > 1 else facts[0], indent=2))
-    else:
-        click.echo("\n".join(line for each in found for line in each.lines()))
+    found = read_shards(out) or read_status(out)
+    click.echo(json.dumps(found.as_json(), indent=2) if as_json else "\n".join(found.lines()))
 
 
 def _summarize(batch: "Batch", tally: "Tally", views: list[Path]) -> None:

@@ -1,18 +1,19 @@
 """A job file's pictures in a folder, whatever happens on the way."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
 
 from sakuga.engine.engine import Engine
 from sakuga.engine.errors import EngineFault, SakugaError, StoppedError
 from sakuga.engine.jobs.bundle_watch import bundle_watch
+from sakuga.engine.jobs.cluster.cluster import Cluster
+from sakuga.engine.jobs.cluster.gathering import Gathering
 from sakuga.engine.jobs.conveyor import Conveyor
 from sakuga.engine.jobs.enlist import BatchOptions, enlist
 from sakuga.engine.jobs.job import Job
 from sakuga.engine.jobs.ledger import Ledger
-from sakuga.engine.jobs.outcome import Failed, Outcome, Task
+from sakuga.engine.jobs.outcome import Failed, Outcome
 from sakuga.engine.jobs.records import Count, counts, failures
 from sakuga.engine.jobs.shards import write_shards
 from sakuga.engine.jobs.stop import Stop
@@ -20,21 +21,6 @@ from sakuga.engine.jobs.views import write_page, write_views
 from sakuga.engine.jobs.writer import Writer
 
 _SHOWN = 3  # failures
-
-
-Keep = Callable[[list[Outcome]], None]
-Look = Callable[[float], None]
-
-
-class Belt(Protocol):
-    """What renders tasks and has them written: `Conveyor`, here or on a cluster."""
-
-    def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
-        """What becomes of them, as it comes."""
-        ...
-
-
-MakeBelt = Callable[[Writer, Keep, Stop, Look | None], Belt]
 
 
 class Batch:
@@ -52,16 +38,16 @@ class Batch:
         ledger: Ledger,
         options: BatchOptions,
         command: str = "",
-        belt: MakeBelt | None = None,
+        cluster: Cluster | None = None,
     ) -> None:
         """Enter the jobs. `command`: what a person would type to go on, for `--status` to tell.
-        `belt`: what renders them, None for the engine itself.
+        `cluster`: what renders them, `engine` being its own; None where that does itself.
 
         Raises as `enlist`, and StoppedError where the disk does not take it.
         """
         self.out, self.total = out, len(jobs)
         self.done, self.failed = 0, 0
-        self._engine, self._ledger, self._belt = engine, ledger, belt or self._here
+        self._engine, self._ledger, self._cluster = engine, ledger, cluster
         self._writer = Writer(out, options.format, bundle_watch(engine.bundle))
         with self._disk():
             enlisted = enlist(engine, jobs, out, ledger, options)
@@ -96,10 +82,9 @@ class Batch:
         or the GPU failed; BundleError where the bundle was replaced.
         """
         stop, fate = stop or Stop(), "interrupted"
-        belt = self._belt(self._writer, self._keep, stop, look)
         try:
             with self._disk():
-                yield from belt.run(self._tasks)
+                yield from self._rendered(stop, look)
             if self.waiting:
                 raise self._stopped("Stopped as asked.")
             fate = "finished"
@@ -109,6 +94,11 @@ class Batch:
         finally:
             with suppress(OSError):  # that it ended is all the ledger would say
                 self._ledger.end_run(self._number, fate)
+
+    def _rendered(self, stop: Stop, look: Callable[[float], None] | None) -> Iterator[Outcome]:
+        if self._cluster is not None:
+            return Gathering(self._cluster, self._writer, self._keep).run(self._tasks)
+        return Conveyor(self._engine, self._writer.write, self._keep, stop, look).run(self._tasks)
 
     def write_views(self) -> list[Path]:
         """The contact sheet and the page of all pictures, where there are two; their paths.
@@ -125,9 +115,6 @@ class Batch:
         and StoppedError."""
         with self._disk():
             return write_shards(self.out, self._ledger, most_bytes)
-
-    def _here(self, writer: Writer, keep: Keep, stop: Stop, look: Look | None) -> Belt:
-        return Conveyor(self._engine, writer.write, keep, stop, look)
 
     def _keep(self, outcomes: list[Outcome]) -> None:
         self._ledger.keep(outcomes)

@@ -1,10 +1,13 @@
 """A picture to make, and what becomes of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sakuga.engine.errors import MetadataError, RenderError, SakugaError, UsageError
+from sakuga.engine.image.formats import Options, encode
 from sakuga.engine.jobs.job import Job
+from sakuga.engine.runtime.picture import Picture
+from sakuga.profiles.buckets import Size
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,25 @@ class Task:
     job: Job
     path: str
     size: str
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A picture as the bytes of its file, `parameters` inside."""
+
+    data: bytes = field(repr=False)
+    seed: int
+    parameters: str
+    notes: tuple[str, ...]
+    size: Size
+
+
+def encoded(picture: Picture, options: Options) -> Encoded:
+    """A picture in a format. Raises MetadataError where that has no room for its settings."""
+    data = encode(picture.pixels, picture.parameters, options)
+    height, width, _ = picture.pixels.shape
+    size = Size(width, height)
+    return Encoded(data, picture.seed, picture.parameters, picture.notes, size)
 
 
 @dataclass(frozen=True)

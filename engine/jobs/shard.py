@@ -3,13 +3,11 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from sakuga.engine.errors import UsageError
 
 T = TypeVar("T")
-_FOLDER = re.compile(r"[0-9]{1,9}-of-[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -29,12 +27,6 @@ class Shard:
     def of(self, jobs: Sequence[T]) -> list[T]:
         """This share of all jobs, in their order; none where there are fewer jobs than shares."""
         return list(jobs[self.part - 1 :: self.parts])
-
-
-def shares_in(out: Path) -> list[Path]:
-    """The folders of shares in an output folder, in their order."""
-    found = [path for path in out.glob("*-of-*") if _FOLDER.fullmatch(path.name)]
-    return sorted(found, key=lambda path: int(path.name.partition("-")[0]))
 
 
 def parse_shard(text: str) -> Shard:

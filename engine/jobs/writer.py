@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sakuga.engine.image.formats import FileFormat, encode
-from sakuga.engine.jobs.outcome import Task, Written
+from sakuga.engine.image.formats import FileFormat
+from sakuga.engine.jobs.outcome import Encoded, Task, Written, encoded
 from sakuga.engine.platform import make_folder, write_file_atomic
 from sakuga.engine.runtime.picture import Picture
 
@@ -25,32 +25,21 @@ class Writer:
     def write(self, task: Task, picture: Picture) -> Written:
         """The picture's file, whole on the disk. Raises OSError, MetadataError, and as `check`."""
         self.check()
-        data = encode(picture.pixels, picture.parameters, self.format.options)
-        height, width, _ = picture.pixels.shape
-        size = f"{width}x{height}"
-        return self.put(task, data, picture.seed, picture.parameters, picture.notes, size)
+        return self.write_file(task, encoded(picture, self.format.options))
 
-    def put(
-        self,
-        task: Task,
-        data: bytes,
-        seed: int,
-        parameters: str,
-        notes: tuple[str, ...],
-        pixels: str,
-    ) -> Written:
-        """The same of a file's bytes. Raises OSError."""
+    def write_file(self, task: Task, picture: Encoded) -> Written:
+        """The same for a picture that was encoded elsewhere, which is not checked any more."""
         path = self.folder / task.path
         if path.parent != self.folder and self.folder.is_dir():  # one that vanished stays away
             make_folder(path.parent)
-        write_file_atomic(path, data)
+        write_file_atomic(path, picture.data)
         return Written(
             task=task,
-            seed=seed,
-            parameters=parameters,
-            notes=(*task.job.notes, *notes),
-            pixels=pixels,
-            size_bytes=len(data),
-            sha256=hashlib.sha256(data).hexdigest(),
+            seed=picture.seed,
+            parameters=picture.parameters,
+            notes=(*task.job.notes, *picture.notes),
+            pixels=str(picture.size),
+            size_bytes=len(picture.data),
+            sha256=hashlib.sha256(picture.data).hexdigest(),
             mtime_ns=path.stat().st_mtime_ns,
         )

@@ -60,7 +60,7 @@ class Replica:
             threads=None if settings.gpus else max(int(settings.cpus), 1),
         )
 
-    @serve.multiplexed(max_num_models_per_replica=WARM_SIZES)
+    @serve.multiplexed(max_num_models_per_replica=WARM_SIZES)  # type: ignore[untyped-decorator]
     async def warm(self, bucket: str) -> str:
         """A size this replica is known for from now on."""
         return bucket

@@ -15,14 +15,13 @@ from typing import Any
 
 from sakuga.engine.engine import Engine
 from sakuga.engine.errors import EngineFault, RenderError, SakugaError
-from sakuga.engine.image.formats import encode
 from sakuga.engine.jobs.cluster.connection import ray_library
 from sakuga.engine.jobs.cluster.node import open_here
 from sakuga.engine.jobs.cluster.order import Order
 from sakuga.engine.jobs.cluster.outcome import Broken, Made, PutOff, Told, Unmade, own_error
+from sakuga.engine.jobs.outcome import encoded
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.runtime.ticket import Ticket
-from sakuga.profiles.buckets import Size
 
 Task = tuple[int, Request]  # the request's place among all
 
@@ -80,19 +79,9 @@ class EngineActor:
 
     def _made(self, ticket: Ticket) -> Told:
         try:
-            picture = ticket.result()
-            data = encode(picture.pixels, picture.parameters, self._encoding)
+            return Made(ticket.index, encoded(ticket.result(), self._encoding))
         except Exception as error:
             return _failed(ticket.index, error)
-        height, width, _ = picture.pixels.shape
-        return Made(
-            picture.index,
-            data,
-            picture.seed,
-            picture.parameters,
-            picture.notes,
-            Size(width, height),
-        )
 
 
 def _submitted(engine: Engine, index: int, request: Request) -> Ticket | Told:

@@ -1,22 +1,17 @@
 """What comes back from a cluster of a picture that was asked for."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from sakuga.engine.errors import MetadataError, RenderError, SakugaError, UsageError
-from sakuga.profiles.buckets import Size
+from sakuga.engine.errors import RenderError, SakugaError
+from sakuga.engine.jobs.outcome import Encoded, is_own
 
 
 @dataclass(frozen=True)
 class Made:
-    """A picture, `data` being the whole file with `parameters` inside. `index`: its place among the
-    requests."""
+    """A picture. `index`: its place among the requests."""
 
     index: int
-    data: bytes = field(repr=False)
-    seed: int
-    parameters: str
-    notes: tuple[str, ...]
-    size: Size
+    picture: Encoded
 
 
 @dataclass(frozen=True)
@@ -44,13 +39,9 @@ Told = Made | Unmade | PutOff | Broken
 
 
 def own_error(error: Exception) -> SakugaError | None:
-    """The failure of one picture, so that the next ones may do better; None where it is not one.
-
-    The network's answers, settings no file has room for, and whatever a library raises of itself;
-    not a disk, a bundle or a GPU that fails.
-    """
-    if isinstance(error, RenderError | MetadataError | UsageError):
-        return error
-    if isinstance(error, SakugaError | OSError):
+    """The failure of one picture as it can be sent; None where it is not the picture's own."""
+    if not is_own(error):
         return None
+    if isinstance(error, SakugaError):
+        return error
     return RenderError(f"{type(error).__name__}: {error}")

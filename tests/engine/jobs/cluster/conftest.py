@@ -42,7 +42,7 @@ def files() -> Files:
         found: dict[int, bytes] = {}
         for outcome in outcomes:
             assert isinstance(outcome, Made) and outcome.index not in found
-            found[outcome.index] = outcome.data
+            found[outcome.index] = outcome.picture.data
         return [found[index] for index in sorted(found)]
 
     return of

@@ -74,10 +74,10 @@ def test_two_engines_make_the_pictures_of_one_process(
     failed, last = outcomes[len(requests)], outcomes[len(requests) - 1]
     assert isinstance(failed, Unmade) and isinstance(failed.error, SizeError)
     made = [outcomes[index] for index in range(len(requests))]
-    assert [each.data for each in made if isinstance(each, Made)] == alone
+    assert [each.picture.data for each in made if isinstance(each, Made)] == alone
     assert isinstance(last, Made)
-    assert (last.seed, str(last.size)) == (requests[-1].seed, "160x128")
-    assert last.parameters.startswith("13girl\nSteps: 8,")
+    assert (last.picture.seed, str(last.picture.size)) == (requests[-1].seed, "160x128")
+    assert last.picture.parameters.startswith("13girl\nSteps: 8,")
 
 
 def test_an_engine_that_is_killed_loses_nothing(
