@@ -43,10 +43,13 @@ MORE_PACKAGES = {
     "engine/serve/a1111_lists.py": {"fastapi", "pydantic"},
     "engine/serve/answers.py": {"fastapi", "starlette"},
     "engine/serve/app.py": {"fastapi", "starlette"},
+    "engine/serve/bundles.py": {"fastapi"},
     "engine/serve/health.py": {"fastapi"},
     "engine/serve/metrics.py": {"fastapi", "prometheus_client"},
     "engine/serve/native.py": {"fastapi", "pydantic"},
     "engine/serve/openai.py": {"fastapi", "pydantic"},
+    "engine/serve/page.py": {"fastapi"},
+    "engine/serve/reading.py": {"fastapi"},
     "engine/serve/run.py": {"uvicorn"},
     "engine/serve/waiting.py": {"fastapi"},
     **{
