@@ -45,10 +45,14 @@ def read_infotext(path: str | Path) -> Infotext:
     Raises MetadataError for what is no picture, and for one whose settings are absent or wrong.
     """
     path = Path(path)
-    found = read_metadata(path)
+    return infotext_in(read_metadata(path), str(path))
+
+
+def infotext_in(found: PictureFile, name: str) -> Infotext:
+    """The settings in what was read of a picture called `name`. Raises MetadataError."""
     if found.parameters is None:
         raise MetadataError(
-            f"There are no settings in {path}.",
+            f"There are no settings in {name}.",
             note="ComfyUI made it, and its workflow is in it: that is a graph of nodes."
             if found.workflow
             else "No text called `parameters`, no EXIF user comment.",
@@ -59,7 +63,7 @@ def read_infotext(path: str | Path) -> Infotext:
     try:
         return parse_infotext(found.parameters)
     except MetadataError as error:
-        raise _of(path, error) from error
+        raise _of(name, error) from error
 
 
 def _read(file: BufferedReader) -> PictureFile:
@@ -74,5 +78,5 @@ def _read(file: BufferedReader) -> PictureFile:
     )
 
 
-def _of(path: Path, error: MetadataError) -> MetadataError:
-    return MetadataError(f"{path}: {error.what}", note=error.note, hint=error.hint)
+def _of(name: str | Path, error: MetadataError) -> MetadataError:
+    return MetadataError(f"{name}: {error.what}", note=error.note, hint=error.hint)

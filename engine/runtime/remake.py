@@ -65,8 +65,23 @@ def remake(
             note="; ".join(f"{key} {words}" for key, words in in_the_way.items()) + ".",
             hint=f"--ignore {topics} leaves that out, and gives another picture.",
         )
-    left_out = [f"{key} {words}" for key, words in obstacles.items()]
-    notes = [f"Left out as asked: {'; '.join(left_out)}."] if left_out else []
+    return _remake(info, bundle, backend, obstacles, "Left out as asked")
+
+
+def remake_in_part(
+    info: Infotext, bundle: Bundle, backend: str, embeddings: Embeddings = NO_EMBEDDINGS
+) -> Remake:
+    """What the settings say and this bundle can do, for a person to look at; the notes tell what
+    was left out."""
+    obstacles = _obstacles(info, bundle) | _lacking(info, embeddings)
+    return _remake(info, bundle, backend, obstacles, "Left out")
+
+
+def _remake(
+    info: Infotext, bundle: Bundle, backend: str, obstacles: Mapping[str, str], words: str
+) -> Remake:
+    left_out = [f"{key} {text}" for key, text in obstacles.items()]
+    notes = [f"{words}: {'; '.join(left_out)}."] if left_out else []
     return Remake(_request(info, bundle, obstacles), (*notes, *_doubts(info, bundle, backend)))
 
 
@@ -144,7 +159,7 @@ def _prompt(info: Infotext, bundle: Bundle, compat: str) -> str:
     return read_networks(info.prompt)[0]
 
 
-def _request(info: Infotext, bundle: Bundle, obstacles: Collection[str]) -> Request:
+def _request(info: Infotext, bundle: Bundle, obstacles: Mapping[str, str]) -> Request:
     compat = "a1111" if "Compat" in obstacles else info.compat
     # Where no clip skip is written it was 1, but for SDXL in ComfyUI and for diffusers none at all.
     one = compat == "a1111" or (compat == "comfy" and bundle.family.kind == "sd15")

@@ -9,12 +9,23 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from sakuga.engine.errors import SakugaError
-from sakuga.engine.serve import a1111, a1111_lists, health, metrics, native, openai
+from sakuga.engine.serve import (
+    a1111,
+    a1111_lists,
+    bundles,
+    health,
+    metrics,
+    native,
+    openai,
+    page,
+    reading,
+)
 from sakuga.engine.serve.answers import answer_error, answer_http, answer_invalid
 from sakuga.engine.serve.guard import Guard
 from sakuga.engine.serve.served import Served
 from sakuga.engine.version import VERSION
 
+_OPEN = frozenset({"/health/live", "/health/ready"}) | page.PATHS
 _WORKS = frozenset({"/v1/jobs", "/v1/images/generations", "/sdapi/v1/txt2img"})
 
 
@@ -43,6 +54,9 @@ def create_app(served: Served, options: AppOptions) -> FastAPI:
     app.include_router(health.routes(served))
     app.include_router(metrics.routes(metrics.Meters(served)))
     app.include_router(native.routes(served))
+    app.include_router(bundles.routes(served))
+    app.include_router(reading.routes(served))
+    app.include_router(page.routes())
     app.include_router(openai.routes(served))
     chosen = a1111.Options(served)
     app.include_router(a1111.routes(served, chosen))
@@ -51,6 +65,7 @@ def create_app(served: Served, options: AppOptions) -> FastAPI:
         Guard,
         served=served,
         token=options.token,
+        open_paths=_OPEN,
         works=_WORKS,
     )
     return app

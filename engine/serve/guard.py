@@ -17,7 +17,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-OPEN_PATHS = ("/health/live", "/health/ready")
 MAX_JOB_BYTES = 1 << 20  # of a body that asks for pictures
 MAX_BYTES = 32 << 20  # of one with a picture in it
 
@@ -27,10 +26,19 @@ class TooLargeError(Exception):
 
 
 class Guard:
-    """ASGI middleware. `token` None: everybody may ask. `works`: paths that ask for pictures."""
+    """ASGI middleware. `token` None: everybody may ask. `open_paths`: those that need none.
+    `works`: paths that ask for pictures."""
 
-    def __init__(self, app: App, served: Served, token: str | None, works: frozenset[str]) -> None:
-        self._app, self._served, self._works = app, served, works
+    def __init__(
+        self,
+        app: App,
+        served: Served,
+        token: str | None,
+        open_paths: frozenset[str],
+        works: frozenset[str],
+    ) -> None:
+        self._app, self._served = app, served
+        self._open_paths, self._works = open_paths, works
         self._token = None if token is None else token.encode()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -51,7 +59,7 @@ class Guard:
             await self._pass_on(scope, receive, send, most)
 
     def _allowed(self, path: str, headers: dict[bytes, bytes]) -> bool:
-        if self._token is None or path in OPEN_PATHS:
+        if self._token is None or path in self._open_paths:
             return True
         kind, _, given = headers.get(b"authorization", b"").partition(b" ")
         return kind.lower() == b"bearer" and hmac.compare_digest(given.strip(), self._token)

@@ -95,6 +95,13 @@ class Keeper:
         """Pictures that have."""
         return len(self._orders) - self.waiting
 
+    def ahead(self, id: PictureId) -> int:
+        """Pictures that have not begun and come before one that has not either: those as urgent
+        that were asked for earlier, and all that are more urgent. 0 for one that has begun."""
+        waiting = [each for each in self._orders.values() if each.picture.state == "waiting"]
+        waiting.sort(key=lambda order: -order.service.priority)  # which keeps the order of arrival
+        return next((i for i, order in enumerate(waiting) if order.picture.id == id), 0)
+
     def start(self) -> None:
         """Start an engine and watch it."""
         self._begin()

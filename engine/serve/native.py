@@ -106,8 +106,9 @@ def routes(served: Served) -> APIRouter:
 
     @router.get("/v1/jobs/{id}")
     async def look(id: Name) -> dict[str, Any]:
-        """How far a job is."""
-        return view(find(served, id))
+        """How far a job is, and how many pictures are `ahead` of it."""
+        job = find(served, id)
+        return view(job) | {"ahead": served.ahead(job)}
 
     @router.delete("/v1/jobs/{id}")
     async def cancel(id: Name) -> dict[str, Any]:

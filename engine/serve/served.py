@@ -141,6 +141,12 @@ class Served:
         """Jobs that are not over, in order of arrival."""
         return [job for job in self._jobs.values() if not job.over]
 
+    def ahead(self, job: Job) -> int:
+        """Pictures that begin before any of a job's does; 0 once one has begun."""
+        if job.state != "waiting":
+            return 0
+        return min(self.bundles[job.bundle].keeper.ahead(each.id) for each in job.pictures)
+
     def cancel(self, job: Job) -> None:
         """Take what is left of a job off the device."""
         keeper = self.bundles[job.bundle].keeper
