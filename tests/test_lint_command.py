@@ -168,6 +168,21 @@ def test_wrong_calls(lint: Run, sdxl_bundle: Bundle) -> None:
     assert "too long" in lint("x" * 5000 + "\0").out  # a prompt that could be no path
 
 
+def test_rendering_says_it_in_one_line(
+    capsys: pytest.CaptureFixture[str], sdxl_bundle: Bundle, tmp_path: Path
+) -> None:
+    command = ["render", str(sdxl_bundle.path), "{hat}, lucy (x)", "--steps", "1", "--count", "2"]
+    with pytest.raises(SystemExit):
+        main([*command, "--width", "128", "--height", "128", "--out", str(tmp_path), "--json"])
+    out, err = capsys.readouterr()
+    note = (
+        "Prompt: '{hat}' is read as words: curly brackets are NovelAI's. "
+        "(1 more: sakuga lint-prompt)"
+    )
+    assert [json.loads(line)["notes"] for line in out.splitlines()] == [[note], [note]]
+    assert err.count(note) == 1
+
+
 def test_it_loads_no_network_and_no_exporter() -> None:
     code = (
         "import sys; from sakuga.__main__ import main\n"

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sakuga.engine.lint.finding import Finding, most_important
@@ -80,6 +80,7 @@ def is_sound(found: Finding, question: Question) -> bool:
     )
 
 
+@settings(deadline=None)  # the first example reads the cards
 @given(data=st.data(), rule=st.sampled_from(RULES), name=st.sampled_from([*all_presets(), None]))
 def test_any_prompt_can_be_looked_at(
     prompts: st.SearchStrategy[str],
