@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -219,8 +219,11 @@ def _opened(order: FileOrder) -> Iterator[tuple["Engine", "MakeBelt | None"]]:
 def _go(batch: "Batch", tally: "Tally", stop: "Stop", as_json: bool) -> None:
     from sakuga.engine.jobs.outcome import Failed
 
-    with render_progress(tally) as report:
-        for outcome in batch.run(stop, report.look):
+    with (
+        render_progress(tally) as report,
+        closing(batch.run(stop, report.look)) as outcomes,  # or it would end after the ledger
+    ):
+        for outcome in outcomes:
             task = outcome.task
             tally.add(task.size, failed=isinstance(outcome, Failed))
             if isinstance(outcome, Failed):
