@@ -25,6 +25,7 @@ BENCHES = (
     "jobfile",
     "host_step",
     "encode",
+    "ledger",
     "throughput",
 )
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -282,8 +283,13 @@ def _render(bundle: Path, find_jobs: FindJobs, target: Target, place: Place, as_
     with place.open(bundle) as engine:
         jobs = find_jobs(engine)
         tally = Tally([Count("", "queued", len(jobs))])
-        with render_progress(tally) as report:
-            for done in render_jobs(engine, jobs, target.folder, report.look, target.format):
+        with (
+            render_progress(tally) as report,
+            closing(
+                render_jobs(engine, jobs, target.folder, report.look, target.format)
+            ) as pictures,
+        ):
+            for done in pictures:
                 tally.add("")
                 report.picture(done)
                 line = json.dumps(asdict(done) | {"path": str(done.path)}) if as_json else done.path

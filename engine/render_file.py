@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -197,8 +197,11 @@ def _render(
 def _go(batch: "Batch", tally: "Tally", stop: "Stop", as_json: bool, stdout: TextIO) -> None:
     from sakuga.engine.jobs.outcome import Failed
 
-    with render_progress(tally) as report:
-        for outcome in batch.run(stop, report.look):
+    with (
+        render_progress(tally) as report,
+        closing(batch.run(stop, report.look)) as outcomes,  # or it would end after the ledger
+    ):
+        for outcome in outcomes:
             task = outcome.task
             tally.add(task.size, failed=isinstance(outcome, Failed))
             if isinstance(outcome, Failed):

@@ -1,6 +1,6 @@
 """A job file's pictures in a folder, whatever happens on the way."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -46,7 +46,7 @@ class Batch:
         Raises as `enlist`, and StoppedError where the disk does not take it.
         """
         self.out, self.total = out, len(jobs)
-        self.done, self.failed = 0, 0
+        self._counted = False
         self._engine, self._ledger, self._cluster = engine, ledger, cluster
         self._writer = Writer(out, options.format, bundle_watch(engine.bundle))
         with self._disk():
@@ -54,7 +54,7 @@ class Batch:
             source = str(Path(jobs[0].source).resolve())
             self._number = ledger.begin_run(source, command)
         self._tasks, self.notes = enlisted.tasks, enlisted.notes
-        self.done, self.failed = enlisted.done, enlisted.failed
+        self.done, self.failed, self._counted = enlisted.done, enlisted.failed, True
 
     @property
     def waiting(self) -> int:
@@ -74,8 +74,9 @@ class Batch:
 
     def run(
         self, stop: Stop | None = None, look: Callable[[float], None] | None = None
-    ) -> Iterator[Outcome]:
-        """Render what waits; each outcome is told once it is safe, the ledger's row with it.
+    ) -> Generator[Outcome, None, None]:
+        """Render what waits; each outcome is told once it is safe, the ledger's row with it. Close
+        it before the ledger.
 
         `look`: told now and then how far the pictures on the device are, as the sum of their
         shares. Raises StoppedError where not all was done because somebody asked `stop`, or a disk
@@ -135,7 +136,9 @@ class Batch:
             raise self._stopped(fault.what, fault.note, f"{fault.hint} T".lstrip()) from fault
 
     def _stopped(self, what: str, note: str = "", hint: str = "T") -> StoppedError:
-        done = f"{self.done:,} of {self.total:,} pictures are done, and whole."
+        done = "What was done before is whole."
+        if self._counted:
+            done = f"{self.done:,} of {self.total:,} pictures are done, and whole."
         return StoppedError(
             what,
             note=f"{note} {done}".strip(),

@@ -1,7 +1,8 @@
 """What a job file asks for, held against what the ledger of its folder knows."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from secrets import token_bytes
 from typing import NamedTuple
 
 from sakuga.engine.errors import UsageError
@@ -9,7 +10,6 @@ from sakuga.engine.jobs.identity import differences, request_text
 from sakuga.engine.jobs.ids import same_file_key
 from sakuga.engine.jobs.job import Job, with_seed
 from sakuga.engine.jobs.ledger import Entry, Row
-from sakuga.engine.runtime.seeds import random_seed
 
 
 class Draft(NamedTuple):
@@ -34,10 +34,6 @@ class Draft(NamedTuple):
             entry.circumstances,
             entry.path,
         )
-
-    def of_size(self, size: str) -> "Draft":
-        """The same with the size of its picture."""
-        return self._replace(entry=self.entry._replace(size=size))
 
     def changes(self, facts: Mapping[int, str]) -> list[str]:
         """What is not the same, in words. `facts`: by the number of the circumstances."""
@@ -82,15 +78,15 @@ def compare(
     """Sort the jobs of a file by what is to be done about them.
 
     A job that leaves something to chance has what was drawn for it when it was first entered.
-    Raises UsageError where two jobs would have one file.
     """
     found = Comparison()
+    drawn = memoryview(token_bytes(4 * len(jobs))).cast("I")  # below 2³², for every tool
     for position, job in enumerate(jobs):
-        draft = _draft(position, job, rows.get(job.id), circumstances, path_of)
+        row = rows.get(job.id)
+        draft = _draft(position, job, row, drawn[position], circumstances, path_of)
         _list_for(draft, found).append(draft)
     ids = {job.id for job in jobs}
     found.gone = [row for row in rows.values() if row.id not in ids]
-    _refuse_one_file(found)
     return found
 
 
@@ -98,12 +94,14 @@ def _draft(
     position: int,
     job: Job,
     row: Row | None,
+    drawn: int,
     circumstances: int,
     path_of: Callable[[Job], str],
 ) -> Draft:
+    """`drawn`: what decides what the job leaves to chance, if nothing has yet."""
     chosen = None
     if job.open:
-        chosen = random_seed() if row is None or row.chosen is None else row.chosen
+        chosen = drawn if row is None or row.chosen is None else row.chosen
         job = with_seed(job, chosen)
     path, text = path_of(job), request_text(job.request)
     size = "" if row is None else row.size  # of a new one it is found when the job is checked
@@ -120,21 +118,26 @@ def _list_for(draft: Draft, found: Comparison) -> list[Draft]:
     return {"done": found.done, "failed": found.failed, "queued": found.waiting}[row.state]
 
 
-def _refuse_one_file(found: Comparison) -> None:
-    """Nothing may be written over another job's picture."""
+def refuse_one_file(found: Comparison, keep_changed: bool) -> None:
+    """Raises UsageError where a picture would be written over another job's, waiting or done."""
     owners: dict[str, tuple[str, int]] = {}
-    kept = ((row.path, row.id, 0) for row in found.gone if row.state == "done")
-    drafts: Iterable[Draft] = (
-        *found.new, *found.waiting, *found.failed, *found.done, *found.changed
-    )  # fmt: skip
-    wanted = ((one.entry.path, one.entry.id, one.entry.line) for one in drafts)
-    for path, id, line in (*kept, *wanted):
+    kept = [row for row in found.gone if row.state == "done"]
+    now = [*found.new, *found.waiting, *found.failed, *found.done]
+    if keep_changed:
+        kept += [draft.row for draft in found.changed if draft.row is not None]
+    else:
+        now += found.changed
+    wanted = [
+        *((row.path, row.id, 0) for row in kept),
+        *((draft.entry.path, draft.entry.id, draft.entry.line) for draft in now),
+    ]
+    for path, id, line in wanted:
         first, first_line = owners.setdefault(same_file_key(path), (id, line))
         if first != id:
             raise UsageError(
                 f"The jobs {first!r} and {id!r} have one file, {path}.",
                 note=f"They stand in lines {first_line} and {line}."
                 if first_line
-                else f"The picture of {first!r} is there; its line is gone from the job file.",
+                else f"It is the picture of {first!r} as that job once was.",
                 hint="Give each a name of its own.",
             )

@@ -11,7 +11,7 @@ from typing import Literal
 from sakuga.engine.engine import Engine
 from sakuga.engine.errors import OutputError, UsageError
 from sakuga.engine.image.formats import PNG, FileFormat
-from sakuga.engine.jobs.compare import Comparison, Draft, compare
+from sakuga.engine.jobs.compare import Comparison, Draft, compare, refuse_one_file
 from sakuga.engine.jobs.folder import Contents, Found, set_aside
 from sakuga.engine.jobs.identity import facts_text
 from sakuga.engine.jobs.job import Job
@@ -70,18 +70,19 @@ def enlist(
     _refuse_another_file(found, jobs[0].source, out, ledger)
     if options.changed == "stop" and found.changed:
         raise _changed(found.changed, known_facts(ledger.connection))
+    refuse_one_file(found, keep_changed=options.changed == "keep")
     contents = Contents(out, [row.path for row in known.values()])
     kept = [*found.done, *(found.changed if options.changed == "keep" else [])]
     held = contents.look([draft.row for draft in kept if draft.row], options.verify)
     fresh, again = _to_enter(found, {*held.missing, *held.altered}, options)
-    fresh = [draft.of_size(checked_size(engine, draft.job)) for draft in fresh]
+    sizes = {draft.entry.id: checked_size(engine, draft.job) for draft in fresh}
     contents.clear_leftovers(VIEWS)
     asides = [set_aside(out, known[id]) for id in held.altered]
     with _many_objects():
-        _enter(ledger, found, fresh, again)
+        _enter(ledger, found, fresh, sizes, again)
         ledger.touched(held.touched)
         to_do = sorted([*fresh, *again, *found.waiting], key=lambda draft: draft.entry.position)
-        tasks = [Task(draft.job, draft.entry.path, draft.entry.size) for draft in to_do]
+        tasks = [Task(job, entry.path, sizes.get(job.id, entry.size)) for job, entry, _ in to_do]
     failed = 0 if options.retry_failed else len(found.failed)
     return Enlisted(
         tasks,
@@ -118,11 +119,15 @@ def _to_enter(
 
 
 def _enter(
-    ledger: Ledger, found: Comparison, fresh: Sequence[Draft], again: Sequence[Draft]
+    ledger: Ledger,
+    found: Comparison,
+    fresh: Sequence[Draft],
+    sizes: Mapping[str, str],
+    again: Sequence[Draft],
 ) -> None:
     drafts = chain(found.waiting, found.failed, found.done, found.changed)
     ledger.enlist(
-        entries=[draft.entry for draft in fresh],
+        entries=(entry._replace(size=sizes[entry.id]) for _, entry, _ in fresh),
         again=[draft.entry.id for draft in again],
         places=[
             *(place for draft in drafts if (place := _moved(draft)) is not None),

@@ -1,6 +1,6 @@
 """Render pictures of prompts into a folder: one file each, and a contact sheet of all."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def render_jobs(
     out: Path,
     look: Callable[[float], None] | None = None,
     format: FileFormat = PNG,
-) -> Iterator[Rendered]:
+) -> Generator[Rendered, None, None]:
     """Render every job to `out/<id>.png`, or with another format's suffix, and keep no ledger.
 
     Each is yielded as soon as it is durable on the disk; `look` is told now and then how far those

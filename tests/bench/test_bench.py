@@ -77,7 +77,15 @@ def test_jobfile(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "script",
-    ["pipeline.py", "prompts.py", "startup.py", "encode.py", "throughput.py", "full_size.py"],
+    [
+        "pipeline.py",
+        "prompts.py",
+        "startup.py",
+        "encode.py",
+        "ledger.py",
+        "throughput.py",
+        "full_size.py",
+    ],
 )
 def test_slow_benches_still_load(tmp_path: Path, script: str) -> None:
     """They take too long to run here, and still follow the code they measure."""

@@ -185,7 +185,13 @@ def test_one_picture_is_never_written_over_another_s(render: Render) -> None:
     render([jobs[0], other], name_of=name_of)
     with pytest.raises(UsageError, match="have one file") as caught:
         render([jobs[0], replace(other, id="c")], name_of=name_of)
-    assert "The picture of 'b' is there" in caught.value.note
+    assert "It is the picture of 'b' as that job once was." in caught.value.note
+    with pytest.raises(UsageError, match="have one file"):
+        render(
+            [jobs[0], other, replace(jobs[1], id="c")],
+            name_of=lambda job: "picture-2" if job.id == "c" else f"other-{job.id}",
+            changed="keep",
+        )
 
 
 def test_names_may_lie_in_folders(render: Render) -> None:

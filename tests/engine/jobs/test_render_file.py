@@ -49,7 +49,9 @@ def job_file(folder: Path, jobs: int) -> Path:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
+)
 def test_stopped_by_a_signal(
     run: Run, sd15_bundle: Bundle, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -112,6 +114,7 @@ def test_what_failed_can_be_tried_again(
     assert "Next:" not in run("render", "--status", out).out
 
 
+@pytest.mark.slow
 def test_changed_settings(run: Run, sd15_bundle: Bundle, tmp_path: Path) -> None:
     jobs, out = job_file(tmp_path, 2), tmp_path / "out"
     command = ["render", sd15_bundle.path, "--jobs", jobs, "--out", out, "--threads", 1]
