@@ -114,14 +114,8 @@ FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of 
     help="With --jobs: also pack all pictures, with prompts and settings, into tar files.",
 )
 @click.option("--shard-size", type=BYTES, default="1G", help="Of each of them [default: 1G].")
-@click.option(
-    "--ray",
-    metavar="ADDRESS",
-    help="With --jobs: render on a Ray cluster, HOST:PORT; auto: one that runs here, or a new one.",
-)
-@click.option(
-    "--shard", metavar="I/N", help="With --jobs: the I-th of N shares of the jobs, into DIR/I-of-N."
-)
+@click.option("--ray", metavar="ADDRESS", help="With --jobs: on a Ray cluster, HOST:PORT or auto.")
+@click.option("--shard", metavar="I/N", help="With --jobs: the I-th of N shares, into DIR/I-of-N.")
 @click.option(
     "--status",
     type=click.Path(path_type=Path),
