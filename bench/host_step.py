@@ -38,7 +38,7 @@ BAR_MICROSECONDS = 200.0
 SIZE, STEPS = Size(832, 1216), 28
 ROWS = (2, 16)
 SETTLED = 2  # the first run of a call binds, the second captures
-PROFILED = 12  # functions of the profile that are kept
+PROFILED = 24  # functions of the profile that are kept
 
 
 def sdxl_networks() -> Networks:

@@ -114,7 +114,8 @@ def slot_of(ticket: int, steps: int = 3, **wishes: Any) -> Slot:  # noqa: ANN401
     settings = resolve(request, SDXL_TINY, Defaults(Size(128, 128)), "epsilon")
     conditioning = Conditioning(np.zeros((77, 8), np.float32), None)
     rows = ((RowSource(conditioning, 1.0),),) * steps
-    return Slot(ticket, settings, **({"encode": lambda: rows} | wishes))
+    given: dict[str, Any] = {"encode": lambda: rows} | wishes
+    return Slot(ticket, settings, **given)
 
 
 def job_of(ticket: int, steps: int = 3, **more: Any) -> Job[int]:  # noqa: ANN401
