@@ -37,7 +37,6 @@ PUBLIC = [
     "RenderError",
     "Request",
     "SakugaError",
-    "Size",
     "SizeError",
     "Statistics",
     "StoppedError",

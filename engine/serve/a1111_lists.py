@@ -30,7 +30,14 @@ def routes(served: Served, options: Options) -> APIRouter:
     """`options`, `sd-models`, `samplers`, `schedulers`, `loras`, `embeddings`, `png-info`,
     `cmd-flags`, `memory`."""
     router = APIRouter(prefix="/sdapi/v1", tags=["a1111"])
+    _add_options(router, options)
+    _add_models(router, served, options)
+    _add_names(router)
+    _add_machine(router)
+    return router
 
+
+def _add_options(router: APIRouter, options: Options) -> None:
     @router.get("/options")
     async def read_options() -> dict[str, Any]:
         """Those there are."""
@@ -41,11 +48,29 @@ def routes(served: Served, options: Options) -> APIRouter:
         """Choose the bundle that renders where a request names none."""
         options.change(body)
 
+
+def _add_models(router: APIRouter, served: Served, options: Options) -> None:
     @router.get("/sd-models")
     async def models() -> list[dict[str, Any]]:
         """The bundles."""
         return [_model(bundle) for bundle in served.bundles.values()]
 
+    @router.get("/loras")
+    async def loras() -> list[dict[str, Any]]:
+        """Those merged into the bundle that is chosen."""
+        return [
+            {"name": lora.name, "alias": lora.name, "path": lora.name, "metadata": {}}
+            for lora in options.bundle.bundle.manifest.loras
+        ]
+
+    @router.get("/embeddings")
+    async def embeddings() -> dict[str, Any]:
+        """Those prompts may name."""
+        usable = options.bundle.prompts.embeddings.usable
+        return {"loaded": {each.name: _embedding(each) for each in usable}, "skipped": {}}
+
+
+def _add_names(router: APIRouter) -> None:
     @router.get("/samplers")
     async def samplers() -> list[dict[str, Any]]:
         """By the names pictures tell."""
@@ -62,20 +87,8 @@ def routes(served: Served, options: Options) -> APIRouter:
         named += [(name, each.label) for name, each in SCHEDULES.items()]
         return [{"name": name, "label": label, **usual} for name, label in named]
 
-    @router.get("/loras")
-    async def loras() -> list[dict[str, Any]]:
-        """Those merged into the bundle that is chosen."""
-        return [
-            {"name": lora.name, "alias": lora.name, "path": lora.name, "metadata": {}}
-            for lora in options.bundle.bundle.manifest.loras
-        ]
 
-    @router.get("/embeddings")
-    async def embeddings() -> dict[str, Any]:
-        """Those prompts may name."""
-        usable = options.bundle.prompts.embeddings.usable
-        return {"loaded": {each.name: _embedding(each) for each in usable}, "skipped": {}}
-
+def _add_machine(router: APIRouter) -> None:
     @router.post("/png-info")
     async def png_info(body: PngInfoBody) -> dict[str, Any]:
         """The settings in a picture."""
@@ -90,8 +103,6 @@ def routes(served: Served, options: Options) -> APIRouter:
     async def read_memory() -> dict[str, Any]:
         """Of the machine; what the GPU's is used for is the engine's to know."""
         return memory()
-
-    return router
 
 
 def _model(bundle: ServedBundle) -> dict[str, Any]:

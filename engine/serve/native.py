@@ -83,7 +83,12 @@ _NOT_THE_PICTURE = {
 def routes(served: Served) -> APIRouter:
     """`/v1/jobs` of what is served."""
     router = APIRouter(tags=["jobs"])
+    _add_asking(router, served)
+    _add_looking(router, served)
+    return router
 
+
+def _add_asking(router: APIRouter, served: Served) -> None:
     @router.post("/v1/jobs", status_code=202)
     async def submit(
         body: JobBody,
@@ -104,18 +109,20 @@ def routes(served: Served) -> APIRouter:
         response.headers["location"] = f"/v1/jobs/{job.id}"
         return view(job)
 
-    @router.get("/v1/jobs/{id}")
-    async def look(id: Name) -> dict[str, Any]:
-        """How far a job is, and how many pictures are `ahead` of it."""
-        job = find(served, id)
-        return view(job) | {"ahead": served.ahead(job)}
-
     @router.delete("/v1/jobs/{id}")
     async def cancel(id: Name) -> dict[str, Any]:
         """Take what is left of it off the device."""
         job = find(served, id)
         served.cancel(job)
         return view(job)
+
+
+def _add_looking(router: APIRouter, served: Served) -> None:
+    @router.get("/v1/jobs/{id}")
+    async def look(id: Name) -> dict[str, Any]:
+        """How far a job is, and how many pictures are `ahead` of it."""
+        job = find(served, id)
+        return view(job) | {"ahead": served.ahead(job)}
 
     @router.get("/v1/jobs/{id}/events")
     async def follow(id: Name) -> StreamingResponse:
@@ -132,8 +139,6 @@ def routes(served: Served) -> APIRouter:
         if made is None:
             raise HTTPException(404, "There is no such picture, or not yet.")
         return Response(made.data, media_type=MEDIA_TYPES[job.service.format.suffix])
-
-    return router
 
 
 _PICTURES: dict[str, Any] = {kind: {} for kind in MEDIA_TYPES.values()}

@@ -45,7 +45,6 @@ from sakuga.engine.runtime.remake import Remake
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.runtime.ticket import Progress, Ticket
 from sakuga.engine.version import VERSION as __version__
-from sakuga.profiles.buckets import Size
 
 __all__ = [
     "BuildError",
@@ -74,7 +73,6 @@ __all__ = [
     "RenderError",
     "Request",
     "SakugaError",
-    "Size",
     "SizeError",
     "Statistics",
     "StoppedError",
