@@ -17,6 +17,8 @@ SOURCES = [
     for path in sorted((ROOT / folder).rglob("*.py"))
 ]
 INTERPRETER = "engine/text/torch_pickle.py"
+# What processes of one rendering say to each other, through Ray, which pickles all the rest itself.
+BETWEEN_PROCESSES = {"engine/jobs/cluster/actor.py", "engine/jobs/cluster/stream.py"}
 
 LOADERS = {
     *("pickle", "_pickle", "cPickle", "pickletools", "marshal", "shelve", "copyreg", "dill"),
@@ -70,7 +72,9 @@ def test_dangers_are_seen(source: str) -> None:
 
 def test_no_source_loads_what_could_run() -> None:
     found = {name_of(path): [*dangers(path.read_text(encoding="utf-8"))] for path in SOURCES}
-    assert {name: each for name, each in found.items() if each} == {}
+    assert {name: each for name, each in found.items() if each} == {
+        name: ["pickle"] for name in BETWEEN_PROCESSES
+    }
 
 
 def test_one_module_interprets_pickles() -> None:

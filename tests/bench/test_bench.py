@@ -39,6 +39,7 @@ def test_graphs(tmp_path: Path) -> None:
     assert any("shipped graphs" in line and "at most 2 MB" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_imports(tmp_path: Path) -> None:
     _, answer = run(tmp_path, "imports.py")
     loaded = answer["loaded"]
@@ -50,6 +51,7 @@ def test_imports(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_networks(tmp_path: Path) -> None:
     _, answer = run(tmp_path, "networks.py", "--bucket", "128x128")
     measured = answer["relative_error"]

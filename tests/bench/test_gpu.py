@@ -78,7 +78,17 @@ def values(found: Found) -> dict[str, float]:
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # diffusers'
-@pytest.mark.parametrize("name", [name for name in PARTS if name != "rtx"])
+LONG = ("switches", "company", "pictures-portrait")  # ten seconds and more each
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in LONG else [])
+        for name in PARTS
+        if name != "rtx"
+    ],
+)
 def test_a_part_measures_what_it_says(site: Site, name: str) -> None:
     found = PARTS[name].measure(site)
     assert found.figures and len(values(found)) == len(found.figures)

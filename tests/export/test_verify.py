@@ -51,6 +51,7 @@ def test_nan_and_infinity_are_infinitely_wrong(bad: float) -> None:
     assert relative_error(broken, broken) == math.inf
 
 
+@pytest.mark.slow
 def test_bundles_pass(
     sd15_bundle: Bundle, sd15_file: Path, sdxl_fp16_bundle: Bundle, sdxl_file: Path
 ) -> None:

@@ -1,6 +1,5 @@
 """Writes a Triton model repository around a bundle."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -43,7 +42,7 @@ parameters {{ key: "preset" value: {{ string_value: "{preset}" }} }}
 def export_triton(
     bundle: Path, out: Path, name: str | None, backend: str | None, preset: str | None
 ) -> None:
-    """Write OUT/NAME with config.pbtxt, the backend file, and the bundle as a copy or hard links.
+    """Write OUT/NAME with config.pbtxt, the backend file, and a copy of the bundle.
 
     Start Triton with it where `pip install sakuga` has been done for its Python:
     tritonserver --model-repository OUT
@@ -72,7 +71,7 @@ def export_repository(
         )
     version = model / "1"
     version.mkdir(parents=True)
-    shutil.copytree(bundle.path, version / "bundle.sakuga", copy_function=_link_or_copy)
+    shutil.copytree(bundle.path, version / "bundle.sakuga")
     shutil.copyfile(_MODEL, version / "model.py")
     config = _CONFIG.format(
         name=name,
@@ -83,10 +82,3 @@ def export_repository(
     )
     write_file_atomic(model / "config.pbtxt", config.encode())  # last: with it the model is whole
     return model
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system
-        shutil.copy2(source, target)

@@ -36,6 +36,7 @@ def test_all_fields() -> None:
         "height": 1216,
         "steps": 28,
         "guidance": 7,
+        "guidance_interval": "0.25-1",
         "sampler": "Euler a",
         "seed": 2**64 - 1,
         "id": "asuka",
@@ -57,7 +58,7 @@ def test_all_fields() -> None:
     assert set(fields) == set(FIELDS)
     (job,) = parse_jobs(json.dumps(fields, ensure_ascii=False), "jobs.jsonl")
     del fields["count"]
-    fields["seed_resize"] = Size(512, 768)
+    fields["seed_resize"], fields["guidance_interval"] = Size(512, 768), (0.25, 1.0)
     assert job == Job(fields.pop("id"), Request(**fields), "jobs.jsonl", 1, index=1)
 
 

@@ -26,6 +26,7 @@ NAMES = {
     "rng": ["NV", "cpu"],
     "emphasis": ["No norm", "none"],
     "id": ["x", "asuka-1"],
+    "guidance_interval": ["0.2-0.8", "0-1"],
 }
 ODD: list[Any] = [
     None, True, False, -1, 0, 1, 28, 28.0, 0.5, -0.0, 1000, 1001, 9999, 10000, 2**31 - 1, 2**31,

@@ -132,7 +132,7 @@ def test_a_bundle_keeps_the_preset_it_was_built_with(
         assert engine.resolve(Request("1girl")).steps == 2
     with Engine.open(built.path, threads=1, preset="none") as engine:
         assert engine.preset is None
-        assert engine._defaults == Defaults(built.family.buckets[0], sizes=built.family.sizes)
+        assert engine.defaults == Defaults(built.family.buckets[0], sizes=built.family.sizes)
     monkeypatch.delenv("SAKUGA_PRESETS")
     with pytest.raises(UsageError, match="preset 'tiny' of this bundle is not here") as caught:
         Engine.open(built.path)

@@ -88,9 +88,16 @@ PARTS = [
 ]
 
 
-@settings(max_examples=10_000, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @given(st.lists(st.sampled_from(PARTS), max_size=16).map("".join))
 def test_every_character_has_the_weight_of_its_brackets(text: str) -> None:
+    assert read_attention(text) == pieces(text)
+
+
+@pytest.mark.slow
+@settings(max_examples=10_000, deadline=None)
+@given(st.lists(st.sampled_from(PARTS), max_size=16).map("".join))
+def test_every_character_has_the_weight_of_its_brackets_at_length(text: str) -> None:
     assert read_attention(text) == pieces(text)
 
 

@@ -85,6 +85,7 @@ def test_it_draws_what_it_is_asked(engine: Engine) -> None:
     assert sum(each.get("cloth", True) for each in found) >= ASKED - 2
 
 
+@pytest.mark.slow
 def test_quality_tags_are_real(engine: Engine) -> None:
     """The same prompt, clean and with words for bad pictures, and nothing else changed."""
     best, worst = ", ".join(BEST_TAGS), ", ".join(WORST_TAGS[:3])

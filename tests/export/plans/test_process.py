@@ -163,13 +163,13 @@ def test_a_worker_that_cannot_start_its_work_says_its_last_words(task: Task) -> 
 @posix
 def test_an_interruption_ends_the_worker_at_once(long_task: Task) -> None:
     def interrupt(share: float) -> None:
-        assert list(children())
+        assert set(children()) > others
         raise KeyboardInterrupt
 
-    start = time.monotonic()
+    others, start = set(children()), time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run_worker(long_task, interrupt)
-    assert list(children()) == []
+    assert set(children()) <= others
     assert time.monotonic() - start < 5
 
 

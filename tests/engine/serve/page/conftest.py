@@ -103,9 +103,13 @@ class Visitor:
             self.faults.append(f"asked for {url}")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture
 def browser() -> Iterator[Browser]:
-    """Chromium: the machine's own, or the one Playwright has installed."""
+    """Chromium: the machine's own, or the one Playwright has installed.
+
+    Of each test its own: while Playwright is there, its event loop runs, and no other test on this
+    thread could have one.
+    """
     with sync_playwright() as playwright:
         own = next(filter(None, map(shutil.which, NAMES)), None)
         path = own or playwright.chromium.executable_path
