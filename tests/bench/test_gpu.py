@@ -77,10 +77,10 @@ def values(found: Found) -> dict[str, float]:
     return {figure.what: figure.value for figure in found.figures}
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # diffusers'
 LONG = ("switches", "company", "pictures-portrait")  # ten seconds and more each
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # diffusers'
 @pytest.mark.parametrize(
     "name",
     [
