@@ -8,15 +8,16 @@ import sys
 import time
 
 from sakuga.__main__ import main
-from sakuga.engine.progress import LineReport
+from sakuga.engine.runtime.batcher import Batch, Batcher
+from sakuga.engine.runtime.slot import Slot
 
 
-def first_step(self: LineReport, index: int, done: int, total: int) -> None:
-    """Called by the renderer after each step, the first time with one done."""
+def first_step(self: Batcher, batch: Batch) -> list[Slot]:
+    """Called by the engine after each step."""
     print(time.monotonic(), flush=True)
     os._exit(0)
 
 
-LineReport.step = first_step
+Batcher.done = first_step
 main(sys.argv[1:])
 sys.exit("No step was reported.")

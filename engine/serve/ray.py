@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ray import serve
+from ray import serve  # Ray's; pyright takes this file for it
 
 from sakuga.engine.bundle import open_bundle
 from sakuga.engine.engine import Engine
@@ -67,10 +67,10 @@ class Replica:
 
     async def render(self, request: Request, format: str = "png") -> Rendering:
         """A picture. Raises what `Engine.asubmit` raises."""
-        await self.warm(serve.get_multiplexed_model_id())
+        await self.warm(serve.get_multiplexed_model_id())  # pyright: ignore[reportAttributeAccessIssue]
         picture = await self._engine.asubmit(request)
         data = encode(picture.pixels, picture.parameters, format_called(format).options)
-        replica = serve.get_replica_context().replica_tag
+        replica = serve.get_replica_context().replica_tag  # pyright: ignore[reportAttributeAccessIssue]
         return Rendering(data, picture.parameters, picture.seed, replica)
 
     def check_health(self) -> None:
@@ -112,7 +112,7 @@ class Door:
 def application(settings: RaySettings) -> Any:  # noqa: ANN401 (Ray's application)
     """The application, to be run by `serve.run`."""
     least, most = settings.replicas
-    replica = serve.deployment(
+    replica = serve.deployment(  # pyright: ignore[reportAttributeAccessIssue]
         Replica,
         name="Replica",
         max_ongoing_requests=2 * settings.at_once,
@@ -123,7 +123,7 @@ def application(settings: RaySettings) -> Any:  # noqa: ANN401 (Ray's applicatio
         },
         ray_actor_options={"num_gpus": settings.gpus, "num_cpus": settings.cpus},
     )
-    door = serve.deployment(Door, name="Door", ray_actor_options={"num_cpus": 0})
+    door = serve.deployment(Door, name="Door", ray_actor_options={"num_cpus": 0})  # pyright: ignore[reportAttributeAccessIssue]
     return door.bind(replica.bind(settings), settings)
 
 

@@ -29,6 +29,10 @@ SMALL = Request("1girl, green hair", "lowres", width=128, height=160, steps=3, s
 LONG = Request("1girl", width=128, height=128, steps=400, seed=1)
 
 
+def wait(gate: threading.Event) -> None:
+    assert gate.wait(WAIT_S)
+
+
 @pytest.fixture(scope="module")
 def alone(sdxl_engine: Engine) -> bytes:
     return sdxl_engine.render(SMALL).pixels.tobytes()
@@ -82,7 +86,7 @@ def test_a_preview_shows_what_becomes_of_the_noise(engine: Engine) -> None:
             seen.append(shown)
 
     gate = threading.Event()
-    waiting = engine.submit(SMALL, on_step=lambda *_: gate.wait(WAIT_S))
+    waiting = engine.submit(SMALL, on_step=lambda *_: wait(gate))
     ticket = engine.submit(SMALL, preview_every=1, on_step=look)
     gate.set()
     waiting.result(WAIT_S)

@@ -1,7 +1,7 @@
 """From the engine to the disk: nothing waits for another, nothing piles up, nothing is dropped."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -122,6 +122,7 @@ def test_whoever_stops_listening_loses_nothing_that_is_written(render: Render) -
     conveyor = Conveyor(render.painter, written, kept, Stop())
     running = conveyor.run(tasks(40))
     next(running)
+    assert isinstance(running, Generator)
     running.close()
     assert kept.ids == {str(seed) for seed in render.painter.made}
 

@@ -35,10 +35,9 @@ OTHERS: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Request)])
 def test_every_field_counts(name: str) -> None:
-    before, now = (
-        request_text(Request(**{"prompt": "a"} | change))
-        for change in ({}, {name: OTHERS.get(name, 5)})
-    )
+    usual: dict[str, Any] = {"prompt": "a"}
+    changed = usual | {name: OTHERS.get(name, 5)}
+    before, now = request_text(Request(**usual)), request_text(Request(**changed))
     assert before != now
     (told,) = differences(before, now)
     assert told.startswith(f"{name}: ")

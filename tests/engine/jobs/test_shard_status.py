@@ -29,7 +29,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def run(*arguments: object) -> Outcome:
         with pytest.raises(SystemExit) as stopped:
             main([str(argument) for argument in arguments])
-        return Outcome(stopped.value.code, *capsys.readouterr())
+        found = capsys.readouterr()
+        return Outcome(stopped.value.code, found.out, found.err)
 
     return run
 

@@ -19,7 +19,7 @@ WANTED = {"prompt": "1girl, (hat:1.2)", "width": 128, "height": 160, "steps": 4,
 
 @pytest.fixture
 def api(client: httpx.Client) -> Any:  # noqa: ANN401
-    return webuiapi.WebUIApi(port=client.base_url.port, sampler="Euler a", steps=4)
+    return webuiapi.WebUIApi(port=client.base_url.port or 80, sampler="Euler a", steps=4)
 
 
 def test_pictures_are_those_of_the_engine(api: Any, sdxl_bundle: Bundle) -> None:  # noqa: ANN401
