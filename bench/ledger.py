@@ -48,7 +48,7 @@ def many_jobs(count: int) -> list[Job]:
 def start(engine: Engine, jobs: Sequence[Job], out: Path) -> tuple[float, float]:
     """Seconds until rendering could begin, without and within the engine's checks."""
     checking = 0.0
-    check: Callable[[Engine, Job], str] = enlist.checked_size
+    check: Callable[[Engine, Job], str] = enlist.checked_but_for_prompts
 
     def watched(engine: Engine, job: Job) -> str:
         nonlocal checking
@@ -58,7 +58,7 @@ def start(engine: Engine, jobs: Sequence[Job], out: Path) -> tuple[float, float]
         return size
 
     begun = perf_counter()
-    with patch.object(enlist, "checked_size", watched), claimed(out) as ledger:
+    with patch.object(enlist, "checked_but_for_prompts", watched), claimed(out) as ledger:
         assert Batch(engine, jobs, out, ledger, BatchOptions()).counts
         return perf_counter() - begun - checking, checking
 

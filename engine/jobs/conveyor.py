@@ -112,10 +112,16 @@ class Conveyor:
             if task is None:
                 break
             self._hand_in(task, pool)
-        return bool(self._inside)
+        return bool(self._inside) or not self._events.empty()
 
     def _hand_in(self, task: Task, pool: ThreadPoolExecutor) -> None:
-        promise = self._engine.submit(task.job.request)
+        try:
+            promise = self._engine.submit(task.job.request)
+        except Exception as error:
+            if not is_own(error):
+                raise
+            self._events.put(Failed(task, error))  # one that was not checked before
+            return
         self._inside[task.path] = promise
 
         def made(_: Promise) -> None:
@@ -145,7 +151,7 @@ class Conveyor:
         outcomes: list[Outcome] = []
         for event in events:
             if event is not None:
-                del self._inside[event.task.path]
+                self._inside.pop(event.task.path, None)
             if isinstance(event, _Broken):
                 self._trouble = self._trouble or event.error
             elif isinstance(event, Written):

@@ -19,8 +19,11 @@ from sakuga.engine.jobs.ledger import Ledger, Place
 from sakuga.engine.jobs.outcome import Task
 from sakuga.engine.jobs.records import known_facts, last_run, rows
 from sakuga.engine.jobs.views import VIEWS
+from sakuga.engine.runtime.request import Request
+from sakuga.profiles.buckets import Size
 
 Changed = Literal["stop", "redo", "keep"]
+MANY = 5000  # jobs; of more, reading all prompts would take longer than people wait
 _SHOWN = 3  # of many jobs
 
 
@@ -75,7 +78,8 @@ def enlist(
     kept = [*found.done, *(found.changed if options.changed == "keep" else [])]
     held = contents.look([draft.row for draft in kept if draft.row], options.verify)
     fresh, again = _to_enter(found, {*held.missing, *held.altered}, options)
-    sizes = {draft.entry.id: checked_size(engine, draft.job) for draft in fresh}
+    check = checked_size if len(fresh) <= MANY else checked_but_for_prompts
+    sizes = {draft.entry.id: check(engine, draft.job) for draft in fresh}
     contents.clear_leftovers(VIEWS)
     asides = [set_aside(out, known[id]) for id in held.altered]
     with _many_objects():
@@ -146,8 +150,17 @@ def _moved(draft: Draft) -> Place | None:
 
 def checked_size(engine: Engine, job: Job) -> str:
     """The size of a job's picture, WxH. Raises UsageError and SizeError, which name its line."""
+    return _size(lambda request: engine.resolve(request).size, job)
+
+
+def checked_but_for_prompts(engine: Engine, job: Job) -> str:
+    """The same in microseconds; a prompt that cannot be followed is found when its turn comes."""
+    return _size(engine.size_of, job)
+
+
+def _size(check: Callable[[Request], Size], job: Job) -> str:
     try:
-        return str(engine.resolve(job.request).size)
+        return str(check(job.request))
     except UsageError as error:
         if job.line:
             raise type(error)(

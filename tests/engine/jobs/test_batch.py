@@ -10,17 +10,21 @@ from typing import Any
 
 import pytest
 
+from sakuga.engine.engine import Engine
 from sakuga.engine.errors import (
     BundleError,
     EngineFault,
     MetadataError,
     OutputError,
     RenderError,
+    SizeError,
     StoppedError,
     UsageError,
 )
 from sakuga.engine.image.formats import format_called
 from sakuga.engine.jobs import enlist
+from sakuga.engine.jobs.batch import Batch
+from sakuga.engine.jobs.enlist import BatchOptions
 from sakuga.engine.jobs.folder import claimed
 from sakuga.engine.jobs.job import Job
 from sakuga.engine.jobs.outcome import Failed, Written
@@ -316,3 +320,24 @@ def test_only_our_own_leftovers_are_cleared(render: Render) -> None:
     render(render.jobs("1girl", "1boy"))
     left = {path.name for path in render.out.iterdir()}
     assert left >= set(others) and not left & set(ours)
+
+
+def test_of_many_jobs_a_prompt_is_read_when_its_turn_comes(
+    sdxl_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(enlist, "MANY", 2)
+    size: dict[str, Any] = {"width": 128, "height": 128, "steps": 2}
+    jobs = [
+        Job(f"{n}", Request(prompt, seed=n, **size), "jobs.jsonl", n + 1)
+        for n, prompt in enumerate(["a", "tag, " * 500, "b"])
+    ]
+    with claimed(tmp_path / "out") as ledger:
+        batch = Batch(sdxl_engine, jobs, tmp_path / "out", ledger, BatchOptions())
+        outcomes = list(batch.run())
+        assert (batch.done, batch.failed) == (2, 1)
+        assert [each.task.job.id for each in outcomes if isinstance(each, Failed)] == ["1"]
+        assert "Line 2 (1)" in batch.failures[0]
+    wrong = Job("3", Request("c", width=129, **{"steps": 2}), "jobs.jsonl", 4)
+    with claimed(tmp_path / "out") as ledger, pytest.raises(SizeError, match="line 4"):
+        Batch(sdxl_engine, [*jobs, wrong, *(Job(f"n{n}", Request("d", **size)) for n in range(2))],
+              tmp_path / "out", ledger, BatchOptions())  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sakuga.engine.errors import EngineFault, RenderError
+from sakuga.engine.errors import EngineFault, RenderError, UsageError
 from sakuga.engine.jobs import conveyor as conveyors
 from sakuga.engine.jobs.conveyor import Conveyor
 from sakuga.engine.jobs.job import Job
@@ -179,3 +179,22 @@ def test_a_ledger_that_fails_ends_it(render: Render, tmp_path: Path) -> None:
     with pytest.raises(OSError, match="full"):
         list(Conveyor(render.painter, written, fail, Stop()).run(tasks(40)))
     assert len(render.painter.made) < 40
+
+
+@pytest.mark.parametrize("refused", ["0", "3", "9"])
+def test_a_request_that_is_refused_is_a_job_that_failed(
+    render: Render, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    submit = render.painter.submit
+
+    def picky(request: Request) -> Any:  # noqa: ANN401
+        if request.prompt == refused:
+            raise UsageError("The prompt is too long.")
+        return submit(request)
+
+    monkeypatch.setattr(render.painter, "submit", picky)
+    kept = Kept()
+    outcomes = list(Conveyor(render.painter, written, kept, Stop()).run(tasks(10)))
+    (failed,) = [each for each in outcomes if isinstance(each, Failed)]
+    assert failed.task.job.id == refused and "too long" in failed.text
+    assert len(outcomes) == len(kept.outcomes) == 10
