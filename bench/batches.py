@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 from common import CHILDREN, Figure, cores, median, report, run_child, work_folder
-from pipeline import psnr
 
 from sakuga.engine.runtime.request import Request
 from sakuga.export.build import build
@@ -89,6 +88,8 @@ class Bench:
 
     def likeness(self) -> float:
         """PSNR of the worst picture of the last run of each, in dB."""
+        from pipeline import psnr  # here: it brings torch, which would take memory from the runs
+
         ours, theirs = self.pictures["batch_sakuga.py"], self.pictures["batch_diffusers.py"]
         return min(psnr(a, b) for a, b in zip(ours, theirs, strict=True))
 

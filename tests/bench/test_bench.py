@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import sakuga.export
+from sakuga.engine.runtime.policy import POLICIES
 
 BENCH = Path(sakuga.export.__file__).resolve().parent.parent / "bench"
 FIGURE = {"what", "value", "unit", "bar", "sense", "beside", "met"}
@@ -77,6 +78,26 @@ def test_jobfile(tmp_path: Path) -> None:
     assert all(row["value"] > 0 for row in answer["figures"])
 
 
+def test_batcher(tmp_path: Path) -> None:
+    _, answer = run(tmp_path, "batcher.py", "--ticks", "20")
+    assert len(answer["figures"]) == 2 * len(POLICIES)
+    assert all(0 < row["value"] < 1e5 and row["bar"] == 100 for row in answer["figures"])
+
+
+def test_policies(tmp_path: Path) -> None:
+    options = ("--pictures", "25", "--runs", "1", "--rates", "0.8", "1.1", "--rows", "8")
+    lines, answer = run(tmp_path, "policies.py", *options)
+    assert "A simulation." in lines[0] and answer["modelled"] is True
+    assert {row["load"] for row in answer["results"]} == {
+        "mixed, 0.8 of capacity",
+        "mixed, 1.1 of capacity",
+        "recorded, example.jsonl",
+        "28 steps, all at once",
+    }
+    assert len(answer["results"]) == 4 * (2 + len(POLICIES))
+    assert len(answer["figures"]) == 2 * (2 + len(POLICIES))
+
+
 @pytest.mark.parametrize(
     "script",
     [
@@ -87,6 +108,8 @@ def test_jobfile(tmp_path: Path) -> None:
         "ledger.py",
         "throughput.py",
         "full_size.py",
+        "batches.py",
+        "memory.py",
     ],
 )
 def test_slow_benches_still_load(tmp_path: Path, script: str) -> None:

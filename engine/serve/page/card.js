@@ -38,13 +38,15 @@ function cardLines(bundle, preset, licence) {
   const order = (preset.order ?? []).map((slot) => slot.slot).join(", ");
   const merged = bundle.loras.length ? `LoRAs merged into it: ${bundle.loras.join(", ")}.` : "";
   const embeddings = bundle.embeddings.length ? `Embeddings: ${bundle.embeddings.join(", ")}.` : "";
-  const avoid = (preset.avoid ?? []).map((each) => `No ${each.what} (${each.where}): ${each.reason}.`);
+  const avoid = (preset.avoid ?? [])
+    .map(({ what, where, reason }) => `No ${what} (${where}): ${reason}.`);
+  const hash = bundle.model_hash ? `, ${bundle.model_hash}` : "";
   return [
     line(licence.meaning, " ", linked(licence.url, "Its text")),
     preset.source && line("Card: ", linked(preset.source, preset.source)),
     order && line(`Order of a prompt: ${order}.`),
     ...[...(preset.advice ?? []), ...avoid, merged, embeddings].map((text) => text && line(text)),
-    line(`Model: ${bundle.model}, ${bundle.family}${bundle.model_hash ? `, ${bundle.model_hash}` : ""}.`),
+    line(`Model: ${bundle.model}, ${bundle.family}${hash}.`),
   ].filter(Boolean);
 }
 

@@ -45,14 +45,16 @@ function newCard(job, acts) {
   const board = make("div", { className: "tiles" }, ...tiles.map((tile) => tile.root));
   board.dataset.count = tiles.length;
   const told = make("div", { className: "beside" }, prompt, status, error, actions);
-  const root = make("article", { className: "job", ariaLabel: `Job: ${job.body.prompt}` }, board, told);
+  const properties = { className: "job", ariaLabel: `Job: ${job.body.prompt}` };
+  const root = make("article", properties, board, told);
   return { root, tiles, bar, line, stop, status, actions, error };
 }
 
 function newTile({ width, height }) {
   const preview = make("img", { className: "preview", alt: "", hidden: true });
   const final = make("img", { className: "final", alt: "", hidden: true });
-  const root = make("button", { type: "button", className: "tile", disabled: true }, preview, final);
+  const properties = { type: "button", className: "tile", disabled: true };
+  const root = make("button", properties, preview, final);
   root.style.setProperty("--width", width);
   root.style.setProperty("--height", height);
   return { root, preview, final, shown: null };
@@ -124,7 +126,8 @@ const LINES = {
     return `In line, ${job.ahead} ${job.ahead === 1 ? "picture" : "pictures"} ahead`;
   },
   running(job) {
-    const { step, steps } = job.pictures.find((each) => each.state === "running") ?? job.pictures[0];
+    const running = job.pictures.find((each) => each.state === "running");
+    const { step, steps } = running ?? job.pictures[0];
     const ready = job.pictures.filter((each) => each.state === "done").length;
     const pictures = job.pictures.length > 1 ? `${ready} of ${job.pictures.length} done, ` : "";
     const eta = job.eta === null ? "" : ` · ${seconds(job.eta)} to go`;

@@ -28,7 +28,7 @@ export function say(words) {
   byId("said").textContent = words;
 }
 
-/** Show something until it is dismissed: what, note, hint. What is `calm` and short goes by itself. */
+/** Show what, note and hint until they are dismissed. What is `calm` and short goes by itself. */
 export function notice(error) {
   const lines = [error.what ?? String(error), error.note, error.hint].filter(Boolean);
   const box = make("div", { className: "notice", role: error.calm ? "status" : "alert" });

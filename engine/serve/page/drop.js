@@ -22,7 +22,10 @@ export function setUpDrop() {
   listen("drop", (event) => { show(-depth); readFirst(event.dataTransfer.files); });
   window.addEventListener("paste", ({ clipboardData }) => readFirst(clipboardData.files));
   byId("read").onclick = () => byId("file").click();
-  byId("file").onchange = () => readFirst(byId("file").files).then(() => { byId("file").value = ""; });
+  byId("file").onchange = async () => {
+    await readFirst(byId("file").files);
+    byId("file").value = ""; // so that the same one can be chosen again
+  };
 }
 
 async function readFirst([file]) {
@@ -34,7 +37,8 @@ async function readFirst([file]) {
     const { job, notes } = await answer.json();
     fill(job);
     say("The settings are in the form.");
-    notice({ what: `The settings of ${file.name} are in the form.`, note: notes.join(" "), calm: true });
+    const what = `The settings of ${file.name} are in the form.`;
+    notice({ what, note: notes.join(" "), calm: true });
     byId("prompt").focus();
   } catch (error) {
     notice(error);

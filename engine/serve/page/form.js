@@ -14,6 +14,7 @@ const OWN = {
   prompt: "prompt", seed: "seed", variation_strength: "variation-strength",
   variation_seed: "variation-seed", format: "format",
 };
+const FIELDS = Object.values({ ...USUAL, ...OWN });
 const NUMBERS = ["width", "height", "steps", "guidance", "clip_skip", "variation_strength"];
 const SLIDERS = ["steps", "guidance"];
 // Fields that pictures bring along and that have no element: they are shown, and can be dropped.
@@ -71,7 +72,8 @@ export function fill(job) {
   const words = (job.prefix ?? "preset") === "preset";
   if (words && !isOwn()) choosePreset(chosenBundle().preset);
   byId("prefix").checked = words;
-  const unsaid = { ...chosenPreset().defaults, clip_skip: "", schedule: "Automatic", negative_prompt: "" };
+  const empty = { clip_skip: "", schedule: "Automatic", negative_prompt: "" };
+  const unsaid = { ...chosenPreset().defaults, ...empty };
   for (const [name, id] of Object.entries(USUAL)) put(id, job[name] ?? unsaid[name]);
   for (const [name, id] of Object.entries(OWN)) {
     if (name !== "format" || job.format) put(id, job[name] ?? "");
@@ -94,12 +96,12 @@ function isCarried(name, job) {
 
 function listen() {
   byId("bundle").oninput = () => chooseBundle(byId("bundle").value);
-  byId("preset").oninput = () => follow();
+  byId("preset").oninput = () => followPreset();
   byId("sampler").oninput = () => put("schedule", "Automatic"); // which not every sampler follows
   byId("negative").addEventListener("input", () => { delete carried.negative_prompt; });
   byId("swap").onclick = () => { swapSides(); show(); };
   byId("dice").onclick = () => putSeed("");
-  byId("reset").onclick = () => { carried = {}; follow(null); };
+  byId("reset").onclick = () => { carried = {}; followPreset(null); };
   byId("insert").onclick = insertWords;
   for (const name of SLIDERS) {
     byId(`${name}-range`).oninput = () => { byId(name).value = byId(`${name}-range`).value; };
@@ -128,11 +130,11 @@ function chooseBundle(name) {
 
 function choosePreset(name) {
   byId("preset").value = name;
-  follow();
+  followPreset();
 }
 
 /** Take over what the preset says, where what one `before` it said still stands; else all of it. */
-function follow(before = followed) {
+function followPreset(before = followed) {
   const { defaults } = chosenPreset();
   for (const [name, id] of Object.entries(USUAL)) {
     const changed = before?.defaults && String(before.defaults[name]) !== byId(id).value;
@@ -145,7 +147,7 @@ function follow(before = followed) {
 function restore(kept) {
   chooseBundle(kept.bundle);
   if (chosenBundle().presets.some((each) => each.name === kept.preset)) choosePreset(kept.preset);
-  for (const [id, value] of Object.entries(kept.values)) put(id, value);
+  for (const id of FIELDS) if (id in kept.values) put(id, kept.values[id]);
   byId("prefix").checked = kept.prefix;
   byId("form").elements.count.value = kept.count;
   carried = kept.carried;
@@ -153,11 +155,10 @@ function restore(kept) {
 }
 
 function save() {
-  const ids = Object.values({ ...USUAL, ...OWN });
   remember("form", {
     bundle: byId("bundle").value,
     preset: byId("preset").value,
-    values: Object.fromEntries(ids.map((id) => [id, byId(id).value])),
+    values: Object.fromEntries(FIELDS.map((id) => [id, byId(id).value])),
     prefix: byId("prefix").checked,
     count: byId("form").elements.count.value,
     carried,

@@ -111,7 +111,8 @@ async function forget(record) {
 }
 
 async function forgetAll() {
-  if (!confirm("Forget all pictures of the history? Those you have not downloaded are gone.")) return;
+  const lost = "Those you have not downloaded are gone.";
+  if (!confirm(`Forget all pictures of the history? ${lost}`)) return;
   if (kept) await forgetPictures().catch(notice);
   records.splice(0).forEach(undress);
 }
@@ -122,11 +123,11 @@ function showCount() {
   byId("kept").textContent = `${records.length}, kept in this browser; at most ${MOST}`;
 }
 
-/** Some browsers keep nothing, in private windows for one; then the page does until it is closed. */
+/** Some browsers keep nothing, in private windows for one; then this tab does while it is open. */
 function notKept(error) {
   if (kept) {
-    const note = `${error?.message ?? error}.`;
-    notice({ what: "This browser keeps no pictures: a reload forgets them.", note, calm: true });
+    const what = "This browser keeps no pictures: a reload forgets them.";
+    notice({ what, note: `${error?.message ?? error}.`, calm: true });
   }
   kept = false;
   return [];

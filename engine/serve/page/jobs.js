@@ -85,7 +85,8 @@ async function fetchPicture(job, index) {
 }
 
 function fail(job, error) {
-  job.error = error instanceof ApiError ? error : { what: "A picture was lost.", note: String(error) };
+  const lost = { what: "A picture was lost.", note: String(error) };
+  job.error = error instanceof ApiError ? error : lost;
   showAll();
 }
 

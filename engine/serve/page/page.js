@@ -28,8 +28,8 @@ function listen() {
     render();
   };
   document.addEventListener("keydown", (event) => {
-    const wanted = event.key === "Enter" && (event.ctrlKey || event.metaKey);
-    if (wanted && !document.querySelector("dialog[open]")) byId("form").requestSubmit(byId("render"));
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    if (!document.querySelector("dialog[open]")) byId("form").requestSubmit(byId("render"));
   });
   byId("example").onclick = () => {
     byId("prompt").value = chosenPreset().example;

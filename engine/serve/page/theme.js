@@ -4,7 +4,9 @@ import { byId } from "./dom.js";
 import { recall, remember } from "./store.js";
 
 const THEMES = {
-  auto: ["◐", "Colours: as the system"], light: ["☀", "Colours: light"], dark: ["☾", "Colours: dark"],
+  auto: ["◐", "Colours: as the system"],
+  light: ["☀", "Colours: light"],
+  dark: ["☾", "Colours: dark"],
 };
 
 /** Apply what was chosen, and change it when asked. */

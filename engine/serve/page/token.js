@@ -19,12 +19,13 @@ function ask(wrong) {
   const dialog = byId("token-dialog");
   byId("token-wrong").hidden = !wrong;
   byId("token").value = "";
-  dialog.oncancel = (event) => event.preventDefault(); // nothing works without it
   dialog.showModal();
   return new Promise((resolve) => {
+    dialog.onclose = () => dialog.showModal(); // nothing works without it
     byId("token-form").onsubmit = (event) => {
       event.preventDefault();
       sessionStorage.setItem(KEY, byId("token").value.trim());
+      dialog.onclose = null;
       dialog.close();
       resolve();
     };
