@@ -337,7 +337,7 @@ def test_of_many_jobs_a_prompt_is_read_when_its_turn_comes(
         assert (batch.done, batch.failed) == (2, 1)
         assert [each.task.job.id for each in outcomes if isinstance(each, Failed)] == ["1"]
         assert "Line 2 (1)" in batch.failures[0]
-    wrong = Job("3", Request("c", width=129, **{"steps": 2}), "jobs.jsonl", 4)
+    wrong = Job("3", Request("c", width=129, steps=2), "jobs.jsonl", 4)
     with claimed(tmp_path / "out") as ledger, pytest.raises(SizeError, match="line 4"):
         Batch(sdxl_engine, [*jobs, wrong, *(Job(f"n{n}", Request("d", **size)) for n in range(2))],
               tmp_path / "out", ledger, BatchOptions())  # fmt: skip
