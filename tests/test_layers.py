@@ -74,6 +74,7 @@ FLOORS = (
     {"plans"},
     {"backend", "image", "sampling", "text"},
     {"lint"},
+    {"refine"},
     {"runtime"},
     {"engine"},
     {"jobs"},

@@ -1,0 +1,1 @@
+"""What is done to pictures and latents before, between and after the sampler's passes."""
