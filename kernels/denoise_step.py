@@ -1,9 +1,9 @@
 """One model evaluation's arithmetic, for any sampler: guidance, update, history, next model input.
 
-    ê  = Σ w_r · output_r                        over the rows of the slot
-    x' = a·x + b·ê + c·noise + Σ d_k · h_k       summed from left to right
+    ê  = Σ w_r · output_r                        over the rows of the slot, then held (`guide`)
+    x' = a·x + b·ê + c·noise + Σ d_k · h_k       summed from left to right, then held
     h' = e·x + f·ê                               from the old x, over history buffer `write`
-    model input = c_in · x'                      rounded to the input's type, once for each row
+    model input = c_in · x', held                rounded to the input's type, once for each row
 
 Every product and every sum is rounded to float32; nothing is fused. A term whose coefficient is
 zero is left out, not multiplied, so what it would have read may be anything.
@@ -15,9 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sakuga.kernels.guide import UNHELD, Guide, Hold, Latent, held, hold_prediction
 from sakuga.kernels.model_inputs import Row, model_inputs
-
-Latent = NDArray[np.float32]
 
 SCRATCH = 3  # latents of working memory a step needs
 
@@ -49,6 +48,8 @@ def denoise_step(
     noise: Latent | None,
     next_inputs: Iterable[Row],
     scratch: NDArray[np.float32],
+    guide: Guide | None = None,
+    hold: Hold = UNHELD,
 ) -> None:
     """Advance one slot by one evaluation, in place.
 
@@ -56,11 +57,14 @@ def denoise_step(
     `coefficients.d` has entries. outputs: the network's rows of this slot, float16 or float32,
     with one weight each. noise: float32, needed where `c` is not zero. next_inputs: the rows of
     the next call that belong to this slot; there may be none, or more or fewer than outputs.
-    scratch: float32 [SCRATCH, 4, height, width], overwritten.
+    scratch: float32 [SCRATCH, 4, height, width], overwritten. guide: what the slot is held to,
+    as `hold` says; None where it is free.
     """
     eps, term, kept = scratch
     weighted_sum(outputs, weights, eps, term)
     a, b, c, d, e, f, write, c_in = coefficients
+    if guide is not None:
+        hold_prediction(eps, latent, guide, hold)
     keeps = e != 0 or f != 0
     if keeps:
         np.multiply(latent, np.float32(e), out=kept)
@@ -74,6 +78,9 @@ def denoise_step(
         add_product(latent, weight, history, term)
     if keeps:
         histories[write][...] = kept
+    if guide is not None:
+        latent[...] = held(latent, guide, hold.kept)
+        latent = held(latent, guide, hold.shown)
     model_inputs(latent, c_in, next_inputs)
 
 

@@ -20,13 +20,14 @@ _FLAGS = ("-std=c++17", "-O2", "-ffp-contract=off", "-shared", "-fPIC")
 # Every kernel behind one C function, which takes what cuLaunchKernel takes: a grid, and a list of
 # addresses at which the arguments lie.
 _STEP = "*(const Launch*)a[0], *(const StepRow**)a[1], *(int*)a[2]"
-_SEEDS = "*(const unsigned long long**)a[3], *(size_t*)a[4], *(const float**)a[5]"
+_SEEDS = "*(const unsigned long long**)a[3], *(size_t*)a[4]"
 _CALLS = {
-    "init_noise": f"{_STEP}, {_SEEDS}, *(float**)a[6]",
-    "model_inputs_{name}": f"{_STEP}, *(size_t*)a[3], *(const float**)a[4], *({{T}}**)a[5], "
-    "*(float**)a[6]",
-    "denoise_step_{name}": f"{_STEP}, {_SEEDS}, *(float**)a[6], *(float**)a[7], "
-    "*(const {T}**)a[8], *({T}**)a[9], *(float**)a[10]",
+    "init_noise": f"{_STEP}, {_SEEDS}, *(const float**)a[5], *(const float**)a[6], *(float**)a[7]",
+    "model_inputs_{name}": f"{_STEP}, *(size_t*)a[3], *(size_t*)a[4], *(const float**)a[5], "
+    "*(const float**)a[6], *({T}**)a[7], *(float**)a[8]",
+    "denoise_step_{name}": f"{_STEP}, {_SEEDS}, *(size_t*)a[5], *(const float**)a[6], "
+    "*(const float**)a[7], *(float**)a[8], *(float**)a[9], *(const {T}**)a[10], "
+    "*({T}**)a[11], *(float**)a[12]",
     "to_rgb8_{name}": "*(const {T}**)a[0], *(unsigned char**)a[1], *(unsigned int**)a[2], "
     "*(size_t*)a[3], *(int*)a[4]",
     "preview_{name}": f"{_STEP}, *(const Foresight*)a[3], *(const Colours*)a[4], *(size_t*)a[5], "

@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sakuga.kernels.denoise_step import Coefficients
+from sakuga.kernels.guide import Hold
 from sakuga.kernels.preview import Colours
 
 ROWS = 8  # of a slot in one call
 HISTORIES = 3  # what the most demanding sampler keeps
 ENTRIES = 32  # slots of one launch
+GUIDES = 3  # of a slot: its clean latent, its first noise, its mask
 SEEDS = 2  # of a slot: of its first latent, of the noise its steps add
+MIXES = ("seen", "kept", "shown")
 GIVEN = 0xFFFFFFFF  # as a draw's number: the noise lies in a buffer
 
 STEP_ROW = np.dtype(
@@ -31,6 +34,11 @@ STEP_ROW = np.dtype(
         ("c_in", np.float32),
         ("d", np.float32, HISTORIES),
         ("weights", np.float32, ROWS),
+        ("p", np.float32),
+        ("q", np.float32),
+        ("seen", np.float32, 2),
+        ("kept", np.float32, 2),
+        ("shown", np.float32, 2),
         ("timestep", np.float32),
         ("draw", np.uint32),
         ("write", np.int32),
@@ -67,6 +75,12 @@ def coefficients_of(row: np.void) -> Coefficients:
         write=int(row["write"]),
         c_in=float(row["c_in"]),
     )
+
+
+def hold_of(row: np.void) -> Hold:
+    """What a STEP_ROW says of the guide."""
+    seen, kept, shown = ((float(row[name][0]), float(row[name][1])) for name in MIXES)
+    return Hold(float(row["p"]), float(row["q"]), seen, kept, shown)
 
 
 def fill_launch(record: Records, seats: Sequence[Seat]) -> None:

@@ -58,7 +58,7 @@ def step_case(site: Site, held: Memory, count: int, slots: int, noisy: bool) -> 
     latents, rows = held.normal(slots * count, np.float32), 2 * slots
     arguments: list[Argument] = [
         record, held.holding(np.tile(table, (slots, 1))), np.int32(len(table)), _seeds(held, slots),
-        np.uint64(count), np.uint64(0), latents, np.uint64(0),
+        np.uint64(count), np.uint64(count), np.uint64(0), np.uint64(0), latents, np.uint64(0),
         held.normal(rows * count, np.float16), held.normal(rows * count, np.float16),
         held.holding(np.zeros(rows, np.float32)),
     ]  # fmt: skip
@@ -72,7 +72,7 @@ def init_case(site: Site, held: Memory, count: int, slots: int, noisy: bool) -> 
     noises = np.uint64(0) if noisy else held.normal(slots * count, np.float32)
     arguments: list[Argument] = [
         _launch(slots), held.holding(row), np.int32(1), _seeds(held, slots), np.uint64(count),
-        noises, held.normal(slots * count, np.float32),
+        noises, np.uint64(0), held.normal(slots * count, np.float32),
     ]  # fmt: skip
     moved = MOVED[INIT] if noisy else MOVED[INIT] + NOISE_READ
     return Case(INIT, grid(count, slots), arguments, moved * count * slots)
@@ -84,7 +84,7 @@ def inputs_case(site: Site, held: Memory, count: int, slots: int, noisy: bool) -
     row["c_in"], row["timestep"] = 0.07, 999
     arguments: list[Argument] = [
         _launch(slots), held.holding(row), np.int32(1), np.uint64(count),
-        held.normal(slots * count, np.float32), held.normal(2 * slots * count, np.float16),
+        np.uint64(count), np.uint64(0), held.normal(slots * count, np.float32), held.normal(2 * slots * count, np.float16),
         held.holding(np.zeros(2 * slots, np.float32)),
     ]  # fmt: skip
     return Case(INPUTS, grid(count, slots), arguments, MOVED[INPUTS] * count * slots)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sakuga.kernels.guide import Guide
 from sakuga.kernels.launch import Records, Seat
 from sakuga.kernels.to_rgb8 import Rounding
 from sakuga.profiles.buckets import Sizes
@@ -35,12 +36,14 @@ class Session(Protocol):
 @dataclass(frozen=True, eq=False)
 class Start:
     """Begin a slot. `table`: STEP_ROW [evaluations + 1], `seeds`: of its first latent and of the
-    noise its steps add. `noise`: where row 0 says that it is given."""
+    noise its steps add. `noise`: where row 0 says that it is given. `guide`: where its table
+    holds the slot to one, or its first latent has a picture in it."""
 
     slot: int
     table: Records
     seeds: tuple[int, int]
     noise: Latent | None = None
+    guide: Guide | None = None
 
 
 @dataclass(frozen=True)

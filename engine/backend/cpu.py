@@ -11,8 +11,9 @@ from sakuga.engine.backend.network import Networks, dtype_of, latent_shape, row_
 from sakuga.engine.backend.onnxruntime import onnxruntime_library
 from sakuga.engine.backend.rows import check_rows
 from sakuga.kernels.denoise_step import SCRATCH, denoise_step
+from sakuga.kernels.guide import Guide, held
 from sakuga.kernels.init_noise import init_noise
-from sakuga.kernels.launch import GIVEN, HISTORIES, Records, Seat, coefficients_of
+from sakuga.kernels.launch import GIVEN, HISTORIES, Records, Seat, coefficients_of, hold_of
 from sakuga.kernels.model_inputs import model_inputs
 from sakuga.kernels.philox import normals
 from sakuga.kernels.preview import Foresight, preview
@@ -125,6 +126,7 @@ class CpuLane:
         self._latents = np.zeros((slots, *shape), np.float32)
         self._histories = np.zeros((slots, HISTORIES, *shape), np.float32)
         self._given: dict[int, Latent] = {}
+        self._guides: dict[int, Guide] = {}
         self._tables: dict[int, Records] = {}
         self._seeds: dict[int, tuple[int, int]] = {}
         self._inputs: dict[int, _Arrays] = {}  # by number of chunks
@@ -139,7 +141,11 @@ class CpuLane:
             self._tables[start.slot], self._seeds[start.slot] = start.table, start.seeds
             first = start.table[0]
             noise = self._noise((start.seeds[0], 0)) if start.noise is None else start.noise
-            init_noise(noise, float(first["a"]), self._latents[start.slot])
+            picture = None if start.guide is None else start.guide.picture
+            latent = self._latents[start.slot]
+            init_noise(noise, float(first["a"]), latent, picture, float(first["b"]))
+            if start.guide is not None:
+                self._guides[start.slot] = start.guide
 
     def condition(self, chunks: int, row: int, inputs: Mapping[str, Array]) -> None:
         """Copy into the row."""
@@ -151,7 +157,10 @@ class CpuLane:
         """Next model inputs from the latents."""
         for seat, step in zip(seats, steps, strict=True):
             row = self._tables[seat.slot][step]
-            model_inputs(self._latents[seat.slot], float(row["c_in"]), self._samples(seat))
+            latent, guide = self._latents[seat.slot], self._guides.get(seat.slot)
+            if guide is not None:
+                latent = held(latent, guide, hold_of(row).shown)
+            model_inputs(latent, float(row["c_in"]), self._samples(seat))
             self._set_timesteps(seat, float(row["timestep"]))
 
     def expect(self, seats: Sequence[Seat], steps: Sequence[int]) -> None:
@@ -195,6 +204,8 @@ class CpuLane:
                 self._step_noise(seat.slot, step + 1),
                 self._samples(seat),
                 self._scratch,
+                self._guides.get(seat.slot),
+                hold_of(row),
             )
             self._set_timesteps(seat, float(row["timestep"]))
         self._ahead.clear()  # what was expected and did not come
@@ -203,6 +214,7 @@ class CpuLane:
         """Forget a slot; whether it was the last."""
         self._tables.pop(slot, None)
         self._given.pop(slot, None)
+        self._guides.pop(slot, None)
         return not self._tables
 
     def latent(self, slot: int) -> Latent:

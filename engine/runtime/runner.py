@@ -8,11 +8,14 @@ import numpy as np
 from sakuga.engine.backend.base import Array, Device, Lane, Pixels, Start
 from sakuga.engine.runtime.batcher import Batch
 from sakuga.engine.runtime.seats import Arrangement, Seats
-from sakuga.engine.runtime.slot import RowSource, Slot
+from sakuga.engine.runtime.settings import Settings
+from sakuga.engine.runtime.slot import Beginning, RowSource, Slot
 from sakuga.engine.runtime.step_noise import StepNoise
 from sakuga.engine.runtime.step_table import step_table
 from sakuga.engine.sampling.foresight import foresight
+from sakuga.engine.sampling.masking import Holds, holds
 from sakuga.engine.text.conditioning import time_ids
+from sakuga.kernels.guide import Guide
 from sakuga.kernels.launch import Seat
 
 Previews = Mapping[Slot, "Future[Pixels]"]
@@ -80,11 +83,23 @@ def _prepare(lane: Lane, seated: Arrangement, slots: tuple[Slot, ...], steps: li
 
 
 def _start(slot: Slot) -> Start:
-    settings, noise = slot.settings, slot.settings.noise
-    first = noise.first(slot.latent)
+    settings, noise, beginning = slot.settings, slot.settings.noise, slot.beginning
+    first, guide, held = noise.first(slot.latent), None, None
+    if beginning is not None:
+        held = _holds(settings, beginning)
+        if held is not None and (held.kept[:, 1].any() or held.shown[:, 1].any()):
+            first = noise.drawn(slot.latent)  # it is seen again at every level
+        mask = beginning.picture if beginning.mask is None else beginning.mask
+        guide = Guide(beginning.picture, first, mask)
     weights = [[source.weight for source in sources] for sources in slot.rows]
-    table = step_table(settings.table, weights, noise, first is not None)
-    return Start(slot.place, table, (noise.seed, noise.later_seed), first)
+    table = step_table(settings.table, weights, noise, first is not None, held)
+    return Start(slot.place, table, (noise.seed, noise.later_seed), first, guide)
+
+
+def _holds(settings: Settings, beginning: Beginning) -> Holds | None:
+    if beginning.mask is None:
+        return None
+    return holds(settings.table, settings.prediction, settings.mask_rule)
 
 
 def _told(source: RowSource, slot: Slot) -> Mapping[str, Array]:

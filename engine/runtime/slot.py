@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from sakuga.engine.backend.base import Latent
 from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.text.conditioning import Conditioning
 
@@ -43,11 +44,21 @@ class RowSource:
 Sources = tuple[RowSource, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """What a picture begins from that is not noise alone: the latent of a picture, as the UNet knows
+    latents, and where a part of it is painted alone, a mask; float32 [4, height, width] each."""
+
+    picture: Latent
+    mask: Latent | None = None
+
+
 @dataclass(eq=False)
 class Slot:
     """A picture on its way. `place` is its slot in the lane, set by the batcher.
 
-    `encode` makes its rows, when it is about to begin and on the thread that owns the device.
+    `encode` makes its rows, and `begin` what it begins from, when it is about to begin and on the
+    thread that owns the device.
     `step` counts the evaluations done. `priority`: the higher goes first. `deadline`: when nobody
     wants it any more, on the clock of whoever runs the batcher; None for never. `preview_every`: so
     many evaluations, 0 for never. The batcher sets `number`, its place in order of arrival, and
@@ -64,11 +75,17 @@ class Slot:
     step: int = 0
     number: int = -1
     left: bool = False
+    begin: Callable[[], Beginning | None] = lambda: None
 
     @cached_property
     def rows(self) -> tuple[Sources, ...]:
         """What makes its rows in each evaluation; where nothing changes, the same objects."""
         return self.encode()
+
+    @cached_property
+    def beginning(self) -> Beginning | None:
+        """What it begins from, None for noise alone."""
+        return self.begin()
 
     @property
     def sources(self) -> Sources:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sakuga.engine.errors import UsageError
+from sakuga.engine.sampling.masking import MaskRule
 from sakuga.kernels.to_rgb8 import Rounding
 
 
@@ -24,6 +25,10 @@ class Compat:
     rounding: how pixels become bytes.
     zeroed_negative: which negative prompt becomes zeros instead of being encoded (SDXL only):
         "empty", exactly ""; "absent", none given; "never".
+    mask: how what lies outside a mask is kept (`sampling.masking`), but for samplers with
+        timesteps of their own.
+    samples_encoding: whether a picture's latent is drawn from what the VAE's encoder says of it,
+        by the first numbers of the generator; else it is the middle of that.
     long_prompt: whose rule cuts a prompt of more than 75 tokens (`text.chunks`).
     """
 
@@ -35,6 +40,8 @@ class Compat:
     terminal_alpha: float
     rounding: Rounding
     zeroed_negative: Literal["empty", "absent", "never"]
+    mask: MaskRule
+    samples_encoding: bool
     long_prompt: Literal["a1111", "comfy", "diffusers"]
 
 
@@ -48,6 +55,8 @@ COMPATS = {
         terminal_alpha=4.8973451890853435e-08,
         rounding="truncate",
         zeroed_negative="empty",
+        mask="denoised",
+        samples_encoding=False,
         long_prompt="a1111",
     ),
     "comfy": Compat(
@@ -59,6 +68,8 @@ COMPATS = {
         terminal_alpha=4.8973451890853435e-08,
         rounding="truncate",
         zeroed_negative="never",
+        mask="seen_and_denoised",
+        samples_encoding=False,
         long_prompt="comfy",
     ),
     "diffusers": Compat(
@@ -70,6 +81,8 @@ COMPATS = {
         terminal_alpha=2.0**-24,
         rounding="round",
         zeroed_negative="absent",
+        mask="latent",
+        samples_encoding=True,
         long_prompt="diffusers",
     ),
 }

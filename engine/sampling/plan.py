@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from sakuga.engine.sampling.noise_schedule import (
 from sakuga.engine.sampling.samplers import SAMPLERS, Sampler
 from sakuga.engine.sampling.schedules import make_schedule
 from sakuga.engine.sampling.spacings import INNER, SPACINGS, ddim_levels, solver_levels
+from sakuga.engine.sampling.strength import Strength, check_length, share_of, tail
 from sakuga.engine.sampling.table import Path, Prediction, SamplerTable
 
 # diffusers' DDIM leaves the last ᾱ at 0, where v still says what x₀ is. This is as good as 0.
@@ -48,8 +50,11 @@ def sampling_table(
     steps: int,
     training: Training = Training(),
     options: SamplerOptions = SamplerOptions(),
+    strength: Strength | None = None,
 ) -> SamplerTable:
     """Everything about a picture's sampling that is known before it begins.
+
+    `strength`: how much of a given picture is made anew, None where there is none.
 
     Raises UsageError for steps outside 1 to 1000 or too many or few for the sampler, and options
     that are negative, not finite, or mean nothing to the sampler.
@@ -62,22 +67,58 @@ def sampling_table(
             note=f"The model knows {noise.length} noise levels.",
             hint=f"Ask for 1 to {noise.length} steps; 20 to 50 are usual.",
         )
-    levels = _levels(compat, choice, noise, steps)
-    _check_levels(sampler, levels, steps)
+    way = _way(compat, choice, noise, steps, strength)
     at = noise.nearest_timestep if compat.timesteps == "discrete" else noise.timestep
     eta, s_noise = _options(sampler, options)
     method = sampler.tables.get(compat.name, sampler.table)
     return method(
         Path(
-            schedule=levels,
+            schedule=way.levels,
             steps=steps,
             prediction=training.prediction,
-            init_scale=_init_scale(compat, choice, levels, noise),
+            init_scale=way.noise,
+            picture=way.picture,
             timestep_at=lambda sigma: float(at(np.array(sigma))),
             eta=eta,
             s_noise=s_noise,
         )
     )
+
+
+class _Way(NamedTuple):
+    """The levels to walk, and what the first latent is made of."""
+
+    levels: Schedule
+    noise: float
+    picture: float
+
+
+def _way(
+    compat: Compat, choice: Choice, noise: NoiseSchedule, steps: int, strength: Strength | None
+) -> _Way:
+    if strength is None:
+        levels = _levels(compat, choice, noise, steps)
+        _check_levels(SAMPLERS[choice.sampler], levels, steps)
+        return _Way(levels, _init_scale(compat, choice, levels, noise), 0.0)
+    share = share_of(compat.name, strength, steps)
+    check_length(share, strength, steps, noise.length)
+    if choice.schedule == OWN:
+        own_tail = SAMPLERS[choice.sampler].own_tail
+        assert own_tail is not None
+        levels, sigma = own_tail(noise, share.steps, share.kept)
+        _check_levels(SAMPLERS[choice.sampler], levels, steps)
+        # It is a variance-preserving latent at one level, and taken for one at another.
+        picture = math.sqrt((1 + float(levels.starts[0]) ** 2) / (1 + sigma**2))
+        return _Way(levels, picture * sigma, picture)
+    levels = _levels(compat, choice, noise, share.steps)
+    _check_levels(SAMPLERS[choice.sampler], levels, steps)
+    whole = _init_scale(compat, choice, levels, noise)
+    levels = tail(levels, share.kept)
+    if compat.name == "diffusers" and strength.masked and strength.value == 1:
+        return _Way(levels, whole, 0.0)
+    if compat.name == "comfy":
+        return _Way(levels, _init_scale(compat, choice, levels, noise), 1.0)
+    return _Way(levels, float(levels.starts[0]), 1.0)
 
 
 def _trained(compat: Compat, sampler: Sampler, training: Training) -> NoiseSchedule:

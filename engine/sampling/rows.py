@@ -80,6 +80,8 @@ class Rows:
             timestep=np.array(self._timesteps),
             draw=np.array(self._numbers),
             init_scale=self._path.init_scale,
+            sigma=np.array(self._sigmas),
+            picture=self._path.picture,
         )
 
 

@@ -10,7 +10,13 @@ from difflib import get_close_matches
 from sakuga.engine.errors import UsageError
 from sakuga.engine.sampling.levels import Schedule
 from sakuga.engine.sampling.noise_schedule import NoiseSchedule
-from sakuga.engine.sampling.own_timesteps import ddim_timesteps, unipc_timesteps
+from sakuga.engine.sampling.own_timesteps import (
+    Tail,
+    ddim_tail,
+    ddim_timesteps,
+    unipc_tail,
+    unipc_timesteps,
+)
 from sakuga.engine.sampling.schedules import letters_of, schedule_spellings
 from sakuga.engine.sampling.solvers.ddim import ddim
 from sakuga.engine.sampling.solvers.dpm2 import dpm2, dpm2_ancestral
@@ -35,7 +41,8 @@ class Sampler:
     eta: how much noise it puts back unless asked otherwise, None where η means nothing to it.
     draws: whether it adds noise that η does not scale.
     automatic: the schedule A1111 takes for it unless asked otherwise (a key of SCHEDULES).
-    own: A1111's timesteps for it where schedules do not count.
+    own: A1111's timesteps for it where schedules do not count; `own_tail`: those of a part of the
+        way, by the steps of the whole and what A1111 keeps of them.
     diffusers: where diffusers' scheduler lays its levels.
     discards: the tools that ask for one level more and leave out the last but one.
     multistep: it looks back, so no two of its levels may be the same.
@@ -50,6 +57,7 @@ class Sampler:
     draws: bool = False
     automatic: str = "normal"
     own: Callable[[NoiseSchedule, int], Schedule] | None = None
+    own_tail: Callable[[NoiseSchedule, int, int], Tail] | None = None
     diffusers: Callable[[NoiseSchedule, int, str, str], Schedule] = euler_levels
     discards: tuple[str, ...] = ()
     multistep: bool = False
@@ -122,6 +130,7 @@ SAMPLERS: dict[str, Sampler] = {
         ddim,
         eta=0.0,
         own=ddim_timesteps,
+        own_tail=ddim_tail,
         diffusers=ddim_levels,
     ),
     "unipc": Sampler(
@@ -130,6 +139,7 @@ SAMPLERS: dict[str, Sampler] = {
         unipc,
         {"comfy": unipc_to_small, "diffusers": unipc_bh2},
         own=unipc_timesteps,
+        own_tail=unipc_tail,
         diffusers=solver_levels,
         multistep=True,
         discards=("comfy",),

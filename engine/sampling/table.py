@@ -38,9 +38,10 @@ class Step(NamedTuple):
 class Path:
     """What a sampler walks along, and how.
 
-    `steps`: as people count them. `prediction`: what the network predicts. `init_scale`: of the
-    first latent. `timestep_at`: the timestep of a σ that the schedule does not visit. `eta` scales
-    the noise a step puts back, `s_noise` the numbers it draws.
+    `steps`: as people count them. `prediction`: what the network predicts. `init_scale` of the
+    noise and `picture` of a picture's latent make the first latent. `timestep_at`: the timestep of
+    a σ that the schedule does not visit. `eta` scales the noise a step puts back, `s_noise` the
+    numbers it draws.
     """
 
     schedule: Schedule
@@ -50,6 +51,7 @@ class Path:
     timestep_at: Callable[[float], float]
     eta: float = 0.0
     s_noise: float = 1.0
+    picture: float = 0.0
 
     def __iter__(self) -> Iterator[Step]:
         """Every step in turn."""
@@ -77,7 +79,8 @@ class SamplerTable:
     `steps`: as people count them. `c_in` scales the latent before that evaluation, `timestep` is
     what the network is told. `draw` numbers the noise a row adds: 0 where it needs none, for draw
     0 is the first latent. `write` is the history buffer a row overwrites, if `e` or `f` is not
-    zero. The first latent is `init_scale` times draw 0.
+    zero. The first latent is `init_scale` times draw 0, and `picture` times the latent of a picture
+    where one is given. `sigma`: the noise level of the latent at that evaluation.
     """
 
     steps: int
@@ -92,6 +95,8 @@ class SamplerTable:
     timestep: Array
     draw: Integers
     init_scale: float
+    sigma: Array
+    picture: float = 0.0
 
     @property
     def evaluations(self) -> int:

@@ -34,6 +34,7 @@ static inline float __half2float(__half value) { return (float)value; }
 static inline __half __float2half_rn(float value) { return (__half)value; }
 static inline float __fmul_rn(float a, float b) { return a * b; }
 static inline float __fadd_rn(float a, float b) { return a + b; }
+static inline float __fsub_rn(float a, float b) { return a - b; }
 static inline float __fdiv_rn(float a, float b) { return a / b; }
 static inline unsigned int __umulhi(unsigned int a, unsigned int b) {
     return (unsigned int)(((std::uint64_t)a * b) >> 32);

@@ -5,11 +5,11 @@
 #include "row.cuh"
 #include "slots.cuh"
 
-// table [slots, steps], seeds [slots, SEEDS], noises and latents [slots, count]; noises may be
-// null where no slot is given its noise.
+// table [slots, steps], seeds [slots, SEEDS], noises and latents [slots, count], guides [slots,
+// GUIDES, count]; noises may be null where no slot is given its noise, guides where none has one.
 extern "C" __global__ void init_noise(const Launch launch, const StepRow* table, int steps,
                                       const unsigned long long* seeds, size_t count,
-                                      const float* noises, float* latents) {
+                                      const float* noises, const float* guides, float* latents) {
     const Entry& entry = launch.entries[blockIdx.y];
     const StepRow row = table[(size_t)entry.slot * steps];
     const unsigned long long seed = seeds[entry.slot * SEEDS];
@@ -18,6 +18,8 @@ extern "C" __global__ void init_noise(const Launch launch, const StepRow* table,
     for (size_t at = (size_t)blockIdx.x * blockDim.x + threadIdx.x; at < count; at += stride) {
         const float noise = row.draw == GIVEN ? noises[first + at]
                                               : normal(seed, row.draw, (unsigned int)at);
-        latents[first + at] = __fmul_rn(noise, row.a);
+        float x = __fmul_rn(noise, row.a);
+        if (row.b != 0) x = __fadd_rn(x, __fmul_rn(guides[GUIDES * first + at], row.b));
+        latents[first + at] = x;
     }
 }

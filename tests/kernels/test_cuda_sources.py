@@ -100,8 +100,8 @@ class Board:
     ) -> None:
         run(
             f"denoise_step_{self.name}", (grid[0], len(seats)), grid[1], record_of(seats, steps),
-            table, np.int32(table.shape[1]), SEEDS, self.count, self.noises, self.latents,
-            self.histories, self.outputs, self.inputs, self.timesteps,
+            table, np.int32(table.shape[1]), SEEDS, self.count, self.count, self.noises,
+            np.uint64(0), self.latents, self.histories, self.outputs, self.inputs, self.timesteps,
         )  # fmt: skip
 
 
@@ -180,7 +180,7 @@ def test_the_first_noise_is_the_twin_s(run: Run, count: int) -> None:
     seats = [Seat(1, ()), Seat(2, ())]
     run(
         "init_noise", (2, 2), 64, record_of(seats, [0, 0]), table, np.int32(2), SEEDS, board.count,
-        board.noises, board.latents,
+        board.noises, np.uint64(0), board.latents,
     )  # fmt: skip
     drawn, given = np.empty(count, np.float32), np.empty(count, np.float32)
     init_noise(normals(int(SEEDS[1, 0]), 0, count), 14.6, drawn)
@@ -200,7 +200,7 @@ def test_model_inputs_are_the_twin_s(run: Run, count: int, precision: Precision)
     seats = [Seat(1, (5, 0)), Seat(0, (2,))]
     run(
         f"model_inputs_{board.name}", (3, 2), 32, record_of(seats, [3, 0]), table, np.int32(4),
-        board.count, board.latents, board.inputs, board.timesteps,
+        board.count, board.count, np.uint64(0), board.latents, board.inputs, board.timesteps,
     )  # fmt: skip
     wanted = np.full((6, count), np.nan, precision)
     model_inputs(board.latents[1], 0.37, [wanted[5], wanted[0]])
@@ -217,7 +217,7 @@ def test_model_inputs_need_no_timesteps(run: Run) -> None:
     table["c_in"] = 1 / 0.13025
     run(
         "model_inputs_float", (1, 1), 32, record_of([Seat(2, (1,))], [0]), table, np.int32(0),
-        board.count, board.latents, board.inputs, np.uint64(0),
+        board.count, board.count, np.uint64(0), board.latents, board.inputs, np.uint64(0),
     )  # fmt: skip
     np.testing.assert_array_equal(board.inputs[1], board.latents[2] * table["c_in"])
 

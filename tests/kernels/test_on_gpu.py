@@ -91,7 +91,7 @@ def test_a_step_is_the_twin_s(run: Run, count: int, precision: type[np.floating]
     name = "half" if precision == np.float16 else "float"
     run(
         f"denoise_step_{name}", (8, 1), record, table, np.int32(1), SEEDS, np.uint64(count),
-        np.uint64(0), latents, histories, outputs, inputs, times,
+        np.uint64(count), np.uint64(0), np.uint64(0), latents, histories, outputs, inputs, times,
     )  # fmt: skip
     denoise_step(
         latent, history, outputs[[1, 2]], (7.0, -6.0), coefficients,
@@ -112,14 +112,15 @@ def test_first_noise_and_first_inputs_are_the_twins(run: Run, count: int) -> Non
     fill_launch(record, [Seat(1, (2,))])
     run(
         "init_noise", (8, 1), record, table, np.int32(1), SEEDS, np.uint64(count), np.uint64(0),
-        latents,
+        np.uint64(0), latents,
     )  # fmt: skip
     latent = np.empty(count, np.float32)
     init_noise(normals(int(SEEDS[1, 0]), 0, count), 14.6, latent)
     np.testing.assert_allclose(latents[1], latent, rtol=1e-6, atol=1e-6)
     inputs, times = np.zeros((4, count), np.float16), np.zeros(4, np.float32)
     run(
-        "model_inputs_half", (8, 1), record, table, np.int32(1), np.uint64(count), latents, inputs,
+        "model_inputs_half", (8, 1), record, table, np.int32(1), np.uint64(count),
+        np.uint64(count), np.uint64(0), latents, inputs,
         times,
     )  # fmt: skip
     wanted = np.empty((1, count), np.float16)

@@ -110,7 +110,7 @@ class Decoder:
         name = "model_inputs_half" if kind == np.float16 else "model_inputs_float"
         arguments: list[Argument] = [
             record, np.uint64(self._scale.address), np.int32(0), np.uint64(count),
-            np.uint64(from_), np.uint64(to), np.uint64(0),
+            np.uint64(count), np.uint64(0), np.uint64(from_), np.uint64(to), np.uint64(0),
         ]  # fmt: skip
         self._driver.kernel(name, grid(count, 1), arguments)(self._stream)
 

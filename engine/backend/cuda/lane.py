@@ -15,9 +15,11 @@ from sakuga.engine.backend.cuda.staging import Staging
 from sakuga.engine.backend.network import Networks, dtype_of, latent_shape
 from sakuga.engine.errors import DeviceMemoryError
 from sakuga.engine.manifest import TensorEntry
+from sakuga.kernels.guide import Guide
 from sakuga.kernels.launch import (
     FORESIGHT,
     GIVEN,
+    GUIDES,
     HISTORIES,
     ROWS,
     SEEDS,
@@ -90,6 +92,8 @@ class CudaLane:
                 self._memory.allocate("histories", 4 * self.count * HISTORIES * self._slots)
             if (start.table["draw"] == GIVEN).any():
                 self._memory.allocate("noises", 4 * self.count * self._slots)
+            if start.guide is not None:
+                self._guide(start.slot, start.guide)
             table = self._memory.address("tables") + STEP_ROW.itemsize * TABLE_ROWS * start.slot
             self._staging.upload(table, start.table)
             seeds = np.array(start.seeds, np.uint64)
@@ -98,6 +102,15 @@ class CudaLane:
                 self.give(start.slot, start.noise)
         seats = [Seat(start.slot, ()) for start in starts]
         self._launch("init_noise", seats, [0] * len(seats))
+
+    def _guide(self, slot: int, guide: Guide) -> None:
+        """Upload what a slot is held to."""
+        size = 4 * self.count
+        self._memory.allocate("guides", size * GUIDES * self._slots)
+        at = self._memory.address("guides") + size * GUIDES * slot
+        for place, values in enumerate(guide):
+            if values is not None:
+                self._staging.upload(at + size * place, values)
 
     def condition(self, chunks: int, row: int, inputs: Mapping[str, Array]) -> None:
         """Upload into the row."""
@@ -180,16 +193,18 @@ class CudaLane:
     def _kernel(self, name: str, seats: int) -> Launch:
         at = self._memory.pointer
         table: list[Argument] = [self._record, at("tables"), np.int32(TABLE_ROWS)]
-        count, elements = np.uint64(self.count), self.count
+        count, pitch, elements = np.uint64(self.count), np.uint64(self.count), self.count
         rows: list[Argument] = [at("sample"), at("timestep")]
         if name.startswith("model_inputs"):
-            arguments = [*table, count, at("latents"), *rows]
+            arguments = [*table, count, pitch, at("guides"), at("latents"), *rows]
         elif name.startswith("preview"):
             arguments = [*table, self._foresight, self._colours, np.uint64(self.count // 4)]
             arguments += [at("latents"), at("noise_pred"), at("pixels")]
             elements *= 2  # a thread for each pixel: eight elements to a thread, four to a pixel
         else:
-            arguments = [*table, at("seeds"), count, at("noises"), at("latents")]
+            between = [pitch] if name.startswith("denoise_step") else []
+            arguments = [*table, at("seeds"), count, *between]
+            arguments += [at("noises"), at("guides"), at("latents")]
         if name.startswith("denoise_step"):
             arguments += [at("histories"), at("noise_pred"), *rows]
         return self._driver.kernel(name, grid(elements, seats), arguments)

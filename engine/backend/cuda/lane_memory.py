@@ -11,7 +11,7 @@ from sakuga.engine.errors import DeviceMemoryError
 from sakuga.engine.manifest import TensorEntry
 
 _KERNELS_USE = {"sample", "timestep", "noise_pred"}
-_OPTIONAL = {"histories", "noises"}  # what only some samplers and noise sources need
+_OPTIONAL = {"guides", "histories", "noises"}  # what only some pictures need
 
 
 class LaneMemory:

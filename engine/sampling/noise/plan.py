@@ -11,6 +11,8 @@ from sakuga.profiles.buckets import Size
 class NoisePlan:
     """Source and seeds, the latter in [0, 2⁶⁴).
 
+    `before`: draws used up before the first latent's, as diffusers' does where it encodes a picture.
+
     `variation_seed`: whose noise the first latent's turns to by `variation_strength`, None without
     a variation. `drawn_at`: the picture size whose noise lies in the middle of the first latent.
     `ensd`: what is added to the seed for the noise the steps add, which then has a generator of
@@ -23,6 +25,7 @@ class NoisePlan:
     variation_strength: float = 0.0
     drawn_at: Size | None = None
     ensd: int = 0
+    before: int = 0
 
     @property
     def later_seed(self) -> int:
@@ -33,15 +36,19 @@ class NoisePlan:
     def skipped(self) -> int:
         """What to take from the sampler's number of a draw, which counts from 1 because draw 0 is
         the first latent's: a generator of the steps' own begins at 0."""
-        return int(self.rng.restarts or self.ensd != 0)
+        return 1 if self.rng.restarts or self.ensd != 0 else -self.before
 
     def first(self, latent: tuple[int, int]) -> Latent | None:
         """The first noise, float32 [4, height, width]; None where it is draw 0 of NV and the seed
         as it is, which devices draw themselves."""
+        drawn_at = self.drawn_at.latent() if self.drawn_at else latent
+        plain = self.variation_seed is None and self.before == 0 and drawn_at == latent
+        return None if plain and self.rng.first == "NV" else self.drawn(latent)
+
+    def drawn(self, latent: tuple[int, int]) -> Latent:
+        """The first noise, drawn here whatever its source."""
         source, drawn_at = self.rng.first, self.drawn_at.latent() if self.drawn_at else latent
-        if source == "NV" and self.variation_seed is None and drawn_at == latent:
-            return None
-        noise = first_draw(source, self.seed, drawn_at)
+        noise = first_draw(source, self.seed, drawn_at, self.before)
         if self.variation_seed is not None:
             other = first_draw(source, self.variation_seed, drawn_at)
             noise = slerp(self.variation_strength, noise, other)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sakuga.engine.errors import UsageError
-from sakuga.engine.sampling.noise.torch_cpu import TorchGenerator
+from sakuga.engine.sampling.noise.torch_cpu import TorchDraws
 from sakuga.kernels.philox import normals
 from sakuga.profiles.families import LATENT_CHANNELS
 
@@ -55,9 +55,9 @@ def find_rng(name: str) -> Rng:
     )
 
 
-def first_draw(source: Source, seed: int, latent: tuple[int, int]) -> Latent:
-    """Draw 0 of a seed for a latent of (height, width), float32 [4, height, width]."""
+def first_draw(source: Source, seed: int, latent: tuple[int, int], number: int = 0) -> Latent:
+    """A draw of a seed for a latent of (height, width), float32 [4, height, width]."""
     shape = (LATENT_CHANNELS, *latent)
     count = int(np.prod(shape))
-    found = normals(seed, 0, count) if source == "NV" else TorchGenerator(seed).normals(count)
+    found = normals(seed, number, count) if source == "NV" else TorchDraws(seed, count).draw(number)
     return found.reshape(shape)
