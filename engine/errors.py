@@ -3,6 +3,7 @@
     SakugaError
     ├── UsageError               the call itself is wrong: an option, a request, a job line
     │   ├── SizeError            a picture size outside what the bundle renders
+    │   ├── PictureFileError     a picture to begin with that cannot be read
     │   └── TargetError          a GPU that plans cannot be built for, or none where one is needed
     ├── CheckpointError          a checkpoint that cannot be read or is not what it should be
     │   ├── FileFormatError      not a safetensors file, truncated, or refused for safety
@@ -57,6 +58,10 @@ class UsageError(SakugaError):
 
 class SizeError(UsageError):
     """A picture size outside what the bundle renders."""
+
+
+class PictureFileError(UsageError):
+    """A picture to begin with that cannot be read: absent, damaged, too large or none at all."""
 
 
 class TargetError(UsageError):

@@ -30,6 +30,7 @@ PUBLIC = [
     "OutputError",
     "OverloadedError",
     "Picture",
+    "PictureFileError",
     "PlanBuildError",
     "PlanMismatchError",
     "Progress",
