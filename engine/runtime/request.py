@@ -7,12 +7,15 @@ from typing import Literal, cast, get_args
 
 from sakuga.engine.errors import SizeError, UsageError
 from sakuga.engine.runtime.seeds import chosen_seed, noise_plan
+from sakuga.engine.runtime.later import encoding_first, later_stages, with_size_of
 from sakuga.engine.runtime.settings import Settings
+from sakuga.engine.runtime.stages import Init, Stage
 from sakuga.engine.sampling.choice import Choice, choose
 from sakuga.engine.sampling.compat import Compat, find_compat
 from sakuga.engine.sampling.noise.plan import NoisePlan
 from sakuga.engine.sampling.plan import SamplerOptions, Training, sampling_table
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
+from sakuga.engine.sampling.strength import Strength
 from sakuga.engine.sampling.table import Prediction, SamplerTable
 from sakuga.engine.text.clip_skip import choose_layer
 from sakuga.engine.text.segments import Emphasis, emphasis_name
@@ -54,6 +57,10 @@ class Request:
     `variation_seed` is what the noise of the first latent turns to by `variation_strength`, 0 to 1;
     `seed_resize` the size at which the seed made the picture to be kept; `ensd`, the eta noise
     seed delta, is added to the seed for what steps add. All are A1111's.
+
+    `init`: a picture to begin from, or a part of it to paint anew; without a size the request has
+    the picture's, or the nearest the bundle renders. `stages`: what is done to the picture after
+    its first pass, in this order: `Hires`, `Detail`, `Upscale`.
     """
 
     prompt: str
@@ -78,6 +85,8 @@ class Request:
     seed_resize: Size | None = None
     ensd: int = 0
     guidance_interval: tuple[float, float] | None = None
+    init: Init | None = None
+    stages: tuple[Stage, ...] = ()
 
     def times(self, count: int) -> "list[Request]":
         """This many pictures: the seed counts up, or with a variation the variation's, as in A1111.
@@ -127,8 +136,34 @@ def resolve(
     """Fill in defaults and check everything that can be checked before a network runs.
 
     `prediction` and `zero_terminal_snr` say how the model was trained.
-    Raises SizeError for a size the bundle does not render, UsageError for anything else.
+    Raises SizeError for a size the bundle does not render, PictureFileError for a file that cannot
+    be read, UsageError for anything else.
     """
+    training = Training(prediction, zero_terminal_snr)
+    sizes = defaults.sizes or family.sizes
+
+    def resolve_pass(asked: Request, strength: Strength | None) -> Settings:
+        return _resolve_pass(asked, family, defaults, training, strength)
+
+    if request.init is None:
+        settings = resolve_pass(request, None)
+    else:
+        asked = with_size_of(request, request.init, sizes, defaults.size)
+        strength = Strength(request.init.strength, masked=request.init.mask is not None)
+        settings = replace(resolve_pass(asked, strength), init=request.init)
+        settings = encoding_first(settings)
+    if not request.stages:
+        return settings
+    return replace(settings, later=later_stages(request, settings, resolve_pass, sizes))
+
+
+def _resolve_pass(
+    request: Request,
+    family: Family,
+    defaults: Defaults,
+    training: Training,
+    strength: Strength | None,
+) -> Settings:
     compat = find_compat(request.compat)
     choice = _choice(request, defaults, compat)
     options = SamplerOptions(request.eta, request.s_noise)
@@ -144,8 +179,7 @@ def resolve(
     prompt, negative_prompt = _texts(request, defaults, tool)
     size = _size(request, defaults.sizes or family.sizes, defaults.size)
     guidance = _guidance(defaults.guidance if request.guidance is None else request.guidance)
-    training = Training(prediction, zero_terminal_snr)
-    table = _table(compat, choice, steps, training, options)
+    table = _table(compat, choice, steps, training, options, strength)
     return Settings(
         prompt=prompt,
         negative_prompt=negative_prompt,
@@ -165,7 +199,7 @@ def resolve(
         pad_conds=request.pad_conds,
         notes=defaults.preset.doubts(size, steps, guidance) if defaults.preset else (),
         guidance_interval=_interval(request.guidance_interval),
-        prediction=prediction,
+        prediction=training.prediction,
     )
 
 

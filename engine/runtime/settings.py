@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from sakuga.engine.runtime.stages import Init, Stage
 from sakuga.engine.sampling.compat import Compat
+from sakuga.engine.sampling.masking import MaskRule
 from sakuga.engine.sampling.noise.plan import NoisePlan
+from sakuga.engine.sampling.samplers import SAMPLERS
 from sakuga.engine.sampling.table import Prediction, SamplerTable
 from sakuga.engine.text.clip_skip import Layer
 from sakuga.engine.text.segments import Emphasis
@@ -18,7 +21,8 @@ class Settings:
     The prompts are the texts that are encoded. `layer` and `negative_layer` are where the text
     encoders' states are taken. `schedule` is the name of the schedule used, "Automatic" where A1111
     would say so; `eta` and `s_noise` are None where they are the sampler's own. `noise`: what is
-    drawn for it. `notes`: settings outside what the preset recommends.
+    drawn for it. `notes`: settings outside what the preset recommends. `init`: the picture to begin
+    from, if there is one. `later`: the stages behind this pass.
     """
 
     prompt: str
@@ -40,6 +44,8 @@ class Settings:
     notes: tuple[str, ...] = ()
     guidance_interval: tuple[float, float] | None = None
     prediction: Prediction = "epsilon"
+    init: Init | None = None
+    later: tuple["Later", ...] = ()
 
     @property
     def seed(self) -> int:
@@ -66,6 +72,44 @@ class Settings:
         return tuple(guidance if start <= at / count < end else 1.0 for at in range(count))
 
     @property
+    def mask_rule(self) -> MaskRule:
+        """How what lies outside a mask is kept."""
+        own = self.compat.schedule == "automatic" and SAMPLERS[self.sampler].own is not None
+        return "seen" if own else self.compat.mask
+
+    @property
     def work(self) -> float:
-        """Megapixel-steps: millions of pixels times evaluations."""
+        """Megapixel-steps of this pass: millions of pixels times evaluations."""
         return self.size.width * self.size.height * 1e-6 * self.table.evaluations
+
+    @property
+    def work_in_all(self) -> float:
+        """The same of all passes that are known before it begins: of a detailer one."""
+        return self.work + sum(each.work for each in self.later)
+
+    @property
+    def evaluations_in_all(self) -> int:
+        """Evaluations of all passes that are known before it begins."""
+        return self.table.evaluations + sum(each.evaluations for each in self.later)
+
+
+@dataclass(frozen=True, eq=False)
+class Later:
+    """A stage behind the first pass. `settings`: of its pass, None where it samples nothing.
+    `size`: of the picture after it. `tiles`: how many passes it takes."""
+
+    stage: Stage
+    settings: Settings | None
+    size: Size
+    tiles: int = 1
+
+    @property
+    def work(self) -> float:
+        """Megapixel-steps."""
+        return 0.0 if self.settings is None else self.settings.work * self.tiles
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the network."""
+        return 0 if self.settings is None else self.settings.table.evaluations * self.tiles
+

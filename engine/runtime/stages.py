@@ -11,10 +11,10 @@ from typing import Literal, TypeAlias, get_args
 from sakuga.engine.errors import UsageError
 from sakuga.engine.image.source import Source
 from sakuga.engine.refine.detail import Detail
+from sakuga.engine.refine.fill import Fill
 from sakuga.profiles.buckets import Size
 
 Resize = Literal["stretch", "crop", "fill", "latent"]
-Fill = Literal["fill", "original", "noise", "nothing"]
 LARGEST_SCALE = 8.0
 
 
@@ -22,7 +22,7 @@ LARGEST_SCALE = 8.0
 class Mask:
     """The part of a picture to paint anew: white where it is, black where it stays.
 
-    `blur`: σ of the mask's soft edge in pixels. `invert`: paint what is black. `fill`: what the
+    `blur`: σ of the mask's soft edge in pixels; None is 4 in compat a1111, 0 elsewhere. `invert`: paint what is black. `fill`: what the
     part begins from; its surroundings ("fill"), the picture ("original"), noise or nothing.
     `area`: "whole", the picture is worked on as it is; "masked", the part with `padding` pixels
     around it is cut out, worked on at the request's size, and put back. `soft`: the latent's mask
@@ -30,17 +30,18 @@ class Mask:
     """
 
     picture: Source
-    blur: float = 4.0
+    blur: float | None = None
     invert: bool = False
-    fill: Fill = "original"
+    fill: Fill = Fill.ORIGINAL
     area: Literal["whole", "masked"] = "whole"
     padding: int = 32
     soft: bool = False
 
     def __post_init__(self) -> None:
-        _check_among("fill", self.fill, get_args(Fill))
+        _check_among("fill", self.fill, tuple(Fill))
+        object.__setattr__(self, "fill", Fill(self.fill))  # its name may be given
         _check_among("area", self.area, ("whole", "masked"))
-        if not (math.isfinite(self.blur) and 0 <= self.blur <= 256):
+        if self.blur is not None and not (math.isfinite(self.blur) and 0 <= self.blur <= 256):
             raise UsageError(
                 f"A mask cannot be blurred by {self.blur}.", hint="Give pixels from 0 to 256."
             )
