@@ -73,6 +73,7 @@ $(BASE): $(MADE) pyproject.toml constraints.txt
 $(DEV): $(BASE)
 	@echo "Installing what tests, checks and tracing need (torch, TensorRT for RTX, NVRTC: minutes the first time)"
 	@$(PIP_INSTALL) --editable '.[dev,verify,rtx,cuda,serve]'
+	@$(PIP_INSTALL) --no-deps spandrel einops  # it asks for torchvision, which nothing here uses
 	@touch $@
 
 $(RAY): $(DEV)

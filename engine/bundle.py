@@ -1,11 +1,12 @@
 """A bundle: the directory `sakuga build` makes and everything else reads."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from sakuga.engine.digests import DigestMemory
 from sakuga.engine.errors import BundleDamagedError, BundleError, BundleFormatError
-from sakuga.engine.manifest import MANIFEST, Manifest, parse_manifest
+from sakuga.engine.manifest import MANIFEST, FileEntry, Manifest, parse_manifest
 from sakuga.profiles.families import FAMILIES, Family
 from sakuga.profiles.networks import networks
 
@@ -63,10 +64,8 @@ def _checked(path: Path, manifest: Manifest) -> Bundle:
             hint="Upgrade Sakuga, or build the bundle again.",
         )
     _check_complete(path, manifest, family)
-    try:
-        _check_files(path, manifest)
-    except OSError as error:
-        raise _damaged(path, f"{error.filename} cannot be read: {error.strerror}.") from error
+    if fault := file_fault(path, manifest.files):
+        raise _damaged(path, fault)
     return Bundle(path, manifest, family)
 
 
@@ -114,31 +113,39 @@ def _check_complete(path: Path, manifest: Manifest, family: Family) -> None:
             note=f"It says nothing of {', '.join(sorted(absent | unlisted))}.",
             hint="Build the bundle again with `sakuga build`.",
         )
-    for name in manifest.files:
-        if _leads_outside(name):
-            raise BundleFormatError(
-                f"The manifest of {path} names a file outside it: {name!r}.",
-                hint="Do not use this bundle; build one from the checkpoint yourself.",
-            )
+    if stray := outside(manifest.files):
+        raise BundleFormatError(
+            f"The manifest of {path} names a file outside it: {stray!r}.",
+            hint="Do not use this bundle; build one from the checkpoint yourself.",
+        )
 
 
-def _leads_outside(name: str) -> bool:
-    windows = PureWindowsPath(name)  # splits at both kinds of slash
-    rooted = bool(windows.anchor) or PurePosixPath(name).is_absolute()
-    return rooted or ".." in windows.parts
+def outside(names: Iterable[str]) -> str | None:
+    """The first of the names that leads out of the folder it is meant to lie in, if one does."""
+    for name in names:
+        windows = PureWindowsPath(name)  # splits at both kinds of slash
+        rooted = bool(windows.anchor) or PurePosixPath(name).is_absolute()
+        if rooted or ".." in windows.parts:
+            return name
+    return None
 
 
-def _check_files(path: Path, manifest: Manifest) -> None:
-    files = {name: path / name for name in manifest.files}
-    for name, file in files.items():
-        if not file.is_file():
-            raise _damaged(path, f"{name} is missing.")
-        size, expected = file.stat().st_size, manifest.files[name].size_bytes
-        if size != expected:
-            raise _damaged(path, f"{name} has {size:,} bytes, {expected:,} were written.")
-    for name, digest in DigestMemory().sha256s(files).items():
-        if digest != manifest.files[name].sha256:
-            raise _damaged(path, f"{name} has changed since it was built (SHA-256 {digest[:10]}…).")
+def file_fault(folder: Path, entries: Mapping[str, FileEntry]) -> str:
+    """In what way the files of a folder are not what was written; empty where they all are."""
+    files = {name: folder / name for name in entries}
+    try:
+        for name, file in files.items():
+            if not file.is_file():
+                return f"{name} is missing."
+            size, expected = file.stat().st_size, entries[name].size_bytes
+            if size != expected:
+                return f"{name} has {size:,} bytes, {expected:,} were written."
+        for name, digest in DigestMemory().sha256s(files).items():
+            if digest != entries[name].sha256:
+                return f"{name} has changed since it was built (SHA-256 {digest[:10]}…)."
+    except OSError as error:
+        return f"{error.filename} cannot be read: {error.strerror}."
+    return ""
 
 
 def _damaged(path: Path, what: str) -> BundleDamagedError:

@@ -209,7 +209,7 @@ def parse_manifest(text: str) -> Manifest:
     if schema != SCHEMA:
         raise _other_schema(schema)
     try:
-        manifest: Manifest = _read(Manifest, raw, "the manifest")
+        manifest: Manifest = read_fields(Manifest, raw, "the manifest")
     except (KeyError, TypeError) as error:
         raise BundleFormatError(
             f"{MANIFEST} lacks something every bundle has.",
@@ -242,19 +242,22 @@ def _other_schema(schema: object) -> BundleFormatError:
     )
 
 
-def _read(kind: Any, raw: Any, name: str) -> Any:  # noqa: ANN401 (any annotation, any JSON)
-    """The value a field of type `kind` holds, `raw` being its JSON."""
+def read_fields(kind: Any, raw: Any, name: str) -> Any:  # noqa: ANN401 (any annotation, any JSON)
+    """The value a field of type `kind` holds, `raw` being its JSON; dataclasses field by field.
+
+    Raises KeyError or TypeError that names what is missing or of another kind.
+    """
     origin, args = get_origin(kind), get_args(kind)
     if isinstance(kind, type) and is_dataclass(kind):
         hints, table = get_type_hints(kind), _of(dict, raw, name)
-        values = {f.name: _read(hints[f.name], table[f.name], f.name) for f in fields(kind)}
+        values = {f.name: read_fields(hints[f.name], table[f.name], f.name) for f in fields(kind)}
         return kind(**values)
     if origin is tuple:
-        return tuple(_read(args[0], item, name) for item in _of(list, raw, name))
+        return tuple(read_fields(args[0], item, name) for item in _of(list, raw, name))
     if origin is Mapping:
-        return {key: _read(args[1], item, key) for key, item in _of(dict, raw, name).items()}
+        return {key: read_fields(args[1], item, key) for key, item in _of(dict, raw, name).items()}
     if origin is UnionType and NoneType in args:
-        return None if raw is None else _read(args[0], raw, name)
+        return None if raw is None else read_fields(args[0], raw, name)
     if origin is Literal:
         return raw if isinstance(raw, str) and raw in args else _of(kind, raw, name)
     if kind is float and type(raw) is int:

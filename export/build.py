@@ -4,7 +4,6 @@ Everything is written into a hidden folder beside the target and takes its place
 under a lock, so a killed build leaves the old bundle, or none.
 """
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from sakuga.engine.errors import (
     UsageError,
 )
 from sakuga.engine.manifest import MANIFEST, FileEntry, LoraEntry, Manifest
-from sakuga.engine.platform import fsync_file, fsync_folder, replace_folder
+from sakuga.engine.platform import replace_folder
 from sakuga.export.adapters.bundled import BundledVectors
 from sakuga.export.adapters.choice import LoraChoice
 from sakuga.export.adapters.stack import open_loras
@@ -46,7 +45,7 @@ from sakuga.export.plans.job import (
 from sakuga.export.plans.report import REPORT
 from sakuga.export.plans.store import PlanStore
 from sakuga.export.target import check_contents, check_place
-from sakuga.export.workshop import workshop
+from sakuga.export.workshop import disk_failures, settle, workshop
 
 DEMO = "demo"
 DEFAULT_SHAPES, DEFAULT_BATCH = "range", 4
@@ -121,7 +120,7 @@ def build(
     if options.verify:
         _check_reference()
     target = Path(out).resolve()
-    with _disk_failures(target), _resumable(work):
+    with disk_failures(target), _resumable(work):
         check_place(target)
         path = DEMO_CHECKPOINT if str(model) == DEMO else Path(model)
         # The model comes first: what is wrong with it leaves no trace at all.
@@ -200,10 +199,7 @@ def _write(checkpoint: Checkpoint, folder: Path, work: _Work) -> Manifest:
         entry = FileEntry((folder / REPORT).stat().st_size, file_sha256(folder / REPORT))
         manifest = replace(manifest, files={**manifest.files, REPORT: entry})
     (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-    for file in (*manifest.files, MANIFEST):
-        fsync_file(folder / file)
-    for place, _, _ in os.walk(folder, topdown=False):
-        fsync_folder(Path(place))
+    settle(folder)
     return manifest
 
 
@@ -229,18 +225,6 @@ def _resumable(work: _Work) -> Iterator[None]:
             "changed.",
             hint="Run the same command again: it goes on behind them.",
         ) from stop
-
-
-@contextmanager
-def _disk_failures(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise BuildError(
-            f"The build failed: {error.strerror or error}.",
-            note=f"It happened at {error.filename or target.parent}; {target.name} is as it was.",
-            hint="Check space and permissions there, or choose another --out, and build again.",
-        ) from error
 
 
 def _check_reference() -> None:

@@ -1,4 +1,4 @@
-"""What a file is: a bundle, a checkpoint, a LoRA, or a picture with its settings."""
+"""What a file is: a bundle, a checkpoint, a LoRA, an upscaler, or a picture with its settings."""
 
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -11,6 +11,7 @@ from sakuga.engine.image.infotext_parser import split_parameters
 from sakuga.engine.image.metadata import read_metadata
 from sakuga.engine.manifest import MANIFEST, Manifest
 from sakuga.engine.presets import find_preset, recognise
+from sakuga.engine.refine.upscaler_folder import is_upscaler
 from sakuga.engine.runtime.defaults import bundle_defaults, bundle_preset
 from sakuga.engine.runtime.merged import merged_fields
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
@@ -20,6 +21,7 @@ from sakuga.export.adapters.parts import take_apart
 from sakuga.export.checkpoint.layouts import Checkpoint, open_checkpoint
 from sakuga.export.checkpoint.safetensors_file import SafetensorsFile
 from sakuga.export.counted import counted
+from sakuga.export.upscaler.describe import describe_upscaler
 from sakuga.profiles.preset import Preset
 
 _CHECKPOINTS = {".safetensors", ".ckpt", ".pt", ".pth", ".bin"}  # opened, or refused with a reason
@@ -39,6 +41,8 @@ def inspect(path: Path) -> Findings:
     if not path.exists():
         raise UsageError(f"There is nothing at {path}.", hint="Check the path.")
     suffix = path.suffix.lower()
+    if is_upscaler(path):
+        return Findings(*describe_upscaler(path))
     if (path / MANIFEST).is_file():
         return _bundle(open_bundle(path))
     if suffix in SUFFIXES:

@@ -1,6 +1,7 @@
-"""Where a bundle may be written: at a free place, or over a bundle that holds nothing else."""
+"""Where a build may write: at a free place, or over what an earlier one made and nothing else."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from sakuga.engine.errors import UsageError
@@ -10,38 +11,41 @@ _USUAL = {MANIFEST, "onnx", "text", "plans", "build-report.json"}
 _NAMED = 5  # files a message names before it counts the rest
 
 
-def check_place(target: Path) -> None:
-    """Raise UsageError where `target` is something else than a bundle, or lies inside one."""
+def check_place(
+    target: Path, ours: Callable[[Path], bool] = is_bundle, kind: str = "bundle"
+) -> None:
+    """Raise UsageError where `target` is something else than a folder of this kind, which `ours`
+    knows, or lies inside one."""
     for folder in target.parents:
         if folder.exists() and not folder.is_dir():
             raise UsageError(
                 f"{target} lies below {folder}, which is a file.",
                 hint="Give another --out.",
             )
-        if is_bundle(folder):
+        if ours(folder) or is_bundle(folder):
             raise UsageError(
-                f"{target} lies inside the bundle {folder}.",
-                note="A later build over that bundle would have to remove this one.",
+                f"{target} lies inside the {kind if ours(folder) else 'bundle'} {folder}.",
+                note="A later build over that one would have to remove this one.",
                 hint="Give an --out beside it.",
             )
     empty = target.is_dir() and not any(target.iterdir())
-    if target.exists() and not empty and not is_bundle(target):
+    if target.exists() and not empty and not ours(target):
         raise UsageError(
-            f"{target} is there already and is no bundle.",
-            note="A build replaces bundles and nothing else.",
+            f"{target} is there already and is no {kind}.",
+            note=f"This build replaces {kind}s and nothing else.",
             hint="Give another --out, or move what is there away.",
         )
 
 
 def check_contents(target: Path) -> None:
-    """Raise UsageError where the bundle at `target`, if there is one, holds a user's files."""
+    """Raise UsageError where the folder at `target`, if there is one, holds a user's files."""
     found = _foreign(target) if target.exists() else []
     if found:
         more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         raise UsageError(
             f"{target} holds what no build put there: {', '.join(found[:_NAMED])}{more}.",
             note="A build replaces the whole folder, so these would be lost. Nothing was changed.",
-            hint="Move them out of the bundle, or give another --out, then build again.",
+            hint="Move them out of it, or give another --out, then build again.",
         )
 
 

@@ -33,8 +33,10 @@ from sakuga.profiles.families import FAMILIES
 from sakuga.profiles.presets import all_presets
 names = [m.name for m in pkgutil.walk_packages(sakuga.__path__, "sakuga.")]
 needs_torch = {"trace", "verify", "reference", "reference_pipeline", "simplify"}
+upscaler = {f"sakuga.export.upscaler.{each}" for each in ("network", "traceable")}
 for name in names:
-    if name.rpartition(".")[2] not in needs_torch and ".training" not in name:
+    last = name.rpartition(".")[2]
+    if last not in needs_torch and name not in upscaler and ".training" not in name:
         importlib.import_module(name)
 import sakuga.kernels.denoise_step
 assert len(clip_merges()) > 48000

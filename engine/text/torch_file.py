@@ -5,42 +5,62 @@ Both forms are read: the zip archive of today, and the stream that torch wrote b
 
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from io import BytesIO
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sakuga.engine.text.torch_pickle import read_pickle
+from sakuga.engine.text.torch_pickle import EMBEDDING_STEPS, read_pickle
 from sakuga.engine.text.torch_values import PickleError, Storage, Tensor
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # torch's own, at the beginning of a stream
 _STREAM_VERSION = 1001
 _PROGRAM = "data.pkl"
-_MOST_NUMBERS = 1 << 20  # of one tensor
 _FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+_WHOLE = {"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?"}
 
 ReadStorage = Callable[[Storage], bytes]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is read of a file: steps of its pickle, numbers of one tensor."""
+
+    steps: int
+    numbers: int
+
+
+EMBEDDING = Limits(EMBEDDING_STEPS, 1 << 20)
 
 
 class TorchFile:
     """What a file holds: `value`, in which tensors are descriptions that `numbers` reads."""
 
-    def __init__(self, value: object, storage: ReadStorage) -> None:
+    def __init__(self, value: object, storage: ReadStorage, most_numbers: int) -> None:
         self.value = value
         self._storage = storage
+        self._most_numbers = most_numbers
 
     def numbers(self, tensor: Tensor) -> NDArray[np.float32]:
         """A tensor of floats, of any width and with any strides. Raises PickleError for others and
         for one that reaches beyond its storage."""
-        kind = tensor.storage.kind
-        if kind.dtype not in _FLOATS:
+        if tensor.storage.kind.dtype not in _FLOATS:
             raise PickleError("its numbers are no floats")
-        _check_extent(tensor)
+        with np.errstate(over="ignore"):  # the caller asks for finite numbers
+            return self.values(tensor).astype(np.float32, copy=False)
+
+    def values(self, tensor: Tensor) -> NDArray[Any]:
+        """A tensor of any numbers, as they are; bfloat16 comes as float32. Raises PickleError for
+        one that reaches beyond its storage."""
+        kind = tensor.storage.kind
+        _check_extent(tensor, self._most_numbers)
         data = self._storage(tensor.storage)
         if len(data) != tensor.storage.count * kind.item_bytes:
             raise PickleError("its numbers are not as many as it says")
-        raw = np.frombuffer(data, _FLOATS[kind.dtype])
+        raw = np.frombuffer(data, (_FLOATS | _WHOLE)[kind.dtype])
         strides = [
             stride * raw.itemsize if size > 1 else 0
             for size, stride in zip(tensor.shape, tensor.strides, strict=True)
@@ -48,28 +68,27 @@ class TorchFile:
         view = np.lib.stride_tricks.as_strided(raw[tensor.offset :], tensor.shape, strides)
         if kind.dtype == "BF16":  # the upper half of a float32
             return (view.astype("<u4") << 16).view("<f4")
-        with np.errstate(over="ignore"):  # the caller asks for finite numbers
-            return view.astype(np.float32)
+        return view.copy()
 
 
-def read_torch(data: bytes) -> TorchFile:
+def read_torch(data: bytes, limits: Limits = EMBEDDING) -> TorchFile:
     """What torch.save wrote. Raises PickleError for anything else."""
     if data[:4] == b"PK\x03\x04":
-        return _archive(data)
-    return _stream(data)
+        return _archive(data, limits)
+    return _stream(data, limits)
 
 
-def _check_extent(tensor: Tensor) -> None:
+def _check_extent(tensor: Tensor, most_numbers: int) -> None:
     shape, strides = tensor.shape, tensor.strides
     known = len(shape) == len(strides) <= 4 and min((*shape, *strides, tensor.offset)) >= 0
-    if not known or not 0 < prod(shape) <= _MOST_NUMBERS:
+    if not known or not 0 < prod(shape) <= most_numbers:
         raise PickleError("it holds a tensor of an impossible shape")
     reach = sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     if tensor.offset + reach >= tensor.storage.count:
         raise PickleError("it holds a tensor that reaches beyond its numbers")
 
 
-def _archive(data: bytes) -> TorchFile:
+def _archive(data: bytes, limits: Limits) -> TorchFile:
     try:
         archive = zipfile.ZipFile(BytesIO(data))
         members = _members(archive)
@@ -81,8 +100,12 @@ def _archive(data: bytes) -> TorchFile:
     folder = programs[0].removesuffix(_PROGRAM)
     if f"{folder}byteorder" in members and _member(archive, f"{folder}byteorder") != b"little":
         raise PickleError("its numbers are in the order of another kind of processor")
-    value = read_pickle(_member(archive, programs[0])).value
-    return TorchFile(value, lambda storage: _member(archive, f"{folder}data/{storage.key}"))
+    value = read_pickle(_member(archive, programs[0]), most_steps=limits.steps).value
+
+    def numbers(storage: Storage) -> bytes:
+        return _member(archive, f"{folder}data/{storage.key}")
+
+    return TorchFile(value, numbers, limits.numbers)
 
 
 def _members(archive: zipfile.ZipFile) -> Mapping[str, zipfile.ZipInfo]:
@@ -108,7 +131,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
         raise PickleError("it is a damaged archive") from error
 
 
-def _stream(data: bytes) -> TorchFile:
+def _stream(data: bytes, limits: Limits) -> TorchFile:
     """Pickles of a magic number, a version, the machine's facts, the value, and the storages' keys;
     then of each storage how many numbers it has, and the numbers."""
     magic = read_pickle(data)
@@ -120,8 +143,8 @@ def _stream(data: bytes) -> TorchFile:
         raise PickleError("it is a pickle that torch did not write")
     if facts.value.get("little_endian") is not True:
         raise PickleError("its numbers are in the order of another kind of processor")
-    held = read_pickle(data, facts.end)
-    keys = read_pickle(data, held.end)
+    held = read_pickle(data, facts.end, limits.steps)
+    keys = read_pickle(data, held.end, limits.steps)
     places: dict[str, int] = {}
     at = keys.end
     for key in keys.value if isinstance(keys.value, list) else ():
@@ -129,7 +152,9 @@ def _stream(data: bytes) -> TorchFile:
             raise PickleError("it holds numbers of nothing")
         places[key] = at + 8
         at += 8 + held.storages[key].count * held.storages[key].kind.item_bytes
-    return TorchFile(held.value, lambda storage: _piece(data, places, storage))
+    return TorchFile(
+        held.value, lambda storage: _piece(data, places, storage), limits.numbers
+    )
 
 
 def _piece(data: bytes, places: Mapping[str, int], storage: Storage) -> bytes:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from sakuga.engine.text.torch_values import NAMES, Kind, Module, Name, PickleError, Storage
 
-_MOST_STEPS = 20_000  # a file of A1111 takes 111
+EMBEDDING_STEPS = 20_000  # a file of A1111 takes 111
 _MOST_LETTERS = 200  # of a name
 
 
@@ -28,10 +28,10 @@ class Pickle:
     storages: Mapping[str, Storage]
 
 
-def read_pickle(data: bytes, start: int = 0) -> Pickle:
+def read_pickle(data: bytes, start: int = 0, most_steps: int = EMBEDDING_STEPS) -> Pickle:
     """Run the pickle that begins at `start`. Raises PickleError."""
     machine = _Machine(data, start)
-    value = machine.run()
+    value = machine.run(most_steps)
     return Pickle(value, machine.at, machine.storages)
 
 
@@ -46,8 +46,8 @@ class _Machine:
         self._marks: list[int] = []
         self._memo: dict[int, object] = {}
 
-    def run(self) -> object:
-        for _ in range(_MOST_STEPS):
+    def run(self, most_steps: int) -> object:
+        for _ in range(most_steps):
             code = self._number(1)
             if code == ord("."):
                 return self._pop()
@@ -55,7 +55,7 @@ class _Machine:
             if instruction is None:
                 raise PickleError(f"it holds the instruction {code:#04x}, which torch never writes")
             instruction(self)
-        raise PickleError(f"it takes more than {_MOST_STEPS:,} steps")
+        raise PickleError(f"it takes more than {most_steps:,} steps")
 
     def _bytes(self, count: int) -> bytes:
         taken = self._data[self.at : self.at + count]
@@ -140,7 +140,7 @@ class _Machine:
         name = f"{self._line()}.{self._line()}"
         found = NAMES.get(name)
         if found is None:
-            raise PickleError(f"it asks for {name!r}, which no embedding needs")
+            raise PickleError(f"it asks for {name!r}, which no tensor needs")
         self._push(found)
 
     def _persistent(self) -> None:
@@ -163,6 +163,8 @@ class _Machine:
 
     def _build(self) -> None:
         state, target = self._pop(), self._pop()
+        if isinstance(target, dict) and isinstance(state, dict) and [*state] == ["_metadata"]:
+            return self._push(target)  # versions of modules, which a state_dict carries along
         parameters = state.get("_parameters") if isinstance(state, dict) else None
         if not isinstance(target, Module) or not isinstance(parameters, dict):
             raise PickleError("it fills what is no dictionary of parameters")

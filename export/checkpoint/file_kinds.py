@@ -5,7 +5,8 @@ from sakuga.engine.errors import FileFormatError
 _CONVERT = (
     "Use the .safetensors file of the model if there is one. Otherwise convert it in an isolated "
     "environment with a current torch: torch.load(path, weights_only=True), then "
-    "safetensors.torch.save_file on the tensors of its state_dict."
+    "safetensors.torch.save_file on the tensors of its state_dict. An upscaler's file is for "
+    "`sakuga build-upscaler`."
 )
 
 _KINDS: tuple[tuple[bytes, str, str], ...] = (

@@ -28,8 +28,15 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     (r"^(emb_params|string_to_param|clip_[lg])$", "a textual inversion embedding", ""),
 )
 
+_UPSCALER = "Make an upscaler of it: sakuga build-upscaler FILE --out NAME.upscaler"
+
 # The same, for files without a UNet.
 _PARTS: tuple[tuple[str, str, str], ...] = (
+    (
+        r"^conv_first\.weight$|^model\.1\.sub\.0\.RDB1\.|^body\.1\.weight$",
+        "an upscaler, not a model",
+        _UPSCALER,
+    ),
     (
         r"^(first_stage_model\.|vae\.)?(en|de)coder\.conv_in\.weight$",
         "a VAE, not a model",

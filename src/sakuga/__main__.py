@@ -14,6 +14,7 @@ from sakuga.engine.version import VERSION
 # Each verb is imported when it is called: rendering never loads the exporter.
 VERBS = {
     "build": "sakuga.export.cli",
+    "build-upscaler": "sakuga.export.upscaler.command",
     "render": "sakuga.engine.cli",
     "serve": "sakuga.engine.serve.command",
     "export-triton": "sakuga.engine.serve.triton.export",

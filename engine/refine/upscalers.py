@@ -1,0 +1,110 @@
+"""The upscalers at hand: those of a folder, and the filters that need no file."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from PIL import Image
+
+from sakuga.engine.backend.base import Session
+from sakuga.engine.backend.onnxruntime import OnnxSession
+from sakuga.engine.errors import UsageError
+from sakuga.engine.manifest import raw_manifest
+from sakuga.engine.refine.upscaler import Enlarger, Resampler, Upscaler
+from sakuga.engine.refine.upscaler_folder import (
+    SUFFIX,
+    UpscalerPrecision,
+    is_upscaler,
+    open_upscaler,
+)
+
+Load = Callable[[Path], Session]
+
+FILTERS: Mapping[str, Image.Resampling] = {
+    "Lanczos": Image.Resampling.LANCZOS,
+    "Nearest": Image.Resampling.NEAREST,
+}
+
+
+class Upscalers:
+    """Enlargers by name. `folder`: where the folders of `sakuga build-upscaler` lie, None for the
+    filters alone. `load` opens a graph, which is in `precision` where the upscaler has that, else
+    in float32; each is opened when it is first asked for, and stays."""
+
+    def __init__(
+        self,
+        folder: Path | None,
+        load: Load = OnnxSession,
+        precision: UpscalerPrecision = "float32",
+    ) -> None:
+        self._folder, self._load, self._precision = folder, load, precision
+        self._open: dict[Path, Upscaler] = {}
+
+    def names(self) -> list[str]:
+        """All there are: the filters, then the folder's."""
+        return [*FILTERS, *sorted(path.stem for path in self._paths())]
+
+    def check(self, name: str) -> None:
+        """Raise UsageError where nothing is called so, without opening anything."""
+        self._place(name)
+
+    def find(self, name: str) -> Enlarger:
+        """The one called so, by its folder or by the name it was built with, however that is
+        spelt: `DAT x2`, `dat_x2` and `DAT-x2` are one.
+
+        Raises UsageError for a name of nothing here or of several, and what opening it raises.
+        """
+        place = self._place(name)
+        if isinstance(place, Resampler):
+            return place
+        if place not in self._open:
+            self._open[place] = self._opened(place)
+        return self._open[place]
+
+    def _place(self, name: str) -> Resampler | Path:
+        wanted = spelling(name)
+        for known, method in FILTERS.items():
+            if spelling(known) == wanted:
+                return Resampler(known, method)
+        found = [path for path in self._paths() if wanted in _spellings(path)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UsageError(
+                f"{len(found)} upscalers are called {name!r}.",
+                note=f"They are {', '.join(path.name for path in found)} in {self._folder}.",
+                hint="Rename all but one.",
+            )
+        where = f"in {self._folder}" if self._folder else "without a folder of upscalers"
+        raise UsageError(
+            f"There is no upscaler {name!r}.",
+            note=f"There are, {where}: {', '.join(self.names())}.",
+            hint="Make one of an upscaler's file: sakuga build-upscaler FILE --out "
+            f"{(self._folder or Path('upscalers')) / ('NAME' + SUFFIX)}",
+        )
+
+    def _paths(self) -> list[Path]:
+        if self._folder is None:
+            return []
+        if not self._folder.is_dir():
+            raise UsageError(
+                f"There is no folder {self._folder}.",
+                hint="Give the folder your upscalers lie in.",
+            )
+        return [path for path in sorted(self._folder.iterdir()) if is_upscaler(path)]
+
+    def _opened(self, path: Path) -> Upscaler:
+        folder = open_upscaler(path)
+        precision = self._precision if self._precision in folder.manifest.graphs else "float32"
+        return Upscaler(folder, self._load(folder.graph(precision)))
+
+
+def _spellings(path: Path) -> set[str]:
+    return {spelling(path.stem), spelling(str(raw_manifest(path).get("name", "")))}
+
+
+def spelling(name: str) -> str:
+    """What is the same in all spellings of a name: its letters and digits, without case, and a
+    file's ending that was left on it."""
+    bare = re.sub(r"\.(upscaler|pth|safetensors)$", "", name.strip(), flags=re.IGNORECASE)
+    return re.sub(r"[\W_]+", "", bare).casefold()

@@ -1,0 +1,1 @@
+"""An upscaler's file to a folder the engine can run, once."""

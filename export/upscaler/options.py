@@ -1,0 +1,29 @@
+"""How to build an upscaler's folder."""
+
+from dataclasses import dataclass
+
+from sakuga.engine.errors import UsageError
+
+# A1111's own, for DAT and for the ESRGAN kinds alike.
+TILE, OVERLAP = 192, 8
+
+
+@dataclass(frozen=True)
+class UpscalerOptions:
+    """`name`: what it will be called, as its file is where None. `licence`: of its weights, in
+    words, None where nobody said. `tile` and `overlap`: how large pictures are cut, in pixels.
+
+    Raises UsageError for an overlap that leaves nothing of a tile.
+    """
+
+    name: str | None = None
+    licence: str | None = None
+    tile: int = TILE
+    overlap: int = OVERLAP
+
+    def __post_init__(self) -> None:
+        if not 0 <= 2 * self.overlap < self.tile:
+            raise UsageError(
+                f"Tiles of {self.tile} pixels cannot overlap by {self.overlap}.",
+                hint=f"Give an overlap below {self.tile // 2}.",
+            )

@@ -1,0 +1,117 @@
+"""An upscaler's network as a graph for pictures of every size, its weights beside it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnx_ir.passes.common as passes
+import torch
+from onnxscript import optimizer
+from torch.export import Dim
+
+from sakuga.engine.errors import BuildError
+from sakuga.engine.refine.upscaler_folder import UpscalerPrecision
+from sakuga.export.bind import Array
+from sakuga.export.precision import in_precision
+from sakuga.export.simplify import (
+    drop_unused_weights,
+    lean_reshapes,
+    name_axes,
+    strip_metadata,
+    transposed_weights,
+    weights_to_initializers,
+)
+from sakuga.export.upscaler.network import UpscalerNetwork
+from sakuga.export.upscaler.traceable import traceable
+from sakuga.profiles.networks import Network, Tensor
+
+OPSET = 18
+# Sides that no window divides and that differ, so that nothing relies on either.
+_SAMPLE = (1, 3, 40, 56)
+_FEW = 8  # numbers of a constant that stays in the graph
+_PICTURE = Network(
+    "upscaler",
+    (Tensor("image", "float32", (1, 3, "height", "width")),),
+    (Tensor("upscaled", "float32", (1, 3, "upscaled_height", "upscaled_width")),),
+    (),
+)
+_BORDERS = {"image"}
+
+
+@dataclass(frozen=True, eq=False)
+class TracedUpscaler:
+    """A graph in float32 whose weights have names and no data, and their values."""
+
+    model: onnx.ModelProto
+    weights: Mapping[str, Array]
+
+    def read(self, name: str) -> Array:
+        """A weight's values."""
+        return self.weights[name]
+
+    def graph(self, precision: UpscalerPrecision) -> onnx.ModelProto:
+        """The graph computing in this precision, pictures in and out in float32."""
+        copy = onnx.ModelProto()
+        copy.CopyFrom(self.model)
+        return in_precision(copy, _PICTURE, precision)
+
+
+def trace_upscaler(network: UpscalerNetwork) -> TracedUpscaler:
+    """The graph of a network. Raises BuildError where torch cannot trace it for every size."""
+    try:
+        model = _exported(network.module)
+    except Exception as error:  # whatever an architecture does that torch cannot follow
+        raise BuildError(
+            f"The network {network.architecture} cannot be traced.",
+            note=" ".join(f"{type(error).__name__}: {error}".split())[:400],
+            hint="DAT, Real-ESRGAN and realesr-animevideov3 can.",
+        ) from error
+    strip_metadata(model)
+    weights = _take_weights(model.graph)
+    optimizer.optimize_ir(model)
+    lean_reshapes(model.graph)
+    transposed_weights(model.graph, _BORDERS)
+    for tidy in (passes.CommonSubexpressionEliminationPass(), passes.RemoveUnusedNodesPass()):
+        tidy(model)
+    strip_metadata(model)
+    drop_unused_weights(model.graph, _BORDERS)
+    proto = weights_to_initializers(ir.to_proto(model), _BORDERS)
+    name_axes(proto.graph, _PICTURE)
+    return TracedUpscaler(proto, weights)
+
+
+def _exported(module: torch.nn.Module) -> ir.Model:
+    sides = ({2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)
+    with traceable(module) as form, torch.no_grad():
+        program = torch.export.export(
+            form, (torch.zeros(_SAMPLE),), dynamic_shapes=sides, strict=False
+        )
+        made: Any = torch.onnx.export(
+            program,
+            dynamo=True,
+            optimize=False,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=["upscaled"],
+            verbose=False,
+        )
+    model: ir.Model = made.model
+    return model
+
+
+def _take_weights(graph: ir.Graph) -> dict[str, Array]:
+    """Make graph inputs of all weights, so that nothing is folded into them, and give their values.
+    Small constants and whole numbers stay."""
+    taken: dict[str, Array] = {}
+    for name, value in list(graph.initializers.items()):
+        assert value.const_value is not None
+        values = np.asarray(value.const_value.numpy())
+        if values.dtype == np.float32 and values.size > _FEW:
+            taken[name] = values
+            graph.initializers.pop(name)
+            value.const_value = None
+            graph.inputs.append(value)
+    return taken

@@ -1,0 +1,80 @@
+"""Upscalers of spandrel's own classes, with seeded weights that make pictures of pictures.
+
+A fresh network gives a flat grey, in which no error would show. So its last layer is scaled until
+what it makes of a picture is spread over all levels.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hand_made_upscalers import Pixels, scene
+
+from sakuga.export.upscaler.library import spandrel_library
+
+Module = torch.nn.Module
+
+
+def dat(**parameters: Any) -> Module:  # noqa: ANN401
+    """DAT, by default a small one; `DAT_X2` is what DAT_x2.pth holds."""
+    small = {"embed_dim": 24, "split_size": [4, 8], "depth": [3, 3], "num_heads": [2, 2]}
+    return _seeded("DAT", small | {"expansion_factor": 2.0, "upscale": 2} | parameters)
+
+
+def rrdb(**parameters: Any) -> Module:  # noqa: ANN401
+    """Real-ESRGAN's RRDBNet; `in_nc` 12 with `shuffle_factor` 2 is the form of its x2 networks."""
+    return _seeded("ESRGAN", {"num_filters": 16, "num_blocks": 2, "scale": 4} | parameters)
+
+
+def compact(**parameters: Any) -> Module:  # noqa: ANN401
+    """SRVGGNetCompact; its own defaults are those of realesr-animevideov3."""
+    return _seeded("Compact", {"num_feat": 16, "num_conv": 3, "upscale": 2} | parameters)
+
+
+DAT_X2: dict[str, Any] = {
+    "embed_dim": 180, "split_size": [8, 32], "depth": [6] * 6, "num_heads": [6] * 6,
+    "expansion_factor": 4.0, "upscale": 2,
+}  # fmt: skip
+
+
+def save(module: Module, path: Path, wrapper: str | None = "params") -> Path:
+    """As training tools save a network."""
+    state = module.state_dict()
+    torch.save(state if wrapper is None else {wrapper: state}, path)
+    return path
+
+
+def enlarged(module: Module, pixels: Pixels) -> Pixels:
+    """What torch makes of a whole picture, uint8 [h, w, 3], at once."""
+    return np.rint(enlarged_values(module, pixels).clip(0, 1) * 255).astype(np.uint8)
+
+
+def enlarged_values(module: Module, pixels: Pixels) -> Any:  # noqa: ANN401
+    """The same in floats that are not cut off."""
+    image = torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        return module(image)[0].permute(1, 2, 0).numpy()
+
+
+def _seeded(architecture: str, parameters: dict[str, Any]) -> Module:
+    registry = spandrel_library().MAIN_REGISTRY
+    package: Any = __import__(
+        type(registry[architecture].architecture).__module__, fromlist=[architecture]
+    )
+    torch.manual_seed(0)
+    module: Module = getattr(package, architecture)(**parameters).eval()
+    _spread(module)
+    return module
+
+
+def _spread(module: Module) -> None:
+    """Set the last convolution's gain and offset by what a picture becomes."""
+    last = [each for each in module.modules() if isinstance(each, torch.nn.Conv2d)][-1]
+    values = enlarged_values(module, scene(32, 48))
+    with torch.no_grad():
+        gain = 0.2 / float(values.std())
+        last.weight *= gain
+        assert last.bias is not None
+        last.bias *= gain
+        last.bias += 0.5 - gain * float(values.mean())
