@@ -12,6 +12,7 @@ from sakuga.engine.backend.choose import choose_device
 from sakuga.engine.bundle import Bundle, check_same, open_bundle
 from sakuga.engine.errors import EngineFault, SakugaError, UsageError
 from sakuga.engine.image.infotext import Infotext
+from sakuga.engine.refine.upscalers import Upscalers
 from sakuga.engine.runtime.admission import NO_LIMITS, Limits, Statistics
 from sakuga.engine.runtime.defaults import bundle_embeddings, bundle_preset
 from sakuga.engine.runtime.desk import Desk, OnPreview, OnStep, Wishes
@@ -24,6 +25,8 @@ from sakuga.engine.runtime.remake import Remake, remake
 from sakuga.engine.runtime.request import Defaults, Request
 from sakuga.engine.runtime.resolver import Resolver
 from sakuga.engine.runtime.settings import Settings
+from sakuga.engine.runtime.shelf import Shelf
+from sakuga.engine.runtime.studio import Studio
 from sakuga.engine.runtime.ticket import Ticket
 from sakuga.engine.runtime.worker import Worker
 from sakuga.profiles.buckets import Size, Sizes
@@ -48,6 +51,8 @@ class Engine:
         embeddings: Path | None = None,
         limits: Limits = NO_LIMITS,
         policy: Policy | None = None,
+        upscalers: Path | None = None,
+        detectors: Path | None = None,
     ) -> None:
         """`open_device` is called once, on the thread that will own the device. `policy`: in which
         order pictures are served, None for in order of arrival."""
@@ -58,9 +63,11 @@ class Engine:
         try:
             device = self._worker.device
             self._prompts = PromptEncoder(bundle, device.network, known)
-            self._resolver = Resolver(bundle, self.preset, self._prompts, device.sizes)
             finish = Finish(bundle, self._prompts, self.backend, self.preset)
-            self._desk = Desk(self._worker, self._prompts, finish, limits)
+            tools = Upscalers(upscalers), Shelf(detectors, bundle.family)
+            self._resolver = Resolver(bundle, self.preset, self._prompts, device.sizes, *tools)
+            studio = Studio(bundle, lambda: self._worker.device, finish, *tools)
+            self._desk = Desk(self._worker, self._prompts, studio, limits)
             check_same(bundle)
         except SakugaError:
             self.close()
@@ -76,6 +83,8 @@ class Engine:
         threads: int | None = None,
         vram_bytes: int | None = None,
         embeddings: str | Path | None = None,
+        upscalers: str | Path | None = None,
+        detectors: str | Path | None = None,
         limits: Limits = NO_LIMITS,
         deterministic: bool = False,
     ) -> "Engine":
@@ -86,7 +95,8 @@ class Engine:
         "none" for none at all. `threads`: of networks on the processor, default all cores.
         `vram_bytes`: GPU memory that networks and pictures may take, default what is free.
         `embeddings`: a folder of textual inversions (.safetensors, .pt, .bin), whose names prompts
-        may use as words, in compat comfy as `embedding:NAME`. `limits`: what `submit` and `asubmit`
+        may use as words, in compat comfy as `embedding:NAME`. `upscalers`: a folder of what
+        `sakuga build-upscaler` makes; `detectors`: one of YOLO networks (.onnx). `limits`: what `submit` and `asubmit`
         let in at once. `deterministic`: on GPUs of one model, with one driver, library, set of
         plans and `vram_bytes`, a picture has the same bits whatever is rendered beside it; every
         call is then as large as the largest, and where memory does not suffice for that, it is an
@@ -99,8 +109,12 @@ class Engine:
         _check_threads(threads)
         bundle = open_bundle(Path(path))
         device = choose_device(bundle, backend, threads, vram_bytes, deterministic)
-        folder = None if embeddings is None else Path(embeddings)
-        return cls(bundle, device, preset, folder, limits)
+        folders = [
+            None if each is None else Path(each) for each in (embeddings, upscalers, detectors)
+        ]
+        return cls(
+            bundle, device, preset, folders[0], limits, upscalers=folders[1], detectors=folders[2]
+        )
 
     @property
     def defaults(self) -> Defaults:

@@ -30,5 +30,11 @@ def prompts_of(
         yield None if _SKIP.fullmatch(chosen) else (chosen, negative)
 
 
+def all_prompts(detail: Detail, prompt: str, negative_prompt: str) -> Iterator[tuple[str, str]]:
+    """Every pair that any mask could have."""
+    most = max(len(_parts(text, "")) for text in (detail.prompt, detail.negative_prompt))
+    return (each for each in prompts_of(detail, prompt, negative_prompt, most) if each)
+
+
 def _parts(text: str, own: str) -> list[str]:
     return [part.replace(_OWN, own) or own for part in _SEPARATOR.split(text)]

@@ -46,7 +46,7 @@ def resize_latent(latent: Latent, size: tuple[int, int], how: Interpolation) -> 
 
 
 @lru_cache(64)
-def _weights(length: int, wanted: int, kernel: str, antialiased: bool) -> _Weights:  # noqa: FBT001
+def _weights(length: int, wanted: int, kernel: str, antialiased: bool) -> _Weights:
     """[wanted, length]: how much of each point every new one takes."""
     weights = np.zeros((wanted, length))
     scale = length / wanted

@@ -5,15 +5,19 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
+from typing import Any
 
 from sakuga.engine.backend.base import Decoded, Device, Latent, Pixels
 from sakuga.engine.errors import SakugaError, UsageError
 from sakuga.engine.runtime.admission import Admission, Limits, Outcome, Statistics
-from sakuga.engine.runtime.finish import Finish
+from sakuga.engine.runtime.chain import Denoise, Undecoded, beginning, passes
+from sakuga.engine.runtime.drive import Drive
+from sakuga.engine.runtime.made import Made
 from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.prompts import PromptEncoder
 from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.runtime.slot import Slot, Sources, row_sources
+from sakuga.engine.runtime.studio import Studio
 from sakuga.engine.runtime.ticket import Ticket
 from sakuga.engine.runtime.worker import Job, Worker
 
@@ -48,9 +52,10 @@ class Desk:
     """Takes pictures in for a worker, and counts them."""
 
     def __init__(
-        self, worker: Worker, prompts: PromptEncoder, finish: Finish, limits: Limits
+        self, worker: Worker, prompts: PromptEncoder, studio: Studio, limits: Limits
     ) -> None:
-        self._worker, self._prompts, self._finish = worker, prompts, finish
+        self._worker, self._prompts, self._studio = worker, prompts, studio
+        self._finish = studio.finish
         self._admission = Admission(limits)
 
     @property
@@ -60,30 +65,46 @@ class Desk:
 
     def admit(self, index: int, settings: Settings, wishes: Wishes) -> Ticket:
         """Take a picture in, within the limits. Raises OverloadedError."""
-        self._admission.admit(settings.work)
+        self._admission.admit(settings.work_in_all)
         return self._hand_in(index, settings, wishes)
 
     def enter(self, index: int, settings: Settings, wishes: Wishes) -> Ticket:
         """Take a picture in for whoever bounds the number of theirs."""
-        self._admission.enter(settings.work)
+        self._admission.enter(settings.work_in_all)
         return self._hand_in(index, settings, wishes)
 
     def latent(self, settings: Settings) -> "Future[Latent]":
         """A picture's final latent, not decoded and not counted."""
-        return self._worker.submit(Job(self._slot(0, settings, Wishes()), _latent))
+        slot = self._slot(0, settings, Wishes(), None)
+        slot.begin = beginning(settings, self._studio)
+        return self._worker.submit(Job(slot, _latent))
 
     def _hand_in(self, index: int, settings: Settings, wishes: Wishes) -> Ticket:
-        job = Job(self._slot(index, settings, wishes), self._decoded, _reporter(wishes.on_step))
-        ticket = Ticket(job.slot, job.result)
-        if wishes.preview_every:
-            job.on_preview = partial(_show, ticket, wishes.on_preview)
-        job.result.add_done_callback(lambda result: self._leave(settings, result))
+        ticket = Ticket(index, settings, Future())
+        ticket.future.add_done_callback(lambda result: self._leave(settings, result))
+        drive = Drive(self._worker, partial(self._job, ticket, wishes, _deadline(wishes)))
         try:
-            self._worker.submit(job)
+            drive.begin(passes(settings, self._studio), ticket.future, self._picture(ticket))
         except SakugaError as error:
-            job.result.set_exception(error)
+            ticket.future.set_exception(error)
             raise
         return ticket
+
+    def _picture(self, ticket: Ticket) -> Callable[[Made], Picture]:
+        return lambda made: self._finish(ticket.slots[0], made)
+
+    def _job(
+        self, ticket: Ticket, wishes: Wishes, deadline: float | None, need: Denoise | Undecoded
+    ) -> Job[Any]:
+        """A pass as a job of the worker."""
+        slot = self._slot(ticket.index, need.settings, wishes, deadline)
+        slot.begin = need.begin
+        ticket.slots.append(slot)
+        finish = _decoded if isinstance(need, Denoise) else _latent
+        job: Job[Any] = Job(slot, finish, _reporter(ticket, wishes.on_step))
+        if wishes.preview_every:
+            job.on_preview = partial(_show, ticket, wishes.on_preview)
+        return job
 
     def _leave(self, settings: Settings, result: "Future[Picture]") -> None:
         outcome: Outcome = "completed"
@@ -91,18 +112,21 @@ class Desk:
             outcome = "cancelled"
         elif result.exception() is not None:
             outcome = "failed"
-        self._admission.leave(settings.work, str(settings.size), outcome)
+        self._admission.leave(settings.work_in_all, str(settings.size), outcome)
 
-    def _slot(self, index: int, settings: Settings, wishes: Wishes) -> Slot:
+    def _slot(self, index: int, settings: Settings, wishes: Wishes, deadline: float | None) -> Slot:
         def encode() -> tuple[Sources, ...]:
             return row_sources(settings, *self._prompts.encode(settings))
 
-        deadline = None if wishes.deadline_s is None else monotonic() + wishes.deadline_s
         return Slot(index, settings, encode, wishes.priority, deadline, wishes.preview_every)
 
-    def _decoded(self, device: Device, slot: Slot) -> "Future[Picture]":
-        decoded = device.decode(slot.latent, slot.place, slot.settings.compat.rounding)
-        return _then(decoded, lambda found: self._finish(slot, found))
+
+def _deadline(wishes: Wishes) -> float | None:
+    return None if wishes.deadline_s is None else monotonic() + wishes.deadline_s
+
+
+def _decoded(device: Device, slot: Slot) -> "Future[Decoded]":
+    return device.decode(slot.latent, slot.place, slot.settings.compat.rounding)
 
 
 def _show(ticket: Ticket, tell: OnPreview | None, preview: "Future[Pixels]") -> None:
@@ -113,27 +137,18 @@ def _show(ticket: Ticket, tell: OnPreview | None, preview: "Future[Pixels]") -> 
             tell(ticket)
 
 
-def _reporter(on_step: OnStep | None) -> Callable[[Slot], None] | None:
+def _reporter(ticket: Ticket, on_step: OnStep | None) -> Callable[[Slot], None] | None:
     if on_step is None:
         return None
-    return lambda slot: on_step(slot.ticket, slot.step, slot.settings.table.evaluations)
+
+    def report(_: Slot) -> None:
+        progress = ticket.progress()
+        on_step(ticket.index, progress.done, progress.total)
+
+    return report
 
 
 def _latent(device: Device, slot: Slot) -> "Future[Latent]":
     found: Future[Latent] = Future()
     found.set_result(device.lane(slot.latent).latent(slot.place))
     return found
-
-
-def _then(first: "Future[Decoded]", work: Callable[[Decoded], Picture]) -> "Future[Picture]":
-    """The future of `work` on what `first` will give."""
-    after: Future[Picture] = Future()
-
-    def go_on(done: "Future[Decoded]") -> None:
-        try:
-            after.set_result(work(done.result()))
-        except BaseException as error:  # for whoever waits
-            after.set_exception(error)
-
-    first.add_done_callback(go_on)
-    return after

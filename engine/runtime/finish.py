@@ -12,12 +12,14 @@ from sakuga.engine.lint.length import Ruler
 from sakuga.engine.lint.linter import Linter
 from sakuga.engine.runtime import rescue
 from sakuga.engine.runtime.defaults import bundle_chunks
+from sakuga.engine.runtime.made import Made
 from sakuga.engine.runtime.notes import notes_of
 from sakuga.engine.runtime.parameters import infotext_of
 from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.prompts import PromptEncoder
 from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.runtime.slot import Slot
+from sakuga.engine.runtime.stage_facts import stage_facts
 from sakuga.profiles.preset import Preset
 
 
@@ -33,15 +35,21 @@ class Finish:
         self._linter = Linter(preset, ruler)
         self._rescue = rescue.Rescue(bundle)
 
-    def __call__(self, slot: Slot, decoded: Decoded) -> Picture:
-        """The picture; decoded once more where the VAE made NaN of it. Raises RenderError."""
-        settings, notes = slot.settings, notes_of(slot, self._linter)
-        pixels, info = decoded.pixels, self._infotext(settings)
-        if not decoded.whole:
-            pixels = self._rescued(decoded, settings)
-            info = replace(info, extra={rescue.KEY: rescue.EXACT})
-            notes = (*notes, rescue.NOTE)
-        return Picture(pixels, write_infotext(info), slot.ticket, settings.seed, notes)
+    def __call__(self, slot: Slot, made: Made) -> Picture:
+        """The picture with its settings in it. `slot`: of its first pass."""
+        settings = slot.settings
+        info = self._infotext(settings)
+        info = replace(info, extra=stage_facts(settings) | made.facts)
+        notes = tuple(dict.fromkeys((*notes_of(slot, self._linter), *made.notes)))
+        return Picture(made.pixels, write_infotext(info), slot.ticket, settings.seed, notes)
+
+    def pixels(self, settings: Settings, decoded: Decoded) -> Made:
+        """What a pass has made; decoded once more where the VAE made NaN of it. Raises
+        RenderError."""
+        if decoded.whole:
+            return Made(decoded.pixels)
+        pixels = self._rescued(decoded, settings)
+        return Made(pixels, (rescue.NOTE,), {rescue.KEY: rescue.EXACT})
 
     def _rescued(self, decoded: Decoded, settings: Settings) -> Pixels:
         check_finite(decoded.latent, "unet", self._bundle)

@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Literal, cast, get_args
 
 from sakuga.engine.errors import SizeError, UsageError
-from sakuga.engine.runtime.seeds import chosen_seed, noise_plan
 from sakuga.engine.runtime.later import encoding_first, later_stages, with_size_of
+from sakuga.engine.runtime.seeds import chosen_seed, noise_plan
 from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.runtime.stages import Init, Stage
 from sakuga.engine.sampling.choice import Choice, choose

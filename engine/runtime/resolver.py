@@ -4,10 +4,15 @@ from dataclasses import fields, replace
 from operator import attrgetter
 
 from sakuga.engine.bundle import Bundle
+from sakuga.engine.refine.detail_prompts import all_prompts
+from sakuga.engine.refine.upscalers import Upscalers
 from sakuga.engine.runtime.defaults import bundle_defaults
+from sakuga.engine.runtime.later import latent_upscaled
 from sakuga.engine.runtime.prompts import PromptEncoder
 from sakuga.engine.runtime.request import Request, resolve
-from sakuga.engine.runtime.settings import Settings
+from sakuga.engine.runtime.settings import Later, Settings
+from sakuga.engine.runtime.shelf import Shelf
+from sakuga.engine.runtime.stages import Detail
 from sakuga.profiles.buckets import Size, Sizes
 from sakuga.profiles.preset import Preset
 
@@ -22,9 +27,16 @@ class Resolver:
     for all."""
 
     def __init__(
-        self, bundle: Bundle, preset: Preset | None, prompts: PromptEncoder, sizes: Sizes | None
+        self,
+        bundle: Bundle,
+        preset: Preset | None,
+        prompts: PromptEncoder,
+        sizes: Sizes | None,
+        upscalers: Upscalers,
+        detectors: Shelf,
     ) -> None:
         self._bundle, self._prompts = bundle, prompts
+        self._upscalers, self._detectors = upscalers, detectors
         self._sizes: dict[tuple[object, ...], Size] = {}
         defaults = bundle_defaults(bundle, preset)
         self.defaults = replace(defaults, sizes=sizes or defaults.sizes)
@@ -33,7 +45,24 @@ class Resolver:
         """The request with every default filled in. Raises UsageError and SizeError."""
         settings = self._resolved(request)
         self._prompts.check(settings)
+        for later in settings.later:
+            self._check(later)
         return settings
+
+    def _check(self, later: Later) -> None:
+        """A stage's prompts, and what it needs by name."""
+        stage, settings = later.stage, later.settings
+        if isinstance(stage, Detail):
+            self._detectors.check(stage.model)
+            assert settings is not None
+            for texts in all_prompts(stage, settings.prompt, settings.negative_prompt or ""):
+                prompt, negative = texts
+                self._prompts.check(replace(settings, prompt=prompt, negative_prompt=negative))
+            return
+        if not latent_upscaled(stage):
+            self._upscalers.check(stage.upscaler)
+        if settings is not None:
+            self._prompts.check(settings)
 
     def size(self, request: Request) -> Size:
         """The size of a request's picture, everything checked but its prompts and seeds, and that

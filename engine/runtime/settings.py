@@ -112,4 +112,3 @@ class Later:
     def evaluations(self) -> int:
         """Evaluations of the network."""
         return 0 if self.settings is None else self.settings.table.evaluations * self.tiles
-

@@ -128,6 +128,7 @@ def _take(entries: list[tuple[_Key, Slot]], key: _Key) -> tuple[_Key, Slot]:
 
 def _ready(slot: Slot) -> Sources:
     try:
+        _ = slot.beginning
         return slot.sources
     except Exception as error:
         raise UnreadyError(slot) from error

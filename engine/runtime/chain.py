@@ -1,0 +1,211 @@
+"""The passes of one picture, one after the other: a generator that says what it needs next.
+
+Whoever drives it gives `Denoise` to the batcher, where it shares calls with all other pictures, and
+`Work` to the thread that owns the device, and sends the results back in.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+
+from sakuga.engine.backend.base import Device, Latent, Pixels
+from sakuga.engine.errors import UsageError
+from sakuga.engine.refine.detail_prompts import prompts_of
+from sakuga.engine.refine.latents import LATENT_UPSCALERS, resize_latent
+from sakuga.engine.refine.tiles import Blend
+from sakuga.engine.runtime.canvas import Canvas, Part, canvas_of, cut_out, whole
+from sakuga.engine.runtime.later import latent_upscaled, tile_grid
+from sakuga.engine.runtime.made import Made
+from sakuga.engine.runtime.settings import Later, Settings
+from sakuga.engine.runtime.slot import Beginning
+from sakuga.engine.runtime.stages import Detail, Hires, Upscale
+from sakuga.engine.runtime.studio import Studio
+from sakuga.profiles.buckets import Size
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Denoise:
+    """A pass of the sampler, whose result is a `Decoded`. `begin`: on the thread that owns the
+    device, what it begins from besides noise."""
+
+    settings: Settings
+    begin: Callable[[], Beginning | None] = lambda: None
+
+
+@dataclass(frozen=True, eq=False)
+class Undecoded:
+    """The same, whose result is the latent."""
+
+    settings: Settings
+    begin: Callable[[], Beginning | None] = lambda: None
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """Something else for the thread that owns the device, and its result."""
+
+    do: Callable[[Device], Any]
+
+
+Need: TypeAlias = Denoise | Undecoded | Work
+Steps: TypeAlias = Generator[Sequence[Need], list[Any], T]  # all of a turn are done side by side
+
+
+def passes(settings: Settings, studio: Studio) -> Steps[Made]:
+    """Everything between a request and its picture."""
+    later = settings.later
+    if later and latent_upscaled(later[0].stage):
+        begin, _ = _beginning(settings, studio)
+        (latent,) = yield [Undecoded(settings, begin)]
+        made = yield from _hires_of_latent(later[0], latent, studio)
+        later = later[1:]
+    else:
+        made = yield from _first(settings, studio)
+    for each in later:
+        match each.stage:
+            case Hires():
+                made = yield from _hires(each, made, studio)
+            case Detail():
+                made = yield from _detail(each, each.stage, made, studio)
+            case Upscale():
+                made = yield from _enlarge(each.stage.upscaler, each.size, made, studio)
+    return made
+
+
+def _first(settings: Settings, studio: Studio) -> Steps[Made]:
+    begin, canvases = _beginning(settings, studio)
+    (decoded,) = yield [Denoise(settings, begin)]
+    made = studio.finish.pixels(settings, decoded)
+    return replace(made, pixels=canvases[0].put_back(made.pixels)) if canvases else made
+
+
+def beginning(settings: Settings, studio: Studio) -> Callable[[], Beginning | None]:
+    """What a first pass begins from besides noise."""
+    return _beginning(settings, studio)[0]
+
+
+def _beginning(
+    settings: Settings, studio: Studio
+) -> tuple[Callable[[], Beginning | None], list[Canvas]]:
+    """What a first pass begins from; the list has its canvas once it has begun."""
+    init, canvases = settings.init, list[Canvas]()
+    if init is None:
+        return (lambda: None), canvases
+
+    def begin() -> Beginning:
+        canvas = canvas_of(init, settings.size, settings.compat)
+        canvases.append(canvas)
+        return studio.begun(canvas, settings)
+
+    return begin, canvases
+
+
+def _hires_of_latent(later: Later, latent: Latent, studio: Studio) -> Steps[Made]:
+    """The next pass from the latent as it is, without the VAE."""
+    settings, stage = later.settings, later.stage
+    assert settings is not None
+    assert isinstance(stage, Hires)
+    how = LATENT_UPSCALERS[stage.upscaler]
+    larger = resize_latent(latent, settings.size.latent(), how)
+    (decoded,) = yield [Denoise(settings, lambda: Beginning(larger))]
+    return studio.finish.pixels(settings, decoded)
+
+
+def _hires(later: Later, made: Made, studio: Studio) -> Steps[Made]:
+    stage, settings = later.stage, later.settings
+    assert isinstance(stage, Hires)
+    if latent_upscaled(stage):  # its picture is there already, and no latent any more
+        latent = yield from _encoded(made.pixels, settings, studio)
+        return made.then((yield from _hires_of_latent(later, latent, studio)))
+    made = yield from _enlarge(stage.upscaler, later.size, made, studio)
+    if settings is None:
+        return made
+    if later.tiles > 1:
+        return (yield from _tiled(later, settings, made, studio))
+    canvas = Canvas(made.pixels)
+    (decoded,) = yield [Denoise(settings, lambda: studio.begun(canvas, settings))]
+    return made.then(studio.finish.pixels(settings, decoded))
+
+
+def _encoded(pixels: Pixels, settings: Settings | None, studio: Studio) -> Steps[Latent]:
+    assert settings is not None
+    (latent,) = yield [Work(lambda _: studio.encoded(pixels, settings))]
+    return latent
+
+
+def _enlarge(upscaler: str, size: Size, made: Made, studio: Studio) -> Steps[Made]:
+    def enlarge(_: Device) -> Pixels:
+        return studio.upscalers.find(upscaler).enlarge(made.pixels, size)
+
+    (pixels,) = yield [Work(enlarge)]
+    return replace(made, pixels=pixels)
+
+
+def _tiled(later: Later, settings: Settings, made: Made, studio: Studio) -> Steps[Made]:
+    """Image to image in windows that overlap, A1111's script SD upscale; all side by side."""
+    grid = tile_grid(later.size, settings.size)
+
+    def tile(pixels: Pixels) -> Denoise:
+        canvas = Canvas(np.ascontiguousarray(pixels))
+        return Denoise(settings, lambda: studio.begun(canvas, settings))
+
+    windows = list(grid)
+    decoded = yield [tile(made.pixels[window.rows, window.columns]) for window in windows]
+    blend = Blend(grid, 3)
+    for window, each in zip(windows, decoded, strict=True):
+        made = made.then(studio.finish.pixels(settings, each))
+        blend.add(window, made.pixels.transpose(2, 0, 1).astype(np.float32))
+    pixels = np.rint(blend.whole).astype(np.uint8).transpose(1, 2, 0)
+    made = replace(made, pixels=np.ascontiguousarray(pixels))
+    return made.noted(
+        f"{later.size} is larger than one pass makes: it was made in {len(windows)} tiles."
+    )
+
+
+def _detail(later: Later, stage: Detail, made: Made, studio: Studio) -> Steps[Made]:
+    """One pass for each thing found, one after the other; each sees what those before made."""
+    settings, before = later.settings, made
+    assert settings is not None
+    (masks,) = yield [Work(lambda _: studio.masks(stage, before.pixels))]
+    texts = prompts_of(stage, settings.prompt, settings.negative_prompt or "", len(masks))
+    for number, (mask, chosen) in enumerate(zip(masks, texts, strict=True)):
+        if chosen is None:
+            continue
+        asked = _detail_settings(settings, number, *chosen)
+        part = Part(studio.soft(mask, stage.blur), cut_out=stage.only_masked, padding=stage.padding)
+        canvas = _detail_canvas(made.pixels, part, asked)
+        begin = studio.beginner(canvas, asked)
+        (decoded,) = yield [Denoise(asked, begin)]
+        made = made.then(studio.finish.pixels(asked, decoded))
+        made = replace(made, pixels=canvas.put_back(made.pixels))
+    if not masks:
+        made = made.noted(f"The detailer found nothing to work on with {stage.model}.")
+    return made
+
+
+def _detail_settings(settings: Settings, number: int, prompt: str, negative: str) -> Settings:
+    """Mask j has the picture's seed + j."""
+    noise = replace(settings.noise, seed=settings.noise.seed + number)
+    same = negative == (settings.negative_prompt or "")
+    return replace(
+        settings,
+        prompt=prompt,
+        negative_prompt=settings.negative_prompt if same else negative,
+        noise=noise,
+    )
+
+
+def _detail_canvas(pixels: Pixels, part: Part, settings: Settings) -> Canvas:
+    size = Size(pixels.shape[1], pixels.shape[0])
+    if part.cut_out:
+        return cut_out(pixels, part, settings.size, settings.compat)
+    if size != settings.size:
+        raise UsageError(
+            f"A detailer that paints whole pictures works at {settings.size} and not at {size}.",
+            hint="Let it paint only what is masked, or give it the picture's width and height.",
+        )
+    return whole(pixels, part, part.mask, settings.compat)

@@ -1,0 +1,29 @@
+"""The detectors an engine has open."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from sakuga.engine.refine.detector import Detector
+from sakuga.engine.refine.detectors import DEMO_DETECTORS, find_detector
+from sakuga.profiles.families import Family
+
+
+class Shelf:
+    """Each is opened when it is first asked for, and stays. `folder`: where their files lie, None
+    for those of the bundle's own model alone."""
+
+    def __init__(self, folder: Path | None, family: Family) -> None:
+        self._folder = folder
+        self._own: Mapping[str, Path] = DEMO_DETECTORS if family.name == "sdxl-demo" else {}
+        self._open: dict[Path, Detector] = {}
+
+    def check(self, name: str) -> None:
+        """Raise UsageError where there is none of this name, without opening anything."""
+        find_detector(name, self._folder, self._own)
+
+    def find(self, name: str) -> Detector:
+        """The one called so. Raises UsageError, FileFormatError."""
+        file = find_detector(name, self._folder, self._own)
+        if file not in self._open:
+            self._open[file] = Detector(file)
+        return self._open[file]
