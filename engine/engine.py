@@ -96,8 +96,8 @@ class Engine:
         `vram_bytes`: GPU memory that networks and pictures may take, default what is free.
         `embeddings`: a folder of textual inversions (.safetensors, .pt, .bin), whose names prompts
         may use as words, in compat comfy as `embedding:NAME`. `upscalers`: a folder of what
-        `sakuga build-upscaler` makes; `detectors`: one of YOLO networks (.onnx). `limits`: what `submit` and `asubmit`
-        let in at once. `deterministic`: on GPUs of one model, with one driver, library, set of
+        `sakuga build-upscaler` makes; `detectors`: one of YOLO networks (.onnx). `limits`: what
+        `submit` and `asubmit` let in at once. `deterministic`: on GPUs of one model, with one driver, library, set of
         plans and `vram_bytes`, a picture has the same bits whatever is rendered beside it; every
         call is then as large as the largest, and where memory does not suffice for that, it is an
         error. On the processor pictures always have.
@@ -109,9 +109,8 @@ class Engine:
         _check_threads(threads)
         bundle = open_bundle(Path(path))
         device = choose_device(bundle, backend, threads, vram_bytes, deterministic)
-        folders = [
-            None if each is None else Path(each) for each in (embeddings, upscalers, detectors)
-        ]
+        given = (embeddings, upscalers, detectors)
+        folders = [None if each is None else Path(each) for each in given]
         return cls(
             bundle, device, preset, folders[0], limits, upscalers=folders[1], detectors=folders[2]
         )

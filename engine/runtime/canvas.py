@@ -27,7 +27,7 @@ Values = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Part:
-    """The part to paint anew, as `stages.Mask` has it: `mask` uint8 [h, w] of the picture's size."""
+    """The part to paint anew, as `stages.Mask` has it; `mask` uint8 [h, w], its picture's size."""
 
     mask: Pixels
     blur: float

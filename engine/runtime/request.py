@@ -1,11 +1,11 @@
 """What a user asks for, and from there to settings with every default filled in."""
 
-import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, cast, get_args
 
 from sakuga.engine.errors import SizeError, UsageError
+from sakuga.engine.runtime.checks import checked_emphasis, checked_guidance, checked_interval
 from sakuga.engine.runtime.later import encoding_first, later_stages, with_size_of
 from sakuga.engine.runtime.seeds import chosen_seed, noise_plan
 from sakuga.engine.runtime.settings import Settings
@@ -18,7 +18,6 @@ from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 from sakuga.engine.sampling.strength import Strength
 from sakuga.engine.sampling.table import Prediction, SamplerTable
 from sakuga.engine.text.clip_skip import choose_layer
-from sakuga.engine.text.segments import Emphasis, emphasis_name
 from sakuga.engine.text.surround import surround
 from sakuga.engine.text.tokenizer import check_text
 from sakuga.profiles.buckets import Size, Sizes
@@ -178,7 +177,7 @@ def _resolve_pass(
     both = tool != "diffusers"  # which skips layers for the positive prompt alone
     prompt, negative_prompt = _texts(request, defaults, tool)
     size = _size(request, defaults.sizes or family.sizes, defaults.size)
-    guidance = _guidance(defaults.guidance if request.guidance is None else request.guidance)
+    guidance = checked_guidance(defaults.guidance if request.guidance is None else request.guidance)
     table = _table(compat, choice, steps, training, options, strength)
     return Settings(
         prompt=prompt,
@@ -195,24 +194,12 @@ def _resolve_pass(
         layer=layer,
         negative_layer=layer if both else choose_layer(family.kind, tool, None, layers),
         table=table,
-        emphasis=_emphasis(request, compat),
+        emphasis=checked_emphasis(request.emphasis, request.pad_conds, compat.name),
         pad_conds=request.pad_conds,
         notes=defaults.preset.doubts(size, steps, guidance) if defaults.preset else (),
-        guidance_interval=_interval(request.guidance_interval),
+        guidance_interval=checked_interval(request.guidance_interval),
         prediction=training.prediction,
     )
-
-
-def _emphasis(request: Request, compat: Compat) -> Emphasis:
-    """The emphasis asked for; and whether A1111's settings are A1111's to follow."""
-    if compat.name != "a1111" and (request.emphasis is not None or request.pad_conds):
-        raise UsageError(
-            f"{'pad_conds' if request.emphasis is None else 'emphasis'} means nothing in compat "
-            f"{compat.name}.",
-            note="It is a setting of A1111.",
-            hint="Leave it out, or use compat a1111.",
-        )
-    return "Original" if request.emphasis is None else emphasis_name(request.emphasis)
 
 
 def _noise(request: Request, compat: Compat, table: SamplerTable) -> NoisePlan:
@@ -279,25 +266,3 @@ def _size(request: Request, rule: Sizes, usual: Size) -> Size:
         note=str(rule),
         hint=f"Nearest: {nearest}.",
     )
-
-
-def _interval(interval: tuple[float, float] | None) -> tuple[float, float] | None:
-    if interval in (None, (0.0, 1.0)):
-        return None
-    start, end = interval
-    if not 0 <= start < end <= 1:
-        raise UsageError(
-            f"Guidance cannot be limited to the steps from {start} to {end}.",
-            note="0 is the first step, 1 behind the last.",
-            hint="Give two numbers from 0 to 1 with the smaller first, such as 0.2 and 0.8.",
-        )
-    return float(start), float(end)
-
-
-def _guidance(guidance: float) -> float:
-    if not (math.isfinite(guidance) and guidance >= 0):
-        raise UsageError(
-            f"Guidance cannot be {guidance}.",
-            hint="Give a number from 0 up; 5 to 7 are usual, 1 turns guidance off.",
-        )
-    return float(guidance)

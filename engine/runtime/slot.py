@@ -46,8 +46,8 @@ Sources = tuple[RowSource, ...]
 
 @dataclass(frozen=True, eq=False)
 class Beginning:
-    """What a picture begins from that is not noise alone: the latent of a picture, as the UNet knows
-    latents, and where a part of it is painted alone, a mask; float32 [4, height, width] each."""
+    """What a pass begins from besides noise: the latent of a picture, as the UNet knows latents, and
+    where a part of it is painted alone, a mask; float32 [4, height, width] each."""
 
     picture: Latent
     mask: Latent | None = None

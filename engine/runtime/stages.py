@@ -22,11 +22,11 @@ LARGEST_SCALE = 8.0
 class Mask:
     """The part of a picture to paint anew: white where it is, black where it stays.
 
-    `blur`: σ of the mask's soft edge in pixels; None is 4 in compat a1111, 0 elsewhere. `invert`: paint what is black. `fill`: what the
-    part begins from; its surroundings ("fill"), the picture ("original"), noise or nothing.
-    `area`: "whole", the picture is worked on as it is; "masked", the part with `padding` pixels
-    around it is cut out, worked on at the request's size, and put back. `soft`: the latent's mask
-    keeps its grey instead of being rounded to black and white.
+    `blur`: σ of the mask's soft edge in pixels; None is 4 in compat a1111, 0 elsewhere. `invert`:
+    paint what is black. `fill`: what the part begins from; its surroundings ("fill"), the picture
+    ("original"), noise or nothing. `area`: "whole", the picture is worked on as it is; "masked",
+    the part with `padding` pixels around it is cut out, worked on at the request's size, and put
+    back. `soft`: the latent's mask keeps its grey instead of being rounded to black and white.
     """
 
     picture: Source

@@ -40,10 +40,13 @@ from sakuga.engine.errors import (
 )
 from sakuga.engine.image.infotext import Infotext
 from sakuga.engine.image.metadata import read_infotext
+from sakuga.engine.image.source import Source
+from sakuga.engine.refine.detail import Detail
 from sakuga.engine.runtime.admission import Limits, Statistics
 from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.remake import Remake
 from sakuga.engine.runtime.request import Request
+from sakuga.engine.runtime.stages import Hires, Init, Mask, Upscale
 from sakuga.engine.runtime.ticket import Progress, Ticket
 from sakuga.engine.version import VERSION as __version__
 
@@ -56,12 +59,16 @@ __all__ = [
     "BusyError",
     "CheckpointError",
     "DeadlineError",
+    "Detail",
     "DeviceMemoryError",
     "Engine",
     "EngineFault",
     "FileFormatError",
+    "Hires",
     "Infotext",
+    "Init",
     "Limits",
+    "Mask",
     "MetadataError",
     "MissingDependencyError",
     "OutputError",
@@ -76,12 +83,14 @@ __all__ = [
     "Request",
     "SakugaError",
     "SizeError",
+    "Source",
     "Statistics",
     "StoppedError",
     "TargetError",
     "TensorError",
     "Ticket",
     "UnknownFamilyError",
+    "Upscale",
     "UsageError",
     "__version__",
     "open_bundle",

@@ -11,7 +11,7 @@ from sakuga.profiles.buckets import Size
 class NoisePlan:
     """Source and seeds, the latter in [0, 2⁶⁴).
 
-    `before`: draws used up before the first latent's, as diffusers' does where it encodes a picture.
+    `before`: draws used up before the first latent's, as by diffusers where it encodes a picture.
 
     `variation_seed`: whose noise the first latent's turns to by `variation_strength`, None without
     a variation. `drawn_at`: the picture size whose noise lies in the middle of the first latent.
