@@ -97,10 +97,10 @@ class Engine:
         `embeddings`: a folder of textual inversions (.safetensors, .pt, .bin), whose names prompts
         may use as words, in compat comfy as `embedding:NAME`. `upscalers`: a folder of what
         `sakuga build-upscaler` makes; `detectors`: one of YOLO networks (.onnx). `limits`: what
-        `submit` and `asubmit` let in at once. `deterministic`: on GPUs of one model, with one driver, library, set of
-        plans and `vram_bytes`, a picture has the same bits whatever is rendered beside it; every
-        call is then as large as the largest, and where memory does not suffice for that, it is an
-        error. On the processor pictures always have.
+        `submit` and `asubmit` let in at once. `deterministic`: on GPUs of one model, with one
+        driver, library, set of plans and `vram_bytes`, a picture has the same bits whatever is
+        rendered beside it; every call is then as large as the largest, and where memory does not
+        suffice for that, it is an error. On the processor pictures always have.
 
         Raises BundleFormatError, BundleDamagedError, BundleError where it is replaced meanwhile,
         PlanMismatchError where the bundle's plans are not for this machine,

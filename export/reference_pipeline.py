@@ -16,11 +16,16 @@ from diffusers import (
     DPMSolverMultistepScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
+    StableDiffusionXLImg2ImgPipeline,
+    StableDiffusionXLInpaintPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
 from numpy.typing import NDArray
+from PIL import Image
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from sakuga.engine.runtime.request import Request
@@ -54,20 +59,40 @@ class Reference:
     def _run(self, request: Request, output: str) -> Any:  # noqa: ANN401 (tensor or pictures)
         assert request.width and request.height and request.steps and request.sampler
         assert request.seed is not None and request.rng in (None, "CPU")
-        pipeline = self.pipeline
-        pipeline.scheduler = SCHEDULERS[request.sampler](pipeline.scheduler.config)
+        pipeline, given = self._for(request)
+        scheduler = SCHEDULERS[request.sampler](self.pipeline.scheduler.config)
+        pipeline.scheduler = scheduler
         with torch.inference_mode():
             return pipeline(
                 request.prompt,
                 negative_prompt=request.negative_prompt,
-                width=request.width,
-                height=request.height,
+                **given,
                 num_inference_steps=request.steps,
                 guidance_scale=request.guidance,
                 clip_skip=request.clip_skip,
                 generator=torch.Generator().manual_seed(request.seed),
                 output_type=output,
             ).images
+
+    def _for(self, request: Request) -> tuple[Any, dict[str, Any]]:
+        """The pipeline with the same parts for what is asked, and what only it is given."""
+        init, parts = request.init, dict(self.pipeline.components)
+        size = {"width": request.width, "height": request.height}
+        xl = isinstance(self.pipeline, StableDiffusionXLPipeline)
+        if init is None:
+            return self.pipeline, size
+        more = {"add_watermarker": False} if xl else {"requires_safety_checker": False}
+        given: dict[str, Any] = {"image": Image.fromarray(init.picture.read())}
+        given["strength"] = init.strength
+        pipeline: Any
+        if init.mask is None:
+            pipeline = StableDiffusionXLImg2ImgPipeline if xl else StableDiffusionImg2ImgPipeline
+        else:
+            pipeline = StableDiffusionXLInpaintPipeline if xl else StableDiffusionInpaintPipeline
+            given |= {"mask_image": Image.fromarray(init.mask.picture.read_mask()), **size}
+        made = pipeline(**parts, **more)
+        made.set_progress_bar_config(disable=True)
+        return made, given
 
 
 def reference(folder: Path) -> Reference:

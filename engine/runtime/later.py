@@ -43,10 +43,12 @@ def with_size_of(request: "Request", init: Init, sizes: Sizes, usual: Size) -> "
     return replace(request, width=picture.width, height=picture.height)
 
 
-def encoding_first(settings: Settings) -> Settings:
-    """The same for a pass whose picture is encoded, which in diffusers uses up a draw."""
-    before = int(settings.compat.samples_encoding)
-    return replace(settings, noise=replace(settings.noise, before=before))
+def encoding_first(settings: Settings, masked: bool) -> Settings:
+    """The same for a pass whose picture is encoded: in diffusers that uses up a draw, and what is
+    left of the picture beside a mask another one."""
+    draws = int(settings.compat.samples_encoding)
+    noise = replace(settings.noise, before=draws, between=draws * masked)
+    return replace(settings, noise=noise)
 
 
 def later_stages(
@@ -96,9 +98,9 @@ def _hires(
         worked, tiles = _tiles(stage, target, first.size)
     asked = _asked(stage, plain, first, worked)
     settings = resolve_pass(asked, Strength(stage.strength, "given"))
-    settings = replace(settings, noise=first.noise)
-    before = 0 if latent else int(settings.compat.samples_encoding)
-    settings = replace(settings, noise=replace(settings.noise, before=before))
+    settings = replace(settings, noise=replace(first.noise, before=0, between=0))
+    if not latent:
+        settings = encoding_first(settings, masked=False)
     return Later(stage, settings, target, tiles)
 
 
@@ -111,7 +113,7 @@ def _detail(
     asked = _asked(stage, replace(plain, prompt=first.prompt), first, worked)
     asked = replace(asked, prompt=plain.prompt, negative_prompt=plain.negative_prompt)
     settings = resolve_pass(asked, Strength(stage.strength, masked=True))
-    settings = encoding_first(replace(settings, noise=first.noise))
+    settings = encoding_first(replace(settings, noise=first.noise), masked=True)
     return Later(stage, settings, size)
 
 

@@ -150,7 +150,7 @@ def resolve(
         asked = with_size_of(request, request.init, sizes, defaults.size)
         strength = Strength(request.init.strength, masked=request.init.mask is not None)
         settings = replace(resolve_pass(asked, strength), init=request.init)
-        settings = encoding_first(settings)
+        settings = encoding_first(settings, masked=strength.masked)
     if not request.stages:
         return settings
     return replace(settings, later=later_stages(request, settings, resolve_pass, sizes))

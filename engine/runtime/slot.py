@@ -46,7 +46,7 @@ Sources = tuple[RowSource, ...]
 
 @dataclass(frozen=True, eq=False)
 class Beginning:
-    """What a pass begins from besides noise: the latent of a picture, as the UNet knows latents, and
+    """What a pass begins from besides noise: a picture's latent, as the UNet knows latents, and
     where a part of it is painted alone, a mask; float32 [4, height, width] each."""
 
     picture: Latent

@@ -11,7 +11,8 @@ from sakuga.profiles.buckets import Size
 class NoisePlan:
     """Source and seeds, the latter in [0, 2⁶⁴).
 
-    `before`: draws used up before the first latent's, as by diffusers where it encodes a picture.
+    `before`: draws used up before the first latent's, as by diffusers where it encodes a picture;
+    `between`: after it and before those of the steps, where it encodes what is masked.
 
     `variation_seed`: whose noise the first latent's turns to by `variation_strength`, None without
     a variation. `drawn_at`: the picture size whose noise lies in the middle of the first latent.
@@ -26,6 +27,7 @@ class NoisePlan:
     drawn_at: Size | None = None
     ensd: int = 0
     before: int = 0
+    between: int = 0
 
     @property
     def later_seed(self) -> int:
@@ -36,7 +38,7 @@ class NoisePlan:
     def skipped(self) -> int:
         """What to take from the sampler's number of a draw, which counts from 1 because draw 0 is
         the first latent's: a generator of the steps' own begins at 0."""
-        return 1 if self.rng.restarts or self.ensd != 0 else -self.before
+        return 1 if self.rng.restarts or self.ensd != 0 else -self.before - self.between
 
     def first(self, latent: tuple[int, int]) -> Latent | None:
         """The first noise, float32 [4, height, width]; None where it is draw 0 of NV and the seed
