@@ -8,15 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 from diffusers import StableDiffusionXLPipeline
+from PIL import Image, ImageFilter
 
 from sakuga.engine.engine import Engine
+from sakuga.engine.image.source import Source
 from sakuga.engine.runtime.request import Request
+from sakuga.engine.runtime.stages import Init, Mask
 from sakuga.export.build import build
 from sakuga.export.checkpoint.layouts import open_checkpoint
 from sakuga.export.demo import DEMO_CHECKPOINT
 from sakuga.export.demo.__main__ import write_demo
 from sakuga.export.demo.captions import BEST_TAGS, WORST_TAGS, prompt
 from sakuga.export.demo.judge import agreement, read, sharpness
+from sakuga.export.demo.palette import HAIR, difference, lab
 from sakuga.export.demo.scene import random_scene
 from sakuga.profiles.buckets import QUARTER_BUCKETS
 
@@ -106,3 +110,24 @@ def test_the_diffusers_folder_draws_by_itself(tmp_path: Path) -> None:
     pipeline.set_progress_bar_config(disable=True)
     (picture,) = pipeline("1girl, red hair", width=160, height=128, num_inference_steps=2).images
     assert picture.size == (160, 128)
+
+
+def test_hair_painted_anew_has_its_new_colour_and_all_else_its_pixels(engine: Engine) -> None:
+    """Inpainting, as people use it: a mask over the hair, another word in the prompt."""
+    words = "1girl, solo, {} hair, short hair, blue eyes, smile, white shirt, day"
+    before = engine.render(Request(words.format("red"), NEGATIVE, 256, 256, seed=3)).pixels
+    assert read(before).hair == "red hair"
+    near_red = difference(lab(before), HAIR["red hair"]) < 30
+    drawn = np.where(near_red, 255, 0).astype(np.uint8)
+    drawn = np.asarray(Image.fromarray(drawn).filter(ImageFilter.MaxFilter(21)))
+    mask = Mask(Source.of(drawn), blur=2)
+    for colour in ("green", "blue"):
+        request = Request(
+            words.format(colour), NEGATIVE, 256, 256, seed=5,
+            init=Init(Source.of(before), 0.95, mask=mask),
+        )  # fmt: skip
+        after = engine.render(request).pixels
+        assert read(after).hair == f"{colour} hair"
+        far = np.asarray(Image.fromarray(drawn).filter(ImageFilter.MaxFilter(13))) == 0
+        assert far.mean() > 0.2
+        np.testing.assert_array_equal(after[far], before[far])
