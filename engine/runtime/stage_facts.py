@@ -7,7 +7,7 @@ from sakuga.engine.refine.detail_keys import detail_keys
 from sakuga.engine.refine.latents import LATENT_UPSCALERS
 from sakuga.engine.runtime.later import USUAL_SCALE
 from sakuga.engine.runtime.settings import Later, Settings
-from sakuga.engine.runtime.stages import Detail, Hires, Init, Upscale
+from sakuga.engine.runtime.stages import Detail, Hires, Init, Upscale, blur_of
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 
 STRENGTH = "Denoising strength"
@@ -34,9 +34,8 @@ def _init(init: Init, settings: Settings) -> dict[str, str]:
         found["Resize mode"] = init.resize
     mask = init.mask
     if mask is not None:
-        usual = 4.0 if settings.compat.name == "a1111" else 0.0
         found["Mask hash"] = mask.picture.digest[:_DIGITS]
-        found["Mask blur"] = f"{usual if mask.blur is None else mask.blur:g}"
+        found["Mask blur"] = f"{blur_of(mask, settings.compat.name):g}"
         if mask.area == "masked":
             found |= {"Inpaint area": "Only masked", "Masked area padding": str(mask.padding)}
         if mask.fill != "original":
