@@ -51,7 +51,12 @@ def test_places_have_a_middle_sides_and_a_score_for_each_class() -> None:
 
 
 def test_end_to_end_rows_are_taken_as_they_are() -> None:
-    rows = [[0, 0, 9, 9, 0.5, 1], [0, 0, 9, 9, 0.8, 1], [1, 1, 4, 4, 0.6, 0], [0, 0, 0, 0, 0, 0]]
+    rows = [
+        [0, 0, 9, 9, 0.5, 1],
+        [0, 0, 9, 9, 0.8, 1],
+        [1, 1, 4, 4, 0.6, 0],
+        [0, 0, 0, 0, 0, np.inf],
+    ]
     layout = Layout(0, None, "end to end", 2, 0)
     found = read_outputs([np.array([rows], np.float32)], layout, 0.3, None)
     np.testing.assert_allclose(found.scores, [0.8, 0.6, 0.5])
