@@ -62,7 +62,10 @@ MORE_PACKAGES = {
     "engine/serve/waiting.py": {"fastapi"},
     **{
         f"export/demo/training/{name}.py": TORCH
-        for name in ("device", "latents", "lora", "progress", "text", "unet", "vae")
+        for name in (
+            *("device", "face_network", "face_onnx", "faces", "latents", "lora", "progress"),
+            *("text", "unet", "vae"),
+        )
     },
 }
 # Whoever renders with Ray has it; the files that name it do so inside functions alone.
