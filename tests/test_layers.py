@@ -47,7 +47,7 @@ MORE_PACKAGES = {
     "engine/serve/a1111_body.py": {"pydantic"},
     "engine/serve/a1111_lists.py": {"fastapi", "pydantic"},
     "engine/serve/answers.py": {"fastapi", "starlette"},
-    "engine/serve/app.py": {"fastapi", "starlette"},
+    "engine/serve/app.py": {"fastapi"},
     "engine/serve/bundles.py": {"fastapi"},
     "engine/serve/health.py": {"fastapi"},
     "engine/serve/metrics.py": {"fastapi", "prometheus_client"},
