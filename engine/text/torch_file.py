@@ -152,9 +152,7 @@ def _stream(data: bytes, limits: Limits) -> TorchFile:
             raise PickleError("it holds numbers of nothing")
         places[key] = at + 8
         at += 8 + held.storages[key].count * held.storages[key].kind.item_bytes
-    return TorchFile(
-        held.value, lambda storage: _piece(data, places, storage), limits.numbers
-    )
+    return TorchFile(held.value, lambda storage: _piece(data, places, storage), limits.numbers)
 
 
 def _piece(data: bytes, places: Mapping[str, int], storage: Storage) -> bytes:

@@ -1,5 +1,6 @@
 """The network of an upscaler's file: which architecture it has, and what it takes."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,9 @@ def load_network(path: Path, weights: Weights) -> UpscalerNetwork:
 def _descriptor(library: Any, path: Path, weights: Weights) -> Any:  # noqa: ANN401
     tensors = {name: torch.from_numpy(np.array(values)) for name, values in weights.items()}
     try:
-        return library.ModelLoader().load_from_state_dict(tensors)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch's functions that some architectures use
+            return library.ModelLoader().load_from_state_dict(tensors)
     except library.UnsupportedModelError as error:
         what = what_it_is(weights.keys()).replace("an upscaler", "")  # none that spandrel knows
         shown = ", ".join(list(weights)[:_SHOWN])

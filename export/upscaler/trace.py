@@ -1,6 +1,9 @@
 """An upscaler's network as a graph for pictures of every size, its weights beside it."""
 
-from collections.abc import Mapping
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,7 +88,7 @@ def trace_upscaler(network: UpscalerNetwork) -> TracedUpscaler:
 
 def _exported(module: torch.nn.Module) -> ir.Model:
     sides = ({2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)
-    with traceable(module) as form, torch.no_grad():
+    with traceable(module) as form, torch.no_grad(), _quiet():
         program = torch.export.export(
             form, (torch.zeros(_SAMPLE),), dynamic_shapes=sides, strict=False
         )
@@ -100,6 +103,20 @@ def _exported(module: torch.nn.Module) -> ir.Model:
         )
     model: ir.Model = made.model
     return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch's exporter has to say of itself and of packages that it would like."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def _take_weights(graph: ir.Graph) -> dict[str, Array]:

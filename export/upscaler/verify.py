@@ -1,4 +1,4 @@
-"""The graph of an upscaler against the network it was traced from, at sizes it was not traced at."""
+"""The graph of an upscaler against its network, at sizes that it was not traced at."""
 
 from collections.abc import Mapping
 from pathlib import Path

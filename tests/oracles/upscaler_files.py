@@ -4,6 +4,7 @@ A fresh network gives a flat grey, in which no error would show. So its last lay
 what it makes of a picture is spread over all levels.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ Module = torch.nn.Module
 
 def dat(**parameters: Any) -> Module:  # noqa: ANN401
     """DAT, by default a small one; `DAT_X2` is what DAT_x2.pth holds."""
-    small = {"embed_dim": 24, "split_size": [4, 8], "depth": [3, 3], "num_heads": [2, 2]}
+    small = {"embed_dim": 32, "split_size": [4, 8], "depth": [3, 3], "num_heads": [2, 2]}
     return _seeded("DAT", small | {"expansion_factor": 2.0, "upscale": 2} | parameters)
 
 
@@ -63,7 +64,9 @@ def _seeded(architecture: str, parameters: dict[str, Any]) -> Module:
         type(registry[architecture].architecture).__module__, fromlist=[architecture]
     )
     torch.manual_seed(0)
-    module: Module = getattr(package, architecture)(**parameters).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's functions that DAT uses
+        module: Module = getattr(package, architecture)(**parameters).eval()
     _spread(module)
     return module
 
