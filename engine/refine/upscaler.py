@@ -1,7 +1,7 @@
 """A network that enlarges pictures, run over a large one in overlapping tiles."""
 
 from collections.abc import Callable
-from math import ceil, lcm
+from math import lcm
 from typing import Protocol
 
 import numpy as np
@@ -84,8 +84,7 @@ class Upscaler:
 
     def _grid(self, height: int, width: int) -> Grid:
         """Tiles whose corners lie where the network's own windows would in the whole picture."""
-        rule, step = self._manifest.sides, self._manifest.sides.multiple
-        side = max(self._manifest.tile // step * step, rule.minimum)
+        step, side = self._manifest.sides.multiple, self._manifest.sides.tile(self._manifest.tile)
         overlap = min(self._manifest.overlap, side - step)
         aligned = lcm(step, self._manifest.window or 1)
         if side % aligned == 0 and aligned + overlap <= side:
@@ -154,14 +153,10 @@ def padded(picture: Values, sides: SideRule) -> Values:
     """A picture, float32 [3, h, w], with sides the network takes: reflected beyond its lower and
     right edges, again and again where it is short."""
     _, height, width = picture.shape
-    wanted = _side(height, sides), _side(width, sides)
+    wanted = sides.fitting(height), sides.fitting(width)
     if sides.square:
         wanted = (max(wanted), max(wanted))
     below, right = wanted[0] - height, wanted[1] - width
     if below == right == 0:
         return picture
     return np.pad(picture, ((0, 0), (0, below), (0, right)), mode="reflect")
-
-
-def _side(length: int, sides: SideRule) -> int:
-    return ceil(max(length, sides.minimum) / sides.multiple) * sides.multiple

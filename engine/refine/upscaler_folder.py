@@ -26,6 +26,14 @@ class SideRule:
     multiple: int
     square: bool
 
+    def fitting(self, length: int) -> int:
+        """The shortest side it takes that is no shorter than `length`."""
+        return -(-max(length, self.minimum, 1) // self.multiple) * self.multiple
+
+    def tile(self, length: int) -> int:
+        """The longest side it takes that is no longer than `length`; the shortest, where none."""
+        return max(length // self.multiple * self.multiple, self.fitting(0))
+
 
 @dataclass(frozen=True)
 class UpscalerPlan:

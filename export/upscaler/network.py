@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from math import lcm
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +43,15 @@ def load_network(path: Path, weights: Weights) -> UpscalerNetwork:
     library = spandrel_library()
     found = _descriptor(library, path, weights)
     _check_upscaler(library, path, found)
-    rule = found.size_requirements
-    halves = found.supports_half
+    rule, window = found.size_requirements, _window(found.model)
+    step = lcm(rule.multiple_of, window or 1)  # so that the network need not fill its windows
     return UpscalerNetwork(
         module=found.model.eval().requires_grad_(False),
         architecture=f"{found.architecture.name} {' '.join(found.tags)}".strip(),
         scale=found.scale,
-        sides=SideRule(max(rule.minimum, 1), rule.multiple_of, rule.square),
-        window=_window(found.model),
-        precisions=("float32", "float16") if halves else ("float32",),
+        sides=SideRule(max(rule.minimum, 1), step, rule.square),
+        window=window,
+        precisions=("float32", "float16") if found.supports_half else ("float32",),
     )
 
 

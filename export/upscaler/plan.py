@@ -34,7 +34,7 @@ def plan_upscaler(task: PlanTask, aims: Targets) -> tuple[UpscalerPlan, FileEntr
 
     Raises PlanBuildError where TensorRT refuses the network.
     """
-    least, most = tile_sides(task.sides, task.tile)
+    least, most = task.sides.fitting(0), task.sides.tile(task.tile)
     shapes = ShapeRange(_shape(least), _shape(most), _shape(most))
     recipe = Recipe(
         _NETWORK, task.folder / task.graph, ({"image": shapes},), aims.names, refittable=False
@@ -56,12 +56,6 @@ def plan_upscaler(task: PlanTask, aims: Targets) -> tuple[UpscalerPlan, FileEntr
         activation_bytes=facts.activation_bytes,
     )
     return plan, FileEntry(facts.size_bytes, facts.sha256)
-
-
-def tile_sides(sides: SideRule, tile: int) -> tuple[int, int]:
-    """The shortest and the longest side of what the engine hands the network."""
-    least = -(-max(sides.minimum, 1) // sides.multiple) * sides.multiple
-    return least, max(tile // sides.multiple * sides.multiple, least)
 
 
 def _shape(side: int) -> tuple[int, ...]:

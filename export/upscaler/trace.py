@@ -16,7 +16,7 @@ from onnxscript import optimizer
 from torch.export import Dim
 
 from sakuga.engine.errors import BuildError
-from sakuga.engine.refine.upscaler_folder import UpscalerPrecision
+from sakuga.engine.refine.upscaler_folder import SideRule, UpscalerPrecision
 from sakuga.export.bind import Array
 from sakuga.export.precision import in_precision
 from sakuga.export.simplify import (
@@ -32,8 +32,8 @@ from sakuga.export.upscaler.traceable import traceable
 from sakuga.profiles.networks import Network, Tensor
 
 OPSET = 18
-# Sides that no window divides and that differ, so that nothing relies on either.
-_SAMPLE = (1, 3, 40, 56)
+_SIDE = 40  # about that of the sample it is traced with
+_MOST = 64  # multiples of a side's step; the graph itself knows no bound
 _FEW = 8  # numbers of a constant that stays in the graph
 _PICTURE = Network(
     "upscaler",
@@ -65,7 +65,7 @@ class TracedUpscaler:
 def trace_upscaler(network: UpscalerNetwork) -> TracedUpscaler:
     """The graph of a network. Raises BuildError where torch cannot trace it for every size."""
     try:
-        model = _exported(network.module)
+        model = _exported(network.module, network.sides)
     except Exception as error:  # whatever an architecture does that torch cannot follow
         raise BuildError(
             f"The network {network.architecture} cannot be traced.",
@@ -86,12 +86,12 @@ def trace_upscaler(network: UpscalerNetwork) -> TracedUpscaler:
     return TracedUpscaler(proto, weights)
 
 
-def _exported(module: torch.nn.Module) -> ir.Model:
-    sides = ({2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)
+def _exported(module: torch.nn.Module, sides: SideRule) -> ir.Model:
+    height = sides.fitting(_SIDE)
+    sample = torch.zeros(1, 3, height, sides.fitting(height + 1))  # they differ, lest one be both
+    dims = {2: _side("height", sides), 3: _side("width", sides)}
     with traceable(module) as form, torch.no_grad(), _quiet():
-        program = torch.export.export(
-            form, (torch.zeros(_SAMPLE),), dynamic_shapes=sides, strict=False
-        )
+        program = torch.export.export(form, (sample,), dynamic_shapes=(dims,), strict=False)
         made: Any = torch.onnx.export(
             program,
             dynamo=True,
@@ -103,6 +103,12 @@ def _exported(module: torch.nn.Module) -> ir.Model:
         )
     model: ir.Model = made.model
     return model
+
+
+def _side(name: str, sides: SideRule) -> Any:  # noqa: ANN401 (torch's dims have no public type)
+    if sides.multiple == 1:
+        return Dim.DYNAMIC
+    return sides.multiple * Dim(name, min=2, max=_MOST)
 
 
 @contextmanager

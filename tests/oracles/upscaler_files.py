@@ -10,8 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from hand_made_upscalers import Pixels, scene
+from hand_made_upscalers import ANY_SIDE, Pixels, scene
 
+from sakuga.engine.refine.tiles import Values
+from sakuga.engine.refine.upscaler import padded
+from sakuga.engine.refine.upscaler_folder import SideRule
 from sakuga.export.upscaler.library import spandrel_library
 
 Module = torch.nn.Module
@@ -46,16 +49,22 @@ def save(module: Module, path: Path, wrapper: str | None = "params") -> Path:
     return path
 
 
-def enlarged(module: Module, pixels: Pixels) -> Pixels:
+def enlarged(module: Module, pixels: Pixels, sides: SideRule = ANY_SIDE) -> Pixels:
     """What torch makes of a whole picture, uint8 [h, w, 3], at once."""
-    return np.rint(enlarged_values(module, pixels).clip(0, 1) * 255).astype(np.uint8)
+    values = enlarged_values(module, pixels, sides)
+    return np.rint(values.clip(0, 1) * 255).astype(np.uint8)
 
 
-def enlarged_values(module: Module, pixels: Pixels) -> Any:  # noqa: ANN401
-    """The same in floats that are not cut off."""
-    image = torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None]
+def enlarged_values(module: Module, pixels: Pixels, sides: SideRule = ANY_SIDE) -> Values:
+    """The same in floats that are not cut off, with what `sides` adds to the picture."""
     with torch.no_grad():
-        return module(image)[0].permute(1, 2, 0).numpy()
+        found = module(torch.from_numpy(as_input(pixels, sides)))
+    return np.ascontiguousarray(found[0].permute(1, 2, 0).numpy())
+
+
+def as_input(pixels: Pixels, sides: SideRule) -> Values:
+    """The picture as its networks take it, float32 [1, 3, h, w] in [0, 1]."""
+    return padded((pixels.astype(np.float32) / 255).transpose(2, 0, 1), sides)[None]
 
 
 def _seeded(architecture: str, parameters: dict[str, Any]) -> Module:

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 from hand_made_upscalers import psnr, scene
-from upscaler_files import DAT_X2, Module, compact, dat, enlarged, enlarged_values, rrdb, save
+from upscaler_files import (
+    DAT_X2,
+    Module,
+    as_input,
+    compact,
+    dat,
+    enlarged,
+    enlarged_values,
+    rrdb,
+    save,
+)
 
 from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.refine.upscaler import Upscaler
@@ -33,8 +43,7 @@ def test_graph_and_tiles(name: str, tmp_path: Path) -> None:
     module = NETWORKS[name]()
     made = build_upscaler(save(module, tmp_path / f"{name}.pth", "params_ema"), tmp_path / name)
     session, picture = OnnxSession(made.graph("float32")), scene(96, 128)
-    image = (picture.astype("float32") / 255).transpose(2, 0, 1)[None]
-    (got,) = session.run({"image": image}).values()
+    (got,) = session.run({"image": as_input(picture, made.manifest.sides)}).values()
     wanted = enlarged_values(module, picture)
     assert relative_error(got[0].transpose(1, 2, 0), wanted) <= 1e-4
     assert ("float16" in made.manifest.graphs) == (name != "DAT_x2")
