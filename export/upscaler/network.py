@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import dataclass
-from math import lcm
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +42,13 @@ def load_network(path: Path, weights: Weights) -> UpscalerNetwork:
     library = spandrel_library()
     found = _descriptor(library, path, weights)
     _check_upscaler(library, path, found)
-    rule, window = found.size_requirements, _window(found.model)
-    step = lcm(rule.multiple_of, window or 1)  # so that the network need not fill its windows
+    rule = found.size_requirements
     return UpscalerNetwork(
         module=found.model.eval().requires_grad_(False),
         architecture=f"{found.architecture.name} {' '.join(found.tags)}".strip(),
         scale=found.scale,
-        sides=SideRule(max(rule.minimum, 1), step, rule.square),
-        window=window,
+        sides=SideRule(max(rule.minimum, 1), rule.multiple_of, rule.square),
+        window=_window(found.model),
         precisions=("float32", "float16") if found.supports_half else ("float32",),
     )
 

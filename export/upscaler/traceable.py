@@ -1,9 +1,8 @@
-"""What of an architecture keeps it from being traced for pictures of every size, and what stands
-for it meanwhile.
+"""What of an architecture makes a bad graph when it is traced, and what stands for it meanwhile.
 
 DAT cuts a picture into windows and masks those that its shift has joined from opposite edges. It
-writes the mask piece by piece into an array, and reckons with floats how many windows there are;
-both tie a trace to one size. The same mask follows from where each row and column lies.
+writes that mask piece by piece into an array, which a graph would do at every run, and keeps one
+for the side it was trained at. The same mask follows from where each row and column lies.
 """
 
 import importlib

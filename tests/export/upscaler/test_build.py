@@ -74,12 +74,12 @@ def test_a_small_dat(tmp_path: Path) -> None:
     made = build_upscaler(save(module, tmp_path / "DAT_x2.pth"), tmp_path / "dat.upscaler")
     assert max(errors(module, made)) <= 1e-4
     assert made.manifest.graphs.keys() == {"float32"}
-    assert (made.manifest.window, made.manifest.sides) == (8, SideRule(16, 8, square=False))
+    assert (made.manifest.window, made.manifest.sides) == (8, SideRule(16, 1, square=False))
     assert made.manifest.architecture.startswith("DAT ")
     picture = scene(50, 75)
     got = Upscaler(made, OnnxSession(made.graph("float32")))(picture)
     wanted = enlarged(module, picture, made.manifest.sides)[:100, :150]
-    assert psnr(got, wanted) >= 60 and got.std() > 30
+    assert psnr(got, wanted) >= 60 and got.std() > 15
 
 
 def test_float16_where_the_architecture_allows_it(network: Module, built: UpscalerFolder) -> None:
@@ -98,7 +98,7 @@ def test_the_folder_says_what_it_is(file: Path, built: UpscalerFolder) -> None:
     assert (manifest.name, manifest.scale, manifest.licence) == ("anime x2", 2, "unknown")
     assert (manifest.tile, manifest.overlap, manifest.window) == (192, 8, None)
     assert {"sakuga", "torch", "spandrel"} <= manifest.exporter.keys()
-    assert 0 < manifest.errors["float32"] <= 1e-4 < manifest.errors["float16"]
+    assert 0 < manifest.errors["float32"] <= 1e-6 < manifest.errors["float16"] <= 1e-2
     written = {each.relative_to(built.path).as_posix() for each in built.path.rglob("*.*")}
     assert written == {*manifest.files, "manifest.json"}
     assert Upscalers(built.path.parent).find("Anime-X2").name == "anime x2"
