@@ -13,7 +13,9 @@ from typing import Any
 import torch
 
 _DAT = "spandrel.architectures.DAT.__arch.DAT"
-_APART = -100.0  # what DAT adds to scores between points that are no neighbours
+# Added to scores between points that are no neighbours. DAT adds -100, whose exponential is a
+# denormal number, and processors are slow with those; this one's is zero.
+_APART = -1000.0
 _NO_SIDE = -1  # the side for which DAT keeps a mask: none, so that each size has its own
 
 
@@ -63,7 +65,7 @@ def window_mask(
     shift: tuple[int, int],
     dtype: torch.dtype | None,
 ) -> torch.Tensor:
-    """0 between points of a window that lay side by side before the shift, else -100.
+    """0 between points of a window that lay side by side before the shift, far below 0 else.
 
     `window` and `shift` are (height, width); [windows, points, points].
     """

@@ -16,13 +16,14 @@ from sakuga.engine.refine.tiles import Values
 from sakuga.engine.refine.upscaler import padded
 from sakuga.engine.refine.upscaler_folder import SideRule
 from sakuga.export.upscaler.library import spandrel_library
+from sakuga.export.upscaler.verify import computed
 
 Module = torch.nn.Module
 
 
 def dat(**parameters: Any) -> Module:  # noqa: ANN401
     """DAT, by default a small one; `DAT_X2` is what DAT_x2.pth holds."""
-    small = {"embed_dim": 32, "split_size": [4, 8], "depth": [3, 3], "num_heads": [2, 2]}
+    small = {"embed_dim": 32, "split_size": [4, 8], "depth": [3, 1], "num_heads": [2, 2]}
     return _seeded("DAT", small | {"expansion_factor": 2.0, "upscale": 2} | parameters)
 
 
@@ -57,9 +58,8 @@ def enlarged(module: Module, pixels: Pixels, sides: SideRule = ANY_SIDE) -> Pixe
 
 def enlarged_values(module: Module, pixels: Pixels, sides: SideRule = ANY_SIDE) -> Values:
     """The same in floats that are not cut off, with what `sides` adds to the picture."""
-    with torch.no_grad():
-        found = module(torch.from_numpy(as_input(pixels, sides)))
-    return np.ascontiguousarray(found[0].permute(1, 2, 0).numpy())
+    found = computed(module, as_input(pixels, sides))
+    return np.ascontiguousarray(found[0].transpose(1, 2, 0))
 
 
 def as_input(pixels: Pixels, sides: SideRule) -> Values:
@@ -81,12 +81,12 @@ def _seeded(architecture: str, parameters: dict[str, Any]) -> Module:
 
 
 def _spread(module: Module) -> None:
-    """Set the last convolution's gain and offset by what a picture becomes."""
+    """Set the last convolution's gain, then its offset, by what a picture becomes."""
     last = [each for each in module.modules() if isinstance(each, torch.nn.Conv2d)][-1]
-    values = enlarged_values(module, scene(32, 48))
+    assert last.bias is not None
+    picture = scene(24, 32)
     with torch.no_grad():
-        gain = 0.2 / float(values.std())
+        gain = 0.2 / float(enlarged_values(module, picture).std())
         last.weight *= gain
-        assert last.bias is not None
         last.bias *= gain
-        last.bias += 0.5 - gain * float(values.mean())
+        last.bias += 0.5 - float(enlarged_values(module, picture).mean())

@@ -31,7 +31,7 @@ from sakuga.export.upscaler.build import build_upscaler
 from sakuga.export.upscaler.command import build_upscaler as command
 from sakuga.export.upscaler.options import UpscalerOptions
 
-ODD = ((33, 47), (16, 61), (64, 64))
+ODD = ((33, 47), (16, 61))
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +76,9 @@ def test_a_small_dat(tmp_path: Path) -> None:
     assert made.manifest.graphs.keys() == {"float32"}
     assert (made.manifest.window, made.manifest.sides) == (8, SideRule(16, 1, square=False))
     assert made.manifest.architecture.startswith("DAT ")
-    picture = scene(50, 75)
+    picture = scene(13, 40)  # too low for the network
     got = Upscaler(made, OnnxSession(made.graph("float32")))(picture)
-    wanted = enlarged(module, picture, made.manifest.sides)[:100, :150]
+    wanted = enlarged(module, picture, made.manifest.sides)[:26]
     assert psnr(got, wanted) >= 60 and got.std() > 15
 
 
