@@ -56,6 +56,20 @@ class Enlisted:
     notes: tuple[str, ...]
 
 
+@contextmanager
+def _many_objects() -> Iterator[None]:
+    """Within the block nothing is collected: of a hundred thousand jobs nothing is garbage, and
+    looking for it takes as long as all the rest."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+@_many_objects()
 def enlist(
     engine: Engine, jobs: Sequence[Job], out: Path, ledger: Ledger, options: BatchOptions
 ) -> Enlisted:
@@ -67,9 +81,8 @@ def enlist(
     """
     number = ledger.circumstances(facts_text(engine, options.format))
     name_of, suffix = options.name_of, options.format.suffix
-    with _many_objects():
-        known = rows(ledger.connection)
-        found = compare(jobs, known, number, lambda job: f"{name_of(job)}{suffix}")
+    known = rows(ledger.connection)
+    found = compare(jobs, known, number, lambda job: f"{name_of(job)}{suffix}")
     _refuse_another_file(found, jobs[0].source, out, ledger)
     if options.changed == "stop" and found.changed:
         raise _changed(found.changed, known_facts(ledger.connection))
@@ -82,11 +95,10 @@ def enlist(
     sizes = {draft.entry.id: check(engine, draft.job) for draft in fresh}
     contents.clear_leftovers(VIEWS)
     asides = [set_aside(out, known[id]) for id in held.altered]
-    with _many_objects():
-        _enter(ledger, found, fresh, sizes, again)
-        ledger.touched(held.touched)
-        to_do = sorted([*fresh, *again, *found.waiting], key=lambda draft: draft.entry.position)
-        tasks = [Task(job, entry.path, sizes.get(job.id, entry.size)) for job, entry, _ in to_do]
+    _enter(ledger, found, fresh, sizes, again)
+    ledger.touched(held.touched)
+    to_do = sorted([*fresh, *again, *found.waiting], key=lambda draft: draft.entry.position)
+    tasks = [Task(job, entry.path, sizes.get(job.id, entry.size)) for job, entry, _ in to_do]
     failed = 0 if options.retry_failed else len(found.failed)
     return Enlisted(
         tasks,
@@ -94,19 +106,6 @@ def enlist(
         failed,
         tuple(_notes(found, held, asides, options)),
     )
-
-
-@contextmanager
-def _many_objects() -> Iterator[None]:
-    """Within the block nothing is collected: of a hundred thousand jobs nothing is garbage, and
-    looking for it takes as long as all the rest."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _to_enter(
