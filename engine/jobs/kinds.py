@@ -173,7 +173,9 @@ def names(description: str) -> Kind:
         return tuple(filter(None, (_text(each, LONGEST_NAME).strip() for each in given)))
 
     each = {"type": "string", "maxLength": LONGEST_NAME}
-    return Kind(description, read, {"anyOf": [{"type": "string"}, {"type": "array", "items": each}]})
+    return Kind(
+        description, read, {"anyOf": [{"type": "string"}, {"type": "array", "items": each}]}
+    )
 
 
 def _text(value: object, longest: int) -> str:

@@ -63,7 +63,9 @@ class Form:
         if len(words) > LONGEST or not re.search(self.pattern, words):
             raise ValueError
         begin = _BEGIN.search(words)
-        head, rest = (words, "") if begin is None else (words[: begin.start()], words[begin.end() :])
+        head, rest = (
+            (words, "") if begin is None else (words[: begin.start()], words[begin.end() :])
+        )
         values = head.split(":") if head else []
         if len(values) > len(self.slots):
             raise ValueError(f"it has {len(values)} values between colons")

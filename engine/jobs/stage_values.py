@@ -19,7 +19,9 @@ _OF_MASK = {
 }
 
 
-def with_stages(request: Request, values: Mapping[str, Any], spell: Callable[[str], str]) -> Request:
+def with_stages(
+    request: Request, values: Mapping[str, Any], spell: Callable[[str], str]
+) -> Request:
     """The request with what `values` say, by the names of `STAGE_FIELDS`, in the place of its own.
 
     `init` and `mask` are a `Source` each; the stages are in A1111's order: the hires pass, the
