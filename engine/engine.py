@@ -13,7 +13,6 @@ from sakuga.engine.bundle import Bundle, check_same, open_bundle
 from sakuga.engine.errors import EngineFault, SakugaError, UsageError
 from sakuga.engine.image.infotext import Infotext
 from sakuga.engine.image.source import Source
-from sakuga.engine.refine.upscalers import Upscalers
 from sakuga.engine.runtime.admission import NO_LIMITS, Limits, Statistics
 from sakuga.engine.runtime.defaults import bundle_embeddings, bundle_preset
 from sakuga.engine.runtime.desk import Desk, OnPreview, OnStep, Wishes
@@ -27,7 +26,6 @@ from sakuga.engine.runtime.remake_stages import Given
 from sakuga.engine.runtime.request import Defaults, Request
 from sakuga.engine.runtime.resolver import Resolver
 from sakuga.engine.runtime.settings import Settings
-from sakuga.engine.runtime.shelf import Shelf
 from sakuga.engine.runtime.studio import Studio
 from sakuga.engine.runtime.ticket import Ticket
 from sakuga.engine.runtime.tools import Tools
@@ -67,7 +65,7 @@ class Engine:
             device = self._worker.device
             self._prompts = PromptEncoder(bundle, device.network, known)
             finish = Finish(bundle, self._prompts, self.backend, self.preset)
-            self.tools = tools = Tools(Upscalers(upscalers), Shelf(detectors, bundle.family))
+            self.tools = tools = Tools.of(upscalers, detectors, bundle.family)
             self._resolver = Resolver(bundle, self.preset, self._prompts, device.sizes, tools)
             studio = Studio(bundle, lambda: self._worker.device, finish, *tools.both)
             self._desk = Desk(self._worker, self._prompts, studio, limits)

@@ -12,9 +12,10 @@ from typing import Any
 from sakuga.engine.engine import Engine
 from sakuga.engine.image.formats import FileFormat
 from sakuga.engine.image.source import Source
+from sakuga.engine.refine.detail import Detail
 from sakuga.engine.runtime.parameters import TOOL
 from sakuga.engine.runtime.request import Request
-from sakuga.engine.runtime.stages import Detail, Hires, Init, Mask, Stage, Upscale
+from sakuga.engine.runtime.stages import Hires, Init, Mask, Stage, Upscale
 
 NO_TOOLS: Mapping[str, str] = {}
 

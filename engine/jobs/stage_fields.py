@@ -15,9 +15,9 @@ from sakuga.engine.jobs.usual_kinds import (
     SIZE,
     STEPS,
 )
-from sakuga.engine.refine.detail import Merge, Sort, TopBy
+from sakuga.engine.refine.detail import Detail, Merge, Sort, TopBy
 from sakuga.engine.refine.fill import Fill
-from sakuga.engine.runtime.stages import LARGEST_SCALE, Detail, Hires, Resize, Upscale
+from sakuga.engine.runtime.stages import LARGEST_SCALE, Hires, Resize, Upscale
 
 MOST_DETAILS = 15  # as many tabs as ADetailer can have
 AREAS = ("whole", "masked")

@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Any, cast
 
 from sakuga.engine.errors import UsageError
+from sakuga.engine.refine.detail import Detail
 from sakuga.engine.runtime.request import Request
-from sakuga.engine.runtime.stages import Detail, Hires, Init, Mask, Stage, Upscale
+from sakuga.engine.runtime.stages import Hires, Init, Mask, Stage, Upscale
 
 _OF_INIT = {"strength": "strength", "resize": "resize"}
 _OF_MASK = {

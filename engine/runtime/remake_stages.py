@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from sakuga.engine.errors import MetadataError, UsageError
 from sakuga.engine.image.infotext_keys import NUMBER, SIZE, WHOLE, Kind
 from sakuga.engine.image.source import Source
+from sakuga.engine.refine.detail import Detail
 from sakuga.engine.refine.detail_keys import read_details
 from sakuga.engine.refine.latents import LATENT_UPSCALERS
 from sakuga.engine.runtime.stage_facts import (
@@ -24,7 +25,7 @@ from sakuga.engine.runtime.stage_facts import (
     UPSCALER,
     word_of,
 )
-from sakuga.engine.runtime.stages import Detail, Hires, Init, Mask, Stage, Upscale
+from sakuga.engine.runtime.stages import Hires, Init, Mask, Stage, Upscale
 from sakuga.engine.runtime.tools import Tools
 from sakuga.profiles.buckets import Size
 
@@ -113,7 +114,7 @@ def _init(reader: _Reader) -> Init | None:
     told = reader.left.pop(INIT_HASH, None)
     text = reader.left.get(STRENGTH) if told is None else None
     strength = reader.take(STRENGTH, NUMBER, 0.75)
-    resize = reader.left.pop("Resize mode", "stretch")
+    resize: Any = reader.left.pop("Resize mode", "stretch")
     mask = _mask(reader)
     picture = reader.given.init
     if picture is None:
@@ -129,9 +130,10 @@ def _mask(reader: _Reader) -> Mask | None:
     told = left.pop(MASK_HASH, None)
     masked = told is not None or any(key in left for key in MASK_KEYS)
     blur = reader.take("Mask blur", NUMBER, None)
-    area = "masked" if left.pop("Inpaint area", "") == "Only masked" else "whole"
+    area: Any = "masked" if left.pop("Inpaint area", "") == "Only masked" else "whole"
     padding = reader.take("Masked area padding", WHOLE, 32)
-    fill = left.pop("Masked content", "original")
+    content = left.pop("Masked content", "original")
+    fill: Any = _FILLS.get(content, content)
     invert = left.pop("Mask mode", "") == "Inpaint not masked"
     soft = left.pop("Mask rounding", "True") == "False"
     if given is None:
@@ -140,10 +142,8 @@ def _mask(reader: _Reader) -> Mask | None:
             reader.obstacles[key] = f"{told or blur} is of a mask: give that with --mask"
         return None
     _hold_against(reader, MASK_HASH, told, given)
-    fill = _FILLS.get(fill, fill)
     return reader.made(
-        MASK_HASH,
-        lambda: Mask(given, blur, invert, fill, area, padding, soft),  # type: ignore[arg-type]
+        MASK_HASH, lambda: Mask(given, blur, invert, fill, area, padding, soft)
     )
 
 
@@ -170,7 +170,7 @@ def _hires(reader: _Reader, begins: bool) -> list[Stage]:
     if upscaler == _NO_UPSCALER:
         upscaler = "Lanczos"
     scale, size = reader.take("Hires upscale", NUMBER, None), _target(reader)
-    found = {
+    found: dict[str, Any] = {
         "steps": reader.take("Hires steps", WHOLE, None) or None,
         "guidance": reader.take("Hires CFG Scale", NUMBER, None),
         "sampler": _same(reader.left.pop("Hires sampler", None)),

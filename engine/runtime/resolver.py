@@ -5,12 +5,12 @@ from operator import attrgetter
 
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.image.source import Raster, Source
+from sakuga.engine.refine.detail import Detail
 from sakuga.engine.refine.detail_prompts import all_prompts
 from sakuga.engine.runtime.defaults import bundle_defaults
 from sakuga.engine.runtime.prompts import PromptEncoder
 from sakuga.engine.runtime.request import Request, resolve
 from sakuga.engine.runtime.settings import Later, Settings
-from sakuga.engine.runtime.stages import Detail
 from sakuga.engine.runtime.tools import Tools
 from sakuga.profiles.buckets import Size, Sizes
 from sakuga.profiles.preset import Preset
@@ -23,7 +23,7 @@ _settings = attrgetter(
 
 class Resolver:
     """`preset`: where defaults come from. `sizes`: what the device renders of the bundle's, None
-    for all."""
+    for all. `tools`: what stages may name, None for what needs no folder."""
 
     def __init__(
         self,
@@ -31,9 +31,10 @@ class Resolver:
         preset: Preset | None,
         prompts: PromptEncoder,
         sizes: Sizes | None,
-        tools: Tools,
+        tools: Tools | None = None,
     ) -> None:
-        self._bundle, self._prompts, self._tools = bundle, prompts, tools
+        self._bundle, self._prompts = bundle, prompts
+        self._tools = tools or Tools.of(None, None, bundle.family)
         self._sizes: dict[tuple[object, ...], Size] = {}
         defaults = bundle_defaults(bundle, preset)
         self.defaults = replace(defaults, sizes=sizes or defaults.sizes)

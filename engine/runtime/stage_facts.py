@@ -6,11 +6,12 @@ Sources: A1111's modules/processing.py (`extra_generation_params`) and modules/p
 from collections.abc import Sequence
 
 from sakuga.engine.image.infotext_keys import NUMBER
+from sakuga.engine.refine.detail import Detail
 from sakuga.engine.refine.detail_keys import detail_keys
 from sakuga.engine.refine.latents import LATENT_UPSCALERS
 from sakuga.engine.runtime.later import USUAL_SCALE
 from sakuga.engine.runtime.settings import Later, Settings
-from sakuga.engine.runtime.stages import Detail, Hires, Init, Stage, Upscale
+from sakuga.engine.runtime.stages import Hires, Init, Stage, Upscale
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 
 STRENGTH = "Denoising strength"

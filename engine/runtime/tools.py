@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from sakuga.engine.refine.detail import Detail
 from sakuga.engine.refine.upscalers import Upscalers
 from sakuga.engine.runtime.later import latent_upscaled
 from sakuga.engine.runtime.shelf import Shelf
-from sakuga.engine.runtime.stages import Detail, Stage
+from sakuga.engine.runtime.stages import Stage
+from sakuga.profiles.families import Family
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,11 @@ class Tools:
     upscalers: Upscalers
     detectors: Shelf
     _hashes: dict[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def of(cls, upscalers: Path | None, detectors: Path | None, family: Family) -> "Tools":
+        """Those of two folders; None for what needs none."""
+        return cls(Upscalers(upscalers), Shelf(detectors, family))
 
     @property
     def both(self) -> tuple[Upscalers, Shelf]:
