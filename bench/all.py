@@ -2,9 +2,9 @@
 
     python bench/all.py
 
-Each runs in a process of its own. `full_size.py`, `plans.py`, `demo.py`, `batches.py` and
-`graphs.py --retrace` take gigabytes or much longer and `gpu.py` takes a GPU: they are run by hand.
-A missed bar is printed as missed; only a bench that fails makes this one fail.
+Each runs in a process of its own. `full_size.py`, `plans.py`, `demo.py`, `batches.py`, `load.py`
+and `graphs.py --retrace` take gigabytes or much longer and `gpu.py` takes a GPU: they are run by
+hand. A missed bar is printed as missed; only a bench that fails makes this one fail.
 """
 
 import json
@@ -30,6 +30,7 @@ BENCHES = (
     "throughput",
     "policies",
     "memory",
+    "http_overhead",
 )
 
 

@@ -4,32 +4,30 @@
 
 Open loop on one machine: clients ask for pictures of 6 steps at `--times` what the engine can do,
 whatever has become of earlier requests, and honour Retry-After. Beside them somebody asks
-`/health/live` ten times a second. The tiny model, or --bundle.
+`/health/live` ten times a second. Clients, HTTP process and engine share the cores, so what each of
+them takes is told. The tiny model, or --bundle.
 """
 
 import argparse
 import asyncio
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from time import perf_counter, sleep
+from time import perf_counter, process_time
 
-import httpx
 from common import Figure, cores, report, small_model, work_folder
+from serving.http_client import HttpClient
+from serving.http_server import HttpServer, processor_s
 
 from sakuga.engine.engine import Engine
 from sakuga.engine.runtime.request import Request
 
 STEPS, SIDE = 6, 256
 ALLOWED = {200, 429, 503}
-BAR_GOODPUT, BAR_REJECT_MS, BAR_LIVE_MS, BAR_OVERHEAD_MS = 90.0, 150.0, 100.0, 5.0
+BAR_GOODPUT, BAR_REJECT_MS, BAR_LIVE_MS, BAR_MORE_MIB = 90.0, 150.0, 100.0, 32.0
 MOST = 16  # pictures on their way
 
 
@@ -39,8 +37,8 @@ def body(seed: int) -> dict[str, object]:
             "steps": STEPS}  # fmt: skip
 
 
-def alone(bundle: Path, pictures: int) -> tuple[float, float]:
-    """Pictures a second of a batch, and the seconds of one alone."""
+def alone(bundle: Path, pictures: int) -> float:
+    """Pictures a second of a batch, as files, with nothing beside it."""
     with Engine.open(bundle, threads=cores()) as engine:
         requests = [
             Request(str(body(n)["prompt"]), width=SIDE, height=SIDE, steps=STEPS, seed=n)
@@ -48,19 +46,14 @@ def alone(bundle: Path, pictures: int) -> tuple[float, float]:
         ]
         list(engine.render_many(requests[:2]))
         start = perf_counter()
-        list(engine.render_many(requests[2:]))
-        rate = pictures / (perf_counter() - start)
-        singles = []
-        for request in requests[2:8]:
-            start = perf_counter()
-            engine.render(request).to_png()
-            singles.append(perf_counter() - start)
-        return rate, sorted(singles)[len(singles) // 2]
+        for picture in engine.render_many(requests[2:]):
+            picture.to_png()
+        return pictures / (perf_counter() - start)
 
 
 @dataclass
 class Seen:
-    """What clients saw: statuses, seconds until each refusal, of each probe, of each picture."""
+    """What clients saw: statuses, seconds until each refusal and of each probe."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     refused: list[float] = field(default_factory=list)
@@ -68,7 +61,16 @@ class Seen:
     transport_errors: int = 0
 
 
-async def client(http: httpx.AsyncClient, seen: Seen, rate: float, until: float, seed: int) -> None:
+@dataclass(frozen=True)
+class Shares:
+    """Processor seconds of a second: of clients, HTTP process and engine."""
+
+    clients: float
+    http: float
+    engine: float
+
+
+async def client(http: HttpClient, seen: Seen, rate: float, until: float, seed: int) -> None:
     """Ask at `rate` a second, open loop, until then."""
     random, tasks, n = Random(seed), set[asyncio.Task[None]](), 0
     while (now := perf_counter()) < until:
@@ -80,24 +82,25 @@ async def client(http: httpx.AsyncClient, seen: Seen, rate: float, until: float,
     await asyncio.gather(*tasks)
 
 
-async def ask(http: httpx.AsyncClient, seen: Seen, seed: int) -> None:
+async def ask(http: HttpClient, seen: Seen, seed: int) -> None:
     """One request; refused, it comes again once, when it was told to."""
+    asked = json.dumps(body(seed)).encode()
     for attempt in range(2):
         start = perf_counter()
         try:
-            answer = await http.post("/v1/images/generations", json=body(seed))
-        except httpx.TransportError:
+            answer = await http.post("/v1/images/generations", asked)
+        except OSError:
             seen.transport_errors += 1
             return
-        seen.statuses[answer.status_code] += 1
-        if answer.status_code not in (429, 503):
+        seen.statuses[answer.status] += 1
+        if answer.status not in (429, 503):
             return
         seen.refused.append(perf_counter() - start)
         if attempt == 0:
             await asyncio.sleep(float(answer.headers["retry-after"]))
 
 
-async def probe(http: httpx.AsyncClient, seen: Seen, until: float) -> None:
+async def probe(http: HttpClient, seen: Seen, until: float) -> None:
     """Ten times a second."""
     while perf_counter() < until:
         start = perf_counter()
@@ -106,76 +109,52 @@ async def probe(http: httpx.AsyncClient, seen: Seen, until: float) -> None:
         await asyncio.sleep(0.1)
 
 
-async def storm(url: str, clients: int, seconds: float, rate: float) -> Seen:
+async def storm(port: int, clients: int, seconds: float, rate: float) -> Seen:
     """All clients and the probe."""
     seen, until = Seen(), perf_counter() + seconds
-    limits = httpx.Limits(max_connections=clients + 10, max_keepalive_connections=clients + 10)
-    async with (
-        httpx.AsyncClient(base_url=url, timeout=120, limits=limits) as http,
-        httpx.AsyncClient(base_url=url, timeout=30) as prober,
-    ):
-        each = [client(http, seen, rate / clients, until, number) for number in range(clients)]
-        await asyncio.gather(probe(prober, seen, until), *each)
+    http, prober = HttpClient(port), HttpClient(port)
+    each = [client(http, seen, rate / clients, until, number) for number in range(clients)]
+    await asyncio.gather(probe(prober, seen, until), *each)
+    http.close()
+    prober.close()
     return seen
 
 
-class Server:
-    """`sakuga serve` for the block."""
+def watched(server: HttpServer, clients: int, seconds: float, rate: float) -> tuple[Seen, Shares]:
+    """A storm, and what it costs whom."""
 
-    def __init__(self, bundle: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.port: int = listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        command = [sys.executable, "-m", "sakuga", "serve", str(bundle), "--port", str(self.port)]
-        self.process = subprocess.Popen(
-            [*command, "--max-pictures", str(MOST)], stderr=subprocess.DEVNULL
-        )
+    def spent() -> tuple[float, ...]:
+        pids = server.process.pid, server.engine()
+        return perf_counter(), process_time(), *map(processor_s, pids)
 
-    def __enter__(self) -> "Server":
-        for _ in range(1200):
-            try:
-                if httpx.get(f"{self.url}/health/ready").status_code == 200:
-                    return self
-            except httpx.TransportError:
-                pass
-            sleep(0.1)
-        raise RuntimeError("the server does not become ready")
-
-    def __exit__(self, *_: object) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(60) == 0
-
-    def resident_mib(self) -> float:
-        """Of the HTTP process."""
-        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-    def counts_hold(self) -> bool:
-        """accepted = completed + failed + cancelled + in flight."""
-        found: dict[str, float] = {}
-        for line in httpx.get(f"{self.url}/metrics").text.splitlines():
-            if line.startswith("sakuga_pictures"):
-                name, _, value = line.rpartition(" ")
-                found[name] = float(value)
-        total = {name.split('"')[1]: value for name, value in found.items() if '"' in name}
-        over = total["completed"] + total["failed"] + total["cancelled"]
-        return total["accepted"] == over + found["sakuga_pictures_in_flight"]
-
-
-def overhead_ms(url: str, single_s: float) -> float:
-    """Of a request over HTTP beside the engine alone, median of seven."""
-    times = []
-    with httpx.Client(base_url=url, timeout=60) as http:
-        for n in range(8):
-            start = perf_counter()
-            http.post("/v1/images/generations", json=body(10_000_000 + n)).raise_for_status()
-            times.append(perf_counter() - start)
-    return 1e3 * (sorted(times[1:])[3] - single_s)
+    before = spent()
+    seen = asyncio.run(storm(server.port, clients, seconds, rate))
+    wall, *parts = (after - earlier for after, earlier in zip(spent(), before, strict=True))
+    return seen, Shares(*(part / wall for part in parts))
 
 
 def percentile(values: list[float], share: float) -> float:
     """In milliseconds; 0 of nothing."""
     return 1e3 * sorted(values)[int(share * (len(values) - 1))] if values else 0.0
+
+
+def figures(seen: Seen, shares: Shares, seconds: float, rate: float) -> Sequence[Figure]:
+    """What is measured of a storm."""
+    others = sum(n for code, n in seen.statuses.items() if code not in ALLOWED)
+    beside = json.dumps(dict(sorted(seen.statuses.items())))
+    goodput = seen.statuses[200] / seconds
+    return [
+        Figure("goodput, of a batch alone", 100 * goodput / rate, "%", BAR_GOODPUT, "at least",
+               f"{goodput:.2f} and {rate:.2f} pictures/s"),
+        Figure("refusals, median", percentile(seen.refused, 0.5), "ms"),
+        Figure("refusals, p99", percentile(seen.refused, 0.99), "ms", BAR_REJECT_MS, beside=beside),
+        Figure("live probe, p99", percentile(seen.live, 0.99), "ms", BAR_LIVE_MS),
+        Figure("transport errors", seen.transport_errors, "", 0),
+        Figure("other statuses", others, "", 0),
+        Figure("cores the clients took", shares.clients, ""),
+        Figure("cores the HTTP process took", shares.http, ""),
+        Figure("cores the engine took", shares.engine, ""),
+    ]  # fmt: skip
 
 
 def main() -> None:
@@ -184,36 +163,27 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--times", type=float, default=4, help="what the engine can do")
-    parser.add_argument("--bundle", type=Path, help="instead of the demo model's")
+    parser.add_argument("--bundle", type=Path, help="instead of the tiny model's")
     arguments = parser.parse_args()
     with work_folder() as folder:
         bundle = arguments.bundle or small_model("sdxl-tiny", folder)[1]
-        rate, single_s = alone(bundle, 24)
-        with Server(bundle) as server:
-            over = overhead_ms(server.url, single_s)
-            before = server.resident_mib()
+        rate = alone(bundle, 24)
+        with HttpServer(bundle, "--max-pictures", str(MOST)) as server:
+            asyncio.run(storm(server.port, 4, 2, rate))  # what is loaded once is loaded now
+            before, engine = server.resident_mib(), server.engine()
             start = perf_counter()
-            seen = asyncio.run(
-                storm(server.url, arguments.clients, arguments.seconds, arguments.times * rate)
+            seen, shares = watched(
+                server, arguments.clients, arguments.seconds, arguments.times * rate
             )
             seconds = perf_counter() - start
-            more_mib, holds = server.resident_mib() - before, server.counts_hold()
-    others = {code: n for code, n in seen.statuses.items() if code not in ALLOWED}
-    beside = json.dumps(dict(sorted(seen.statuses.items())))
-    goodput = seen.statuses[200] / seconds
-    figures = [
-        Figure("goodput, of a batch alone", 100 * goodput / rate, "%", BAR_GOODPUT, "at least",
-               f"{goodput:.2f} and {rate:.2f} pictures/s"),
-        Figure("refusals, p99", percentile(seen.refused, 0.99), "ms", BAR_REJECT_MS, beside=beside),
-        Figure("live probe, p99", percentile(seen.live, 0.99), "ms", BAR_LIVE_MS),
-        Figure("transport errors", seen.transport_errors, "", 0),
-        Figure("other statuses", sum(others.values()), "", 0),
-        Figure("memory of the HTTP process, more", more_mib, "MiB", 32),
-        Figure("counts that do not hold", int(not holds), "", 0),
-        Figure("over HTTP beside the engine", over, "ms", BAR_OVERHEAD_MS,
-               beside="keep-alive, base64 and JSON of a picture included"),
-    ]  # fmt: skip
-    report("load", figures, {"statuses": dict(seen.statuses), "seconds": seconds})
+            found = [
+                *figures(seen, shares, seconds, rate),
+                Figure("memory of the HTTP process, more", server.resident_mib() - before, "MiB",
+                       BAR_MORE_MIB),
+                Figure("counts that do not hold", int(not server.counts_hold()), "", 0),
+                Figure("engines that died", int(server.engine() != engine), "", 0),
+            ]  # fmt: skip
+    report("load", found, {"statuses": dict(seen.statuses), "seconds": seconds})
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ _O_BINARY = getattr(os, "O_BINARY", 0)  # Windows alone has it
 _HELD = (BlockingIOError, PermissionError)
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+_MANY_FILES = 1 << 14
 
 
 def fsync_file(path: Path) -> None:
@@ -186,6 +187,18 @@ def _lock(descriptor: int) -> None:
         import fcntl
 
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def allow_many_files() -> None:
+    """Let this process have as many files and connections open as the system lets it have: most
+    systems let it ask for far more than it begins with."""
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = min(_MANY_FILES, hard) if hard != resource.RLIM_INFINITY else _MANY_FILES
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def cache_folder() -> Path:

@@ -1,4 +1,4 @@
-"""Options of the command line for the picture to begin from and the stages behind the first pass."""
+"""Options of the command line for a picture to begin from and stages behind the first pass."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -117,7 +117,7 @@ def build(
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(file: Path, as_json: bool) -> None:
-    """Say what FILE is: a bundle, a checkpoint, a LoRA, an upscaler, or a picture with its settings."""
+    """Say what FILE is: a bundle, checkpoint, LoRA or upscaler, or a picture with its settings."""
     from sakuga.export.inspect import inspect as inspect_file
     from sakuga.export.plans.report import read_report
 

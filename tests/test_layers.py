@@ -47,7 +47,7 @@ MORE_PACKAGES = {
     "engine/serve/a1111_body.py": {"pydantic"},
     "engine/serve/a1111_lists.py": {"fastapi", "pydantic"},
     "engine/serve/answers.py": {"fastapi", "starlette"},
-    "engine/serve/app.py": {"fastapi", "starlette"},
+    "engine/serve/app.py": {"fastapi"},
     "engine/serve/bundles.py": {"fastapi"},
     "engine/serve/health.py": {"fastapi"},
     "engine/serve/metrics.py": {"fastapi", "prometheus_client"},
@@ -62,7 +62,10 @@ MORE_PACKAGES = {
     "engine/serve/waiting.py": {"fastapi"},
     **{
         f"export/demo/training/{name}.py": TORCH
-        for name in ("device", "latents", "lora", "progress", "text", "unet", "vae")
+        for name in (
+            *("device", "face_network", "face_onnx", "faces", "latents", "lora", "progress"),
+            *("text", "unet", "vae"),
+        )
     },
 }
 # Whoever renders with Ray has it; the files that name it do so inside functions alone.

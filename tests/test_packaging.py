@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 BUILT = ("engine", "export", "kernels", "profiles", "src", "pyproject.toml", "README.md", "LICENSE")
 DATA = {
     "sakuga/py.typed",
+    "sakuga/engine/refine/data/demo-face.onnx",
     "sakuga/engine/serve/page/index.html",
     "sakuga/engine/serve/page/page.js",
     "sakuga/engine/text/data/clip_merges.txt.gz",

@@ -16,7 +16,7 @@ from sakuga.engine.runtime.request import Request
 
 class Draft(NamedTuple):
     """A job, with nothing left to chance, as it would be entered now; `row`: what is known of it,
-    if anything. `inputs`: which pictures it begins from have changed since it was done, in words."""
+    if anything. `inputs`: which pictures it begins from have changed since, in words."""
 
     job: Job
     entry: Entry
@@ -87,7 +87,8 @@ def compare(
 ) -> Comparison:
     """Sort the jobs of a file by what is to be done about them.
 
-    `path_of` a job's picture; `text_of` a request, which is all that it asks for. A job that leaves something to chance has what was drawn for it when it was first entered.
+    `path_of`: of a job's picture. `text_of`: all that a request asks for. A job that leaves
+    something to chance has what was drawn for it when it was first entered.
     """
     found = Comparison()
     drawn = memoryview(token_bytes(4 * len(jobs))).cast("I")  # below 2³², for every tool
@@ -133,13 +134,20 @@ def _list_for(draft: Draft, found: Comparison) -> list[Draft]:
 
 def refuse_one_file(found: Comparison, keep_changed: bool) -> None:
     """Raises UsageError where a picture would be written over another job's, waiting or done."""
-    owners: dict[str, tuple[str, int]] = {}
     kept = [row for row in found.gone if row.state == "done"]
     now = [*found.new, *found.waiting, *found.failed, *found.done]
     if keep_changed:
         kept += [draft.row for draft in found.changed if draft.row is not None]
     else:
         now += found.changed
+    keys = {same_file_key(each.path) for each in kept}
+    keys.update(same_file_key(draft.entry.path) for draft in now)
+    if len(keys) < len(kept) + len(now):
+        raise _one_file(kept, now)
+
+
+def _one_file(kept: Sequence[Row], now: Sequence[Draft]) -> UsageError:
+    owners: dict[str, tuple[str, int]] = {}
     wanted = [
         *((row.path, row.id, 0) for row in kept),
         *((draft.entry.path, draft.entry.id, draft.entry.line) for draft in now),
@@ -147,10 +155,11 @@ def refuse_one_file(found: Comparison, keep_changed: bool) -> None:
     for path, id, line in wanted:
         first, first_line = owners.setdefault(same_file_key(path), (id, line))
         if first != id:
-            raise UsageError(
+            return UsageError(
                 f"The jobs {first!r} and {id!r} have one file, {path}.",
                 note=f"They stand in lines {first_line} and {line}."
                 if first_line
                 else f"It is the picture of {first!r} as that job once was.",
                 hint="Give each a name of its own.",
             )
+    raise AssertionError("each job is in one list")

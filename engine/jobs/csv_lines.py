@@ -11,6 +11,7 @@ from sakuga.engine.jobs.text_file import check_length
 
 # A German Excel writes semicolons, a clipboard tabs. The names of the fields tell which it is.
 DELIMITERS = (",", ";", "\t")
+_PRIVATE_USE = range(0xE000, 0xF900)  # characters that stand for nothing
 
 
 def read_csv(text: str, source: str) -> Iterator[Line]:
@@ -34,8 +35,7 @@ def read_csv(text: str, source: str) -> Iterator[Line]:
 
 def _rows(text: str, source: str) -> Iterator[tuple[int, list[str]]]:
     """Rows that hold something, with the number of the line each begins in."""
-    delimiter = max(DELIMITERS, key=lambda each: _names_known(text, each))
-    reader = csv.reader(_lines(text, source), delimiter=delimiter, strict=True)
+    reader = csv.reader(_lines(text, source), delimiter=_delimiter(text), strict=True)
     begins = 1
     try:
         for row in reader:
@@ -56,13 +56,20 @@ def _lines(text: str, source: str) -> Iterator[str]:
         yield line
 
 
-def _names_known(text: str, delimiter: str) -> int:
-    """How many fields the first row names if this separates them."""
+def _delimiter(text: str) -> str:
+    """What separates cells. Where the first row is one name nothing does: a spreadsheet quotes its
+    own delimiter alone, and of the three nobody can say which that was."""
+    headers = {each: _header(text, each) for each in DELIMITERS}
+    if all(len(names) == 1 and names[0].strip() in FIELD_OF for names in headers.values()):
+        return next((mark for mark in map(chr, _PRIVATE_USE) if mark not in text), DELIMITERS[0])
+    return max(headers, key=lambda each: sum(name.strip() in FIELD_OF for name in headers[each]))
+
+
+def _header(text: str, delimiter: str) -> list[str]:
     try:
-        header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
     except csv.Error:
-        return 0
-    return sum(name.strip() in FIELD_OF for name in header)
+        return []
 
 
 def _check_header(names: Sequence[str], place: Place) -> None:

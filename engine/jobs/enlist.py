@@ -59,6 +59,20 @@ class Enlisted:
     inputs: Inputs
 
 
+@contextmanager
+def _many_objects() -> Iterator[None]:
+    """Within the block nothing is collected: of a hundred thousand jobs nothing is garbage, and
+    looking for it takes as long as all the rest."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+@_many_objects()
 def enlist(
     engine: Engine, jobs: Sequence[Job], out: Path, ledger: Ledger, options: BatchOptions
 ) -> Enlisted:
@@ -70,14 +84,12 @@ def enlist(
     """
     number = ledger.circumstances(facts_text(engine, options.format))
     name_of, suffix = options.name_of, options.format.suffix
-    with _many_objects():
-        known = rows(ledger.connection)
-        inputs = Inputs.of(ledger, jobs)
-        found = compare(
-            *(jobs, known, number, lambda job: f"{name_of(job)}{suffix}"),
-            lambda request: request_text(request, _tools(engine, request)),
-            inputs,
-        )
+    known, inputs = rows(ledger.connection), Inputs.of(ledger, jobs)
+    found = compare(
+        *(jobs, known, number, lambda job: f"{name_of(job)}{suffix}"),
+        lambda request: request_text(request, _tools(engine, request)),
+        inputs,
+    )
     ledger.note_all(inputs.notes())
     _refuse_another_file(found, jobs[0].source, out, ledger)
     if options.changed == "stop" and found.changed:
@@ -93,11 +105,10 @@ def enlist(
     sizes = {draft.entry.id: check(engine, draft.job) for draft in fresh}
     contents.clear_leftovers(VIEWS)
     asides = [set_aside(out, known[id]) for id in held.altered]
-    with _many_objects():
-        _enter(ledger, found, fresh, sizes, again)
-        ledger.touched(held.touched)
-        to_do = sorted([*fresh, *again, *found.waiting], key=lambda draft: draft.entry.position)
-        tasks = [Task(job, entry.path, sizes.get(job.id, entry.size)) for job, entry, _ in to_do]
+    _enter(ledger, found, fresh, sizes, again)
+    ledger.touched(held.touched)
+    to_do = sorted([*fresh, *again, *found.waiting], key=lambda draft: draft.entry.position)
+    tasks = [Task(job, entry.path, sizes.get(job.id, entry.size)) for job, entry, *_ in to_do]
     failed = 0 if options.retry_failed else len(found.failed)
     return Enlisted(
         tasks,
@@ -106,19 +117,6 @@ def enlist(
         tuple(_notes(found, held, asides, inputs.gone, options)),
         inputs,
     )
-
-
-@contextmanager
-def _many_objects() -> Iterator[None]:
-    """Within the block nothing is collected: of a hundred thousand jobs nothing is garbage, and
-    looking for it takes as long as all the rest."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _to_enter(
@@ -143,7 +141,7 @@ def _enter(
 ) -> None:
     drafts = chain(found.waiting, found.failed, found.done, found.changed)
     ledger.enlist(
-        entries=(entry._replace(size=sizes[entry.id]) for _, entry, _ in fresh),
+        entries=(entry._replace(size=sizes[entry.id]) for _, entry, *_ in fresh),
         again=[draft.entry.id for draft in again],
         places=[
             *(place for draft in drafts if (place := _moved(draft)) is not None),

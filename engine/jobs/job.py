@@ -43,11 +43,15 @@ def with_seed(job: Job, seed: int) -> Job:
     """
     if not job.open:
         return job
-    request = job.request
-    if request.seed in _ANY:
-        request = replace(request, seed=seed)
-    if _varies_at_random(request):
-        request = replace(request, variation_seed=_variation_seed(seed))
+    asked = job.request
+    settled = dict(vars(asked))
+    if asked.seed in _ANY:
+        settled["seed"] = seed
+    if _varies_at_random(asked):
+        settled["variation_seed"] = _variation_seed(seed)
+    # Of a hundred thousand jobs `replace` takes half a second: it asks for each of many fields.
+    request = object.__new__(Request)
+    vars(request).update(settled)
     return with_wildcards_replaced(replace(job, request=request))
 
 

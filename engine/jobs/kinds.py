@@ -28,8 +28,8 @@ class Kind:
     `description` ends the sentence "it must be …". `read` takes a JSON value to what a `Request`
     holds, and raises ValueError, whose text may say why, or UsageError for anything else.
     `from_text` takes the text of a cell or an option to a JSON value that `read` judges. `schema`
-    says of a JSON value what JSON Schema can say; `read` never takes what it refuses. `several`: the
-    schema of a list that is one value, where one can be: an axis is then a list of such lists.
+    says of a JSON value what JSON Schema can say; `read` never takes what it refuses. `several`:
+    the schema of a list that is one value, where one can be; an axis is then a list of such lists.
     """
 
     description: str

@@ -17,6 +17,8 @@ from sakuga.engine.jobs.ledger_file import SAKUGA, SCHEMA, check_ours, ledger_pa
 from sakuga.engine.jobs.outcome import Failed, Outcome, Written
 from sakuga.engine.platform import fsync_folder, make_folder
 
+_CACHE_KIB = 256  # of the file, in memory while pictures are rendered
+
 # `request`: canonical JSON of all a job says, its chosen seed among it; `facts`: the same of what
 # else makes its pixels. `chosen`: the number drawn where the job leaves something to chance.
 # `size`: asked for, `pixels`: of the picture, both WxH. `position`: in the job file, NULL once the
@@ -114,6 +116,8 @@ class Ledger:
     def begin_run(self, source: str, command: str) -> int:
         """Note that a process begins to render the jobs of the file `source`."""
         with self._change() as run:
+            # The jobs are entered. From here on the usual 2 MiB would fill picture by picture.
+            run(f"PRAGMA cache_size = -{_CACHE_KIB}")
             found = run(
                 "INSERT INTO runs (source, command, started) VALUES (?, ?, ?)",
                 (source, command, time.time()),

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +51,8 @@ def told_plainly(path: Path) -> Iterator[None]:
         if not isinstance(error, sqlite3.OperationalError):
             raise
         number = _NUMBERS.get(code, errno.EIO)
+        if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
+            number = _refusal(path.parent) or number
         if number != errno.EROFS and _is_full(path):  # of which SQLite does not always know
             number = errno.ENOSPC
         raise OSError(number, f"{os.strerror(number)} (SQLite: {error})", str(path)) from error
@@ -61,6 +64,19 @@ _NUMBERS = {
     sqlite3.SQLITE_CANTOPEN: errno.EACCES,
     sqlite3.SQLITE_PERM: errno.EACCES,
 }
+
+
+def _refusal(folder: Path) -> int | None:
+    """Why no file can be made safe in a folder, None where one can. SQLite does not say what the
+    system told it; disks also run out of files, and users out of their quota."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"-")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.errno
+    return None
 
 
 def _is_full(path: Path) -> bool:

@@ -9,7 +9,7 @@ from sakuga.engine.lint.finding import Edit, Finding, Mend, Where, edited
 from sakuga.engine.lint.linter import Linter, Question
 from sakuga.engine.lint.names import names_in
 from sakuga.engine.lint.reading import Manner, read, read_negative
-from sakuga.engine.text.surround import surround
+from sakuga.engine.text.surround import missing, surround
 
 _MOST_ROUNDS = 16  # a tag put in its place may now be one too many, and so on
 _MOST_ALONE = 50  # mends that are tried one by one where all together go wrong
@@ -121,13 +121,12 @@ def _with_tags(linter: Linter, question: Question) -> tuple[str, list[str]]:
         ("before", preset.prefix, ""),
         ("behind", "", preset.suffix),
     ):
-        whole = surround(text, prefix, suffix)
+        whole = surround(text, prefix, suffix, question.manner.rule)
         names = frozenset(names_in(prefix or suffix))
         after = read(whole, question.manner)
         if whole != text and adds_only(reading, after, names):
-            added = len(whole) - len(text)
-            new = whole[:added] if prefix else whole[-added:]
-            changes.append(f"put {new.strip(', ')!r} {where} it")
+            new = ", ".join(missing(text, prefix or suffix))
+            changes.append(f"put {new!r} {where} it")
             text, reading = whole, after
     return text, changes
 
@@ -136,7 +135,7 @@ def _tags_undone(linter: Linter, question: Question) -> Iterator[str]:
     preset, refused = linter.preset, read(question.prompt, question.manner).refused
     if preset is not None and question.prefix == "preset" and refused is None:
         for tags in (preset.prefix, preset.suffix):
-            if surround(question.prompt, tags, "") != question.prompt:
+            if missing(question.prompt, tags):
                 yield f"Not added, for it would change how the prompt is read: {tags}."
 
 

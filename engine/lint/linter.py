@@ -101,7 +101,8 @@ class Linter:
         """The prompt as it will be encoded: with the preset's tags around it."""
         if not self.preset or question.prefix == "none" or question.manner.rule == "diffusers":
             return reading
-        prompt = surround(reading.prompt, self.preset.prefix, self.preset.suffix)
+        prefix, suffix = self.preset.prefix, self.preset.suffix
+        prompt = surround(reading.prompt, prefix, suffix, question.manner.rule)
         whole = reading if prompt == reading.prompt else read(prompt, question.manner)
         return whole if whole.refused is None else reading
 
@@ -116,7 +117,8 @@ class Linter:
             names, whose = self.card.own_negative, "the negative prompt of the card"
         found = [*conflicts(whole, self.card), *on_both_sides(whole, names, whose)]
         before = self.preset.prefix if self.preset and whole.prompt != question.prompt else ""
-        added = len(surround(question.prompt, before, "")) - len(question.prompt)
+        whole_before = surround(question.prompt, before, "", question.manner.rule)
+        added = len(whole_before) - len(question.prompt)
         last = len(question.prompt)
         for each in found:
             start, stop = (min(max(at - added, 0), last) for at in (each.start, each.stop))

@@ -77,10 +77,6 @@ class Detail:
             raise UsageError(
                 "A detailer's own size needs width and height.", hint="Give both, or neither."
             )
-        if self.schedule is not None and self.sampler is None:
-            raise UsageError(
-                "A detailer's own schedule needs a sampler.", hint="Give the detailer a sampler."
-            )
 
     def _check_choices(self) -> None:
         for name, choices in (("top_by", TopBy), ("sort", Sort), ("merge", Merge)):

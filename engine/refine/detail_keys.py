@@ -96,7 +96,8 @@ _KEYS = {  # in ADetailer's order
 }
 _FORMER = {"mask only top k": "mask only top k largest"}  # how older versions say it
 _SWITCHES = {key.switch for key in _KEYS.values() if key.switch}
-_SAME = {"Use same sampler", "Use same scheduler"}  # what says that a field is not used
+_SAME_SAMPLER = "Use same sampler"
+_SAME = {_SAME_SAMPLER, "Use same scheduler"}  # what says that a field is not used
 
 
 def detail_keys(details: Sequence[Detail]) -> dict[str, str]:
@@ -113,6 +114,8 @@ def _written(detail: Detail) -> Iterator[tuple[str, str]]:
     said = set[str]()
     for name, key in _KEYS.items():
         value = getattr(detail, key.field)
+        if name == "sampler" and value is None and detail.schedule is not None:
+            value = _SAME_SAMPLER
         if value == key.unless or _beside_the_point(name, detail):
             continue
         if key.switch and key.switch not in said:

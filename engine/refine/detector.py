@@ -32,9 +32,9 @@ class Detector:
         self._card = read_card(self._network.properties, file.name)
         self.name, self.license, self.author = file.name, self._card.license, self._card.author
         names = self._card.names
-        self._layout = self._read_layout(self._network.outputs, names and len(names))
-        classes = self._layout.classes or 0
-        self.classes = names or tuple(str(at) for at in range(classes))
+        known = None if names is None else len(names)
+        layout = self._read_layout(self._network.outputs, known)
+        self.classes = names or tuple(str(at) for at in range(layout.classes or 0))
 
     @property
     def license_note(self) -> str:

@@ -51,7 +51,7 @@ class Letterbox:
         return shown
 
     def to_picture(self, boxes: Boxes) -> Boxes:
-        """Boxes [n, 4] (left, top, right, bottom) of the input in pixels of the picture, cut to it."""
+        """Boxes [n, 4] (left, top, right, bottom) of the input in the picture, cut to it."""
         across = self.picture.width / self.inner.width
         down = self.picture.height / self.inner.height
         moved = (boxes - np.tile((self.left, self.top), 2)) * np.tile((across, down), 2)

@@ -1,13 +1,13 @@
 """A network that enlarges pictures, run over a large one in overlapping tiles."""
 
 from collections.abc import Callable
-from math import ceil
+from math import lcm
 from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
-from sakuga.engine.backend.base import Array, Pixels, Session
+from sakuga.engine.backend.base import Pixels, Session
 from sakuga.engine.errors import RenderError
 from sakuga.engine.refine.tiles import Blend, Grid, Values
 from sakuga.engine.refine.upscaler_folder import SideRule, UpscalerFolder
@@ -70,16 +70,26 @@ class Upscaler:
 
         Rounded to the nearest level. Raises RenderError where the network gives NaN or infinity.
         """
-        height, width, _ = pixels.shape
-        side = self._manifest.tile
-        grid = Grid(height, width, (side, side), min(self._manifest.overlap, side - 1))
-        blend, windows = Blend(grid, 3, self.scale), list(grid)
         picture = pixels.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+        picture = padded(picture, self._manifest.sides)
+        grid = self._grid(*picture.shape[1:])
+        blend, windows = Blend(grid, 3, self.scale), list(grid)
         for number, window in enumerate(windows):
             watch(number, len(windows))
             blend.add(window, self._tile(picture[:, window.rows, window.columns]))
-        levels = np.rint(np.clip(blend.whole, 0, 1) * 255).astype(np.uint8)
+        height, width, _ = pixels.shape
+        found = blend.whole[:, : height * self.scale, : width * self.scale]
+        levels = np.rint(np.clip(found, 0, 1) * 255).astype(np.uint8)
         return np.ascontiguousarray(levels.transpose(1, 2, 0))
+
+    def _grid(self, height: int, width: int) -> Grid:
+        """Tiles whose corners lie where the network's own windows would in the whole picture."""
+        step, side = self._manifest.sides.multiple, self._manifest.sides.tile(self._manifest.tile)
+        overlap = min(self._manifest.overlap, side - step)
+        aligned = lcm(step, self._manifest.window or 1)
+        if side % aligned == 0 and aligned + overlap <= side:
+            step = aligned
+        return Grid(height, width, (side, side), overlap, step)
 
     def enlarge(self, pixels: Pixels, size: Size, watch: Watch = unwatched) -> Pixels:
         """The picture at this size: passes through the network, three at most, until both sides
@@ -92,10 +102,8 @@ class Upscaler:
         return resampled(pixels, size, Image.Resampling.LANCZOS)
 
     def _tile(self, picture: Values) -> Values:
-        """One tile, [3, h, w], padded to what the network takes and cut again after it."""
-        _, height, width = picture.shape
-        image = padded(picture, self._manifest.sides)[None]
-        (found,) = self._session.run({"image": image}).values()
+        """One tile, [3, h, w], through the network: [3, h · scale, w · scale]."""
+        (found,) = self._session.run({"image": np.ascontiguousarray(picture[None])}).values()
         if not np.isfinite(found).all():
             raise RenderError(
                 f"The upscaler {self.name} gave values that are no numbers.",
@@ -103,8 +111,8 @@ class Upscaler:
                 "damaged.",
                 hint="Run it in float32, or build it again from a fresh download.",
             )
-        tile: Array = found[0, :, : height * self.scale, : width * self.scale]
-        return tile.astype(np.float32, copy=False)
+        tile: Values = found[0]
+        return tile
 
 
 class Resampler:
@@ -145,14 +153,10 @@ def padded(picture: Values, sides: SideRule) -> Values:
     """A picture, float32 [3, h, w], with sides the network takes: reflected beyond its lower and
     right edges, again and again where it is short."""
     _, height, width = picture.shape
-    wanted = _side(height, sides), _side(width, sides)
+    wanted = sides.fitting(height), sides.fitting(width)
     if sides.square:
         wanted = (max(wanted), max(wanted))
     below, right = wanted[0] - height, wanted[1] - width
     if below == right == 0:
         return picture
     return np.pad(picture, ((0, 0), (0, below), (0, right)), mode="reflect")
-
-
-def _side(length: int, sides: SideRule) -> int:
-    return ceil(max(length, sides.minimum) / sides.multiple) * sides.multiple

@@ -26,6 +26,30 @@ class SideRule:
     multiple: int
     square: bool
 
+    def fitting(self, length: int) -> int:
+        """The shortest side it takes that is no shorter than `length`."""
+        return -(-max(length, self.minimum, 1) // self.multiple) * self.multiple
+
+    def tile(self, length: int) -> int:
+        """The longest side it takes that is no longer than `length`; the shortest, where none."""
+        return max(length // self.multiple * self.multiple, self.fitting(0))
+
+
+@dataclass(frozen=True)
+class UpscalerPlan:
+    """A plan of the graph in `precision`, for square and oblong tiles with sides from `smallest` to
+    `largest`. The rest is as in the plans of a bundle."""
+
+    file: str
+    backend: Literal["rtx", "tensorrt"]
+    version: str
+    targets: tuple[str, ...]
+    gpu: str | None
+    precision: UpscalerPrecision
+    smallest: int
+    largest: int
+    activation_bytes: int
+
 
 @dataclass(frozen=True)
 class UpscalerManifest:
@@ -34,7 +58,7 @@ class UpscalerManifest:
     `source`: the file it was built from, and `sha256` of it in hex. `window`: side of the windows
     its attention works in, None without such. `tile` and `overlap`: how large pictures are cut, in
     pixels of the picture. `graphs`: by precision. `errors`: of each against the network it
-    was made from, as the build measured them.
+    was made from, as the build measured them. `plan`: None where none was asked for.
     """
 
     format: Literal["sakuga-upscaler-1"]
@@ -51,6 +75,7 @@ class UpscalerManifest:
     exporter: Mapping[str, str]
     graphs: Mapping[str, str]
     errors: Mapping[str, float]
+    plan: UpscalerPlan | None
     files: Mapping[str, FileEntry]
 
     @property
@@ -130,12 +155,12 @@ def _read_manifest(path: Path) -> UpscalerManifest:
 
 def _check_sense(path: Path, manifest: UpscalerManifest) -> None:
     """Numbers and names that pictures can be cut and networks be found by."""
-    sides = manifest.sides
+    sides, plans = manifest.sides, [manifest.plan.file] if manifest.plan else []
     sound = (
         min(manifest.scale, manifest.tile, sides.minimum + 1, sides.multiple) >= 1
         and 0 <= manifest.overlap < manifest.tile
         and "float32" in manifest.graphs
-        and {*manifest.graphs.values()} <= manifest.files.keys()
+        and {*manifest.graphs.values(), *plans} <= manifest.files.keys()
     )
     stray = outside(manifest.files)
     if stray is not None or not sound:

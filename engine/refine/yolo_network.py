@@ -1,4 +1,4 @@
-"""A detector's network and what runs it: ONNX Runtime on the processor, or whatever else opens it."""
+"""A detector's network and what runs it: ONNX Runtime on the processor, or another opener."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -99,5 +99,5 @@ def _places(values: Values, layout: Layout) -> _Read:
 
 def _end_to_end(values: Values, layout: Layout) -> _Read:
     """[n, 6 + coefficients]: corners, score, class."""
-    classes = np.nan_to_num(values[:, 5]).astype(np.intp)
+    classes = np.clip(np.nan_to_num(values[:, 5]), -1, 1e6).astype(np.intp)
     return values[:, :4], values[:, 4], classes, values[:, 6:]

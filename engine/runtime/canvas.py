@@ -17,11 +17,10 @@ from sakuga.engine.refine.mask import doubled, inverted, require_marks
 from sakuga.engine.refine.paste import overlaid, pasted
 from sakuga.engine.refine.resize import Fit, resized
 from sakuga.engine.refine.tiles import Window
-from sakuga.engine.runtime.stages import Init, Mask
+from sakuga.engine.runtime.stages import Init, Mask, blur_of
 from sakuga.engine.sampling.compat import Compat
 from sakuga.profiles.buckets import Size
 
-USUAL_BLUR = {"a1111": 4.0}  # nothing elsewhere
 Values = NDArray[np.float32]
 
 
@@ -30,7 +29,6 @@ class Part:
     """The part to paint anew, as `stages.Mask` has it; `mask` uint8 [h, w], its picture's size."""
 
     mask: Pixels
-    blur: float
     fill: Fill = Fill.ORIGINAL
     cut_out: bool = True
     padding: int = 32
@@ -107,9 +105,9 @@ def _part(mask: Mask, picture: Size, compat: Compat) -> Part:
         drawn = inverted(drawn)
     drawn = resized(drawn, picture)
     require_marks(drawn)
-    blur = USUAL_BLUR.get(compat.name, 0.0) if mask.blur is None else mask.blur
+    blur = blur_of(mask, compat.name)
     soft = blurred(drawn, blur, blur) if blur else drawn
-    return Part(soft, blur, mask.fill, mask.area == "masked", mask.padding, mask.soft)
+    return Part(soft, mask.fill, mask.area == "masked", mask.padding, mask.soft)
 
 
 def _latent_mask(mask: Pixels, size: Size, part: Part, compat: Compat) -> Values:

@@ -13,6 +13,7 @@ import numpy as np
 from sakuga.engine.backend.base import Device, Latent, Pixels
 from sakuga.engine.errors import UsageError
 from sakuga.engine.refine.detail_prompts import prompts_of
+from sakuga.engine.refine.gaussian import blurred
 from sakuga.engine.refine.latents import LATENT_UPSCALERS, resize_latent
 from sakuga.engine.refine.tiles import Blend
 from sakuga.engine.runtime.canvas import Canvas, Part, canvas_of, cut_out, whole
@@ -176,7 +177,8 @@ def _detail(later: Later, stage: Detail, made: Made, studio: Studio) -> Steps[Ma
         if chosen is None:
             continue
         asked = _detail_settings(settings, number, *chosen)
-        part = Part(studio.soft(mask, stage.blur), cut_out=stage.only_masked, padding=stage.padding)
+        soft = blurred(mask, stage.blur, stage.blur)
+        part = Part(soft, cut_out=stage.only_masked, padding=stage.padding)
         canvas = _detail_canvas(made.pixels, part, asked)
         begin = studio.beginner(canvas, asked)
         (decoded,) = yield [Denoise(asked, begin)]

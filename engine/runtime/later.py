@@ -10,6 +10,7 @@ from sakuga.engine.refine.latents import LATENT_UPSCALERS
 from sakuga.engine.refine.tiles import Grid
 from sakuga.engine.refine.upscaler import target_size
 from sakuga.engine.runtime.settings import Later, Settings
+from sakuga.engine.runtime.slot import edited_steps
 from sakuga.engine.runtime.stages import Detail, Hires, Init, Stage, Upscale
 from sakuga.engine.sampling.strength import Strength
 from sakuga.profiles.buckets import Size, Sizes
@@ -98,7 +99,8 @@ def _hires(
         worked, tiles = _tiles(stage, target, first.size)
     asked = _asked(stage, plain, first, worked)
     settings = resolve_pass(asked, Strength(stage.strength, "given"))
-    settings = replace(settings, noise=replace(first.noise, before=0, between=0))
+    noise = replace(first.noise, before=0, between=0)
+    settings = replace(settings, noise=noise, steps_before=edited_steps(first))
     if not latent:
         settings = encoding_first(settings, masked=False)
     return Later(stage, settings, target, tiles)

@@ -127,11 +127,12 @@ class PromptEncoder:
         return {each.embedding.name: each.embedding.short_hash for each in tokens if each.embedding}
 
     def _prompt(self, settings: Settings) -> Prompt:
-        return read_prompt(settings.prompt, settings.compat.long_prompt, edited_steps(settings))
+        rule = settings.compat.long_prompt
+        return read_prompt(settings.prompt, rule, edited_steps(settings), settings.steps_before)
 
     def _negative(self, settings: Settings) -> Strand:
         text, rule = settings.negative_prompt or "", settings.compat.long_prompt
-        return read_negative_prompt(text, rule, edited_steps(settings))
+        return read_negative_prompt(text, rule, edited_steps(settings), settings.steps_before)
 
     def _grammar(self, settings: Settings) -> Grammar:
         return Grammar(settings.compat.long_prompt, settings.emphasis, self.embeddings)

@@ -18,6 +18,7 @@ from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 from sakuga.engine.sampling.strength import Strength
 from sakuga.engine.sampling.table import Prediction, SamplerTable
 from sakuga.engine.text.clip_skip import choose_layer
+from sakuga.engine.text.segments import Rule
 from sakuga.engine.text.surround import surround
 from sakuga.engine.text.tokenizer import check_text
 from sakuga.profiles.buckets import Size, Sizes
@@ -167,7 +168,7 @@ def _resolve_pass(
     choice = _choice(request, defaults, compat)
     options = SamplerOptions(request.eta, request.s_noise)
     steps = defaults.steps if request.steps is None else request.steps
-    tool = cast(Literal["a1111", "comfy", "diffusers"], compat.name)
+    tool = cast(Rule, compat.name)
     clip_skip = request.clip_skip
     # A preset's counts as A1111 counts, and so does ComfyUI's for SD1.5.
     if clip_skip is None and (tool == "a1111" or (tool == "comfy" and family.kind == "sd15")):
@@ -214,7 +215,7 @@ def _noise(request: Request, compat: Compat, table: SamplerTable) -> NoisePlan:
     )
 
 
-def _texts(request: Request, defaults: Defaults, tool: str) -> tuple[str, str | None]:
+def _texts(request: Request, defaults: Defaults, tool: Rule) -> tuple[str, str | None]:
     """Prompt and negative prompt with the preset's words in them."""
     if request.prefix not in get_args(Prefix):
         raise UsageError(
@@ -227,7 +228,7 @@ def _texts(request: Request, defaults: Defaults, tool: str) -> tuple[str, str | 
     prompt, negative = request.prompt, request.negative_prompt
     check_text(prompt)
     if request.prefix == "preset":
-        prompt = surround(prompt, defaults.prefix, defaults.suffix)
+        prompt = surround(prompt, defaults.prefix, defaults.suffix, tool)
     return prompt, defaults.negative_prompt if negative is None else negative
 
 

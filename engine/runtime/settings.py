@@ -22,7 +22,8 @@ class Settings:
     encoders' states are taken. `schedule` is the name of the schedule used, "Automatic" where A1111
     would say so; `eta` and `s_noise` are None where they are the sampler's own. `noise`: what is
     drawn for it. `notes`: settings outside what the preset recommends. `init`: the picture to begin
-    from, if there is one. `later`: the stages behind this pass.
+    from, if there is one. `later`: the stages behind this pass. `steps_before`: of a hires pass,
+    the first one's evaluations as A1111 reckons them when it edits prompts.
     """
 
     prompt: str
@@ -46,6 +47,7 @@ class Settings:
     prediction: Prediction = "epsilon"
     init: Init | None = None
     later: tuple["Later", ...] = ()
+    steps_before: int = 0
 
     @property
     def seed(self) -> int:

@@ -121,7 +121,7 @@ class Slot:
 def edited_steps(settings: Settings) -> int:
     """How many evaluations A1111 reckons with: twice the steps for samplers of second order."""
     table = settings.table
-    return 2 * table.steps if table.evaluations > table.steps else table.steps
+    return 2 * table.steps if table.evaluations > table.levels else table.steps
 
 
 def guidance_weights(weights: Sequence[float], guidance: float) -> tuple[list[float], float]:

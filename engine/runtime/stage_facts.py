@@ -11,7 +11,7 @@ from sakuga.engine.refine.detail_keys import detail_keys
 from sakuga.engine.refine.latents import LATENT_UPSCALERS
 from sakuga.engine.runtime.later import USUAL_SCALE
 from sakuga.engine.runtime.settings import Later, Settings
-from sakuga.engine.runtime.stages import Hires, Init, Stage, Upscale
+from sakuga.engine.runtime.stages import Hires, Init, Stage, Upscale, blur_of
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
 
 STRENGTH = "Denoising strength"
@@ -63,9 +63,8 @@ def _init(init: Init, settings: Settings) -> dict[str, str]:
         found["Resize mode"] = init.resize
     mask = init.mask
     if mask is not None:
-        usual = 4.0 if settings.compat.name == "a1111" else 0.0
         found[MASK_HASH] = mask.picture.digest[:_DIGITS]
-        found["Mask blur"] = NUMBER.write(usual if mask.blur is None else mask.blur)
+        found["Mask blur"] = NUMBER.write(blur_of(mask, settings.compat.name))
         if mask.area == "masked":
             found |= {"Inpaint area": "Only masked", "Masked area padding": str(mask.padding)}
         if mask.fill != "original":

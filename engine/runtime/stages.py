@@ -51,6 +51,12 @@ class Mask:
             )
 
 
+def blur_of(mask: Mask, tool: str) -> float:
+    """Its blur, or what is usual in the tool."""
+    usual = 4.0 if tool == "a1111" else 0.0
+    return usual if mask.blur is None else mask.blur
+
+
 @dataclass(frozen=True)
 class Init:
     """A picture to begin from.

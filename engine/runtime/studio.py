@@ -11,7 +11,6 @@ from sakuga.engine.bundle import Bundle
 from sakuga.engine.refine.detail import Detail
 from sakuga.engine.refine.detail_masks import Mask, detail_masks
 from sakuga.engine.refine.fill import Fill
-from sakuga.engine.refine.gaussian import blurred
 from sakuga.engine.refine.latents import LATENT_UPSCALERS, resize_latent
 from sakuga.engine.refine.upscalers import Upscalers
 from sakuga.engine.runtime.canvas import Canvas
@@ -74,10 +73,6 @@ class Studio:
         detector = self.detectors.find(stage.model)
         found = detector(pixels, stage.confidence, stage.classes, stage.exclude)
         return detail_masks(found, Size(pixels.shape[1], pixels.shape[0]), stage)
-
-    def soft(self, mask: Mask, blur: float) -> Mask:
-        """With a soft edge of σ `blur` pixels."""
-        return blurred(mask, blur, blur)
 
 
 def _to_unit(pixels: Pixels) -> NDArray[np.float32]:

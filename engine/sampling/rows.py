@@ -69,6 +69,7 @@ class Rows:
         histories = np.array([*self._histories[:-1], ZERO])
         return SamplerTable(
             steps=self._path.steps,
+            levels=len(self._path.schedule.starts),
             a=latents[:, 0],
             b=latents[:, 1],
             c=latents[:, 2],

@@ -76,14 +76,16 @@ def _rescales(schedule: Schedule) -> Array:
 class SamplerTable:
     """One row for each model evaluation; float64 columns [evaluations], `d` [evaluations, h].
 
-    `steps`: as people count them. `c_in` scales the latent before that evaluation, `timestep` is
-    what the network is told. `draw` numbers the noise a row adds: 0 where it needs none, for draw
-    0 is the first latent. `write` is the history buffer a row overwrites, if `e` or `f` is not
-    zero. The first latent is `init_scale` times draw 0, and `picture` times the latent of a picture
-    where one is given. `sigma`: the noise level of the latent at that evaluation.
+    `steps`: as people count them; `levels`: how many it walks, fewer where a picture goes a part
+    of the way. `c_in` scales the latent before that evaluation, `timestep` is what the network is
+    told. `draw` numbers the noise a row adds: 0 where it needs none, for draw 0 is the first
+    latent's. `write` is the history buffer a row overwrites, if `e` or `f` is not zero. The first
+    latent is `init_scale` times draw 0, and `picture` times the latent of a picture where one is
+    given. `sigma`: the noise level of the latent at that evaluation.
     """
 
     steps: int
+    levels: int
     a: Array
     b: Array
     c: Array

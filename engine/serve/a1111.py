@@ -72,7 +72,10 @@ def routes(served: Served, options: Options) -> APIRouter:
         wanted = body.request(clip_skip_of(bundle)).times(count)
         job = served.submit(bundle, wanted, Service(PNG, preview_every=PREVIEW_EVERY))
         mine[:] = [each for each in mine if not each.over] + [job]
-        await finish(request, served, job)
+        try:
+            await finish(request, served, job)
+        finally:
+            served.jobs.forget(job)  # the answer has all of it, and nobody else knows of the job
         made = [picture.made for picture in job.pictures if picture.made is not None]
         images = [base64.b64encode(each.data).decode() for each in made] if body.send_images else []
         return {

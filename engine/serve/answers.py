@@ -7,7 +7,7 @@
 from math import ceil
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -19,6 +19,7 @@ from sakuga.engine.errors import (
     SakugaError,
     UsageError,
 )
+from sakuga.engine.serve.discretion import Discretion
 
 RETRY_AFTER_S = 1  # where nothing says when there is room
 _MOST_FAULTS = 5  # of a request's fields that are told
@@ -45,27 +46,35 @@ def error_body(status: int, kind: str, what: str, note: str = "", hint: str = ""
     }
 
 
-async def answer_error(request: Request, error: Exception) -> Response:
-    """An error of Sakuga's own, with the status that fits it."""
-    assert isinstance(error, SakugaError)
-    status = _status(request, error)
-    kind = type(error).__name__
-    body = error_body(status, kind, error.what, error.note, error.hint)
-    return JSONResponse(body, status, headers=_retry_headers(error))
+def answer_errors(app: FastAPI, discretion: Discretion) -> None:
+    """Have an application answer every error so, with no path of this machine in it."""
+
+    async def answer_error(request: Request, error: Exception) -> Response:
+        """An error of Sakuga's own, with the status that fits it."""
+        assert isinstance(error, SakugaError)
+        status, told = _status(request, error), discretion.error(error)
+        body = error_body(status, told.kind, told.what, told.note, told.hint)
+        return JSONResponse(body, status, headers=_retry_headers(error))
+
+    async def answer_invalid(request: Request, error: Exception) -> Response:
+        """What is wrong with a request's fields; what was in them is not repeated."""
+        assert isinstance(error, RequestValidationError)
+        return await answer_error(request, UsageError(_faults(error)))
+
+    app.add_exception_handler(SakugaError, answer_error)
+    app.add_exception_handler(RequestValidationError, answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
 
 
-async def answer_invalid(request: Request, error: Exception) -> Response:
-    """What is wrong with a request's fields; what was in them is not repeated."""
-    assert isinstance(error, RequestValidationError)
+def _faults(error: RequestValidationError) -> str:
     found = [
         f"{'.'.join(str(part) for part in each['loc'][1:])}: {each['msg']}"
         for each in error.errors()[:_MOST_FAULTS]
     ]
-    what = f"{'; '.join(found)}." if found else "The request cannot be read."
-    return await answer_error(request, UsageError(what))
+    return f"{'; '.join(found)}." if found else "The request cannot be read."
 
 
-async def answer_http(_: Request, error: Exception) -> Response:
+async def _answer_http(_: Request, error: Exception) -> Response:
     """What the framework refuses, and what is not there."""
     assert isinstance(error, HTTPException)
     status = error.status_code

@@ -5,10 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 
-from sakuga.engine.errors import SakugaError
 from sakuga.engine.serve import (
     a1111,
     a1111_lists,
@@ -20,7 +17,7 @@ from sakuga.engine.serve import (
     page,
     reading,
 )
-from sakuga.engine.serve.answers import answer_error, answer_http, answer_invalid
+from sakuga.engine.serve.answers import answer_errors
 from sakuga.engine.serve.guard import Guard
 from sakuga.engine.serve.served import Served
 from sakuga.engine.version import VERSION
@@ -48,9 +45,7 @@ def create_app(served: Served, options: AppOptions) -> FastAPI:
             await served.close()
 
     app = FastAPI(title="Sakuga", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.add_exception_handler(SakugaError, answer_error)
-    app.add_exception_handler(RequestValidationError, answer_invalid)
-    app.add_exception_handler(HTTPException, answer_http)
+    answer_errors(app, served.discretion)
     app.include_router(health.routes(served))
     app.include_router(metrics.routes(metrics.Meters(served)))
     app.include_router(native.routes(served))

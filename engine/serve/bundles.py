@@ -34,7 +34,7 @@ def routes(served: Served) -> APIRouter:
         pictures tell; `notes`: what is amiss with the presets."""
         presets, notes = _presets()
         return {
-            "bundles": [_bundle(each, presets) for each in served.bundles.values()],
+            "bundles": [_bundle(served, each, presets) for each in served.bundles.values()],
             "samplers": [each.label for each in SAMPLERS.values()],
             "schedules": [AUTOMATIC, *(each.label for each in SCHEDULES.values())],
             "notes": notes,
@@ -53,8 +53,8 @@ def _presets() -> tuple[Sequence[Preset], list[str]]:
                     "`sakuga presets` says there which one."]  # fmt: skip
 
 
-def _bundle(served: ServedBundle, presets: Sequence[Preset]) -> dict[str, Any]:
-    manifest, own = served.bundle.manifest, served.preset
+def _bundle(served: Served, bundle: ServedBundle, presets: Sequence[Preset]) -> dict[str, Any]:
+    manifest, own = bundle.bundle.manifest, bundle.preset
     others = [
         each
         for each in presets
@@ -62,22 +62,24 @@ def _bundle(served: ServedBundle, presets: Sequence[Preset]) -> dict[str, Any]:
     ]
     known = [*([own] if own else []), *others, None]
     return {
-        "name": served.name,
+        "name": bundle.name,
         "family": manifest.family,
         "model": manifest.checkpoint.name,
         "model_hash": manifest.checkpoint.model_hash,
         "licence": manifest.licence,
-        "ready": served.keeper.ready,
-        "trouble": error_view(served.keeper.trouble),
-        "sides": asdict(bundle_sizes(served.bundle)),
+        "ready": bundle.keeper.ready,
+        "trouble": error_view(served, bundle.keeper.trouble),
+        "sides": asdict(bundle_sizes(bundle.bundle)),
         "loras": [each.name for each in manifest.loras],
-        "embeddings": [each.name for each in served.prompts.embeddings.usable],
+        "embeddings": [each.name for each in bundle.prompts.embeddings.usable],
         "preset": own.name if own else NO_PRESET,
-        "presets": list(_usable(served, known)),
+        "presets": list(_usable(served, bundle, known)),
     }
 
 
-def _usable(served: ServedBundle, presets: Sequence[Preset | None]) -> Iterator[dict[str, Any]]:
+def _usable(
+    served: Served, bundle: ServedBundle, presets: Sequence[Preset | None]
+) -> Iterator[dict[str, Any]]:
     """What each preset says, and the settings it stands for with this bundle.
 
     A user's own may name a sampler that is not here; it is told with its fault in their place.
@@ -87,9 +89,9 @@ def _usable(served: ServedBundle, presets: Sequence[Preset | None]) -> Iterator[
         for name in _NOT_TOLD:
             told.pop(name, None)
         try:
-            yield told | _settings(served, preset)
+            yield told | _settings(bundle, preset)
         except UsageError as error:
-            yield told | {"fault": error.what}
+            yield told | {"fault": served.discretion.text(error.what)}
 
 
 def _settings(served: ServedBundle, preset: Preset | None) -> dict[str, Any]:

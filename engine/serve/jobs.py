@@ -106,10 +106,14 @@ class Job:
         for queue in self.followers:
             queue.put_nowait(event)
 
-    async def events(self) -> AsyncIterator[Event]:
-        """What happens from now on, until the job is over; whoever follows reads the job itself."""
+    def events(self) -> AsyncIterator[Event]:
+        """What happens from this call on, until the job is over; whoever follows reads the job
+        itself."""
         queue: asyncio.Queue[Event] = asyncio.Queue()
         self.followers.add(queue)
+        return self._follow(queue)
+
+    async def _follow(self, queue: "asyncio.Queue[Event]") -> AsyncIterator[Event]:
         try:
             while not (self.over and queue.empty()):
                 yield await queue.get()

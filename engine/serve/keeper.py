@@ -38,8 +38,8 @@ MOST_DEATHS = 3  # with the same picture at work
 @dataclass(frozen=True)
 class Patience:
     """Seconds: without a sign of life before an engine is replaced, once it has opened; and between
-    deaths, from the first to the longest. `deaths` in `within_s` and the bundle is not ready, until
-    an engine lives that long."""
+    deaths, from the first to the longest. `deaths` in `within_s`, with no picture made between
+    them, and the bundle is not ready, until an engine makes one or lives that long."""
 
     silence_s: float = 120.0
     first_backoff_s: float = 0.2
@@ -66,7 +66,7 @@ class Keeper:
         self.statistics = Statistics()
         self.restarts = 0
         self.trouble: Failed | None = None  # why the last engine did not open or go on
-        self._opening, self._patience = opening, patience
+        self.opening, self._patience = opening, patience
         self._orders: dict[PictureId, Order] = {}
         self._deaths: deque[float] = deque(maxlen=patience.deaths)
         self._process: EngineProcess | None = None
@@ -113,7 +113,7 @@ class Keeper:
         if self._task is not None:
             self._task.cancel()
         for id in list(self._orders):
-            self._fail(id, Failed(id, "SakugaError", "The server is stopping."))
+            self._fail(id, Failed(id, _FAULT, "The server is stopping.", hint="Ask another one."))
         if self._process is not None:
             await self._process.stop(Stop())
 
@@ -138,7 +138,7 @@ class Keeper:
 
     def _begin(self) -> None:
         self.opened, self._heard = None, monotonic()
-        process = EngineProcess(self._opening, self._hear, lambda: self._gone(process))
+        process = EngineProcess(self.opening, self._hear, lambda: self._gone(process))
         self._process = process
 
     def _ask(self, order: Order) -> None:
@@ -170,11 +170,12 @@ class Keeper:
                 self._orders[message.id].picture.preview = message.jpeg
                 self._orders[message.id].tell(Event("preview", message.id[1]))
             case Made() if message.id in self._orders:
+                self._deaths.clear()  # whatever ended the others, there is no hurry to be slow
                 self._orders[message.id].picture.made = message
                 self._over(message.id, "done")
             case Failed(id=None):
                 self.trouble = message
-                _LOG.error("engine.trouble kind=%s what=%r", message.kind, message.what)
+                _LOG.error("engine.trouble %s", _in_full(message))
                 if self._process is not None:
                     self._process.kill()
             case Failed(kind=kind) if kind != _FAULT and message.id in self._orders:
@@ -242,6 +243,7 @@ class Keeper:
                 self._process.kill()
 
     def _fail(self, id: PictureId, error: Failed) -> None:
+        _LOG.warning("picture.failed job=%s index=%d %s", *id, _in_full(error))
         self._orders[id].picture.error = error
         self._over(id, "failed")
 
@@ -251,6 +253,11 @@ class Keeper:
         order.leave()
         order.tell(Event("state", id[1]))
         self._news.set()
+
+
+def _in_full(error: Failed) -> str:
+    """For the log, which may tell where files lie."""
+    return f"kind={error.kind} what={error.what!r} note={error.note!r}"
 
 
 def _deadly(id: PictureId) -> Failed:

@@ -77,7 +77,7 @@ class _Counts:
         )
         yield CounterMetricFamily(
             "sakuga_cache_hits", "Requests answered by an earlier job of the same key.",
-            self._served.repeated,
+            self._served.jobs.repeated,
         )  # fmt: skip
         yield from self._of_bundles()
 

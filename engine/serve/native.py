@@ -105,16 +105,16 @@ def _add_asking(router: APIRouter, served: Served) -> None:
             job = make()
         else:
             fingerprint = hashlib.sha256(body.model_dump_json().encode()).hexdigest()
-            job = served.once(idempotency_key, fingerprint, make)
+            job = served.jobs.once(idempotency_key, fingerprint, make)
         response.headers["location"] = f"/v1/jobs/{job.id}"
-        return view(job)
+        return view(served, job)
 
     @router.delete("/v1/jobs/{id}")
     async def cancel(id: Name) -> dict[str, Any]:
         """Take what is left of it off the device."""
         job = find(served, id)
         served.cancel(job)
-        return view(job)
+        return view(served, job)
 
 
 def _add_looking(router: APIRouter, served: Served) -> None:
@@ -122,13 +122,13 @@ def _add_looking(router: APIRouter, served: Served) -> None:
     async def look(id: Name) -> dict[str, Any]:
         """How far a job is, and how many pictures are `ahead` of it."""
         job = find(served, id)
-        return view(job) | {"ahead": served.ahead(job)}
+        return view(served, job) | {"ahead": served.ahead(job)}
 
     @router.get("/v1/jobs/{id}/events")
     async def follow(id: Name) -> StreamingResponse:
         """Server-sent events until the job is over: `job`, `step`, `preview`."""
         job = find(served, id)
-        return StreamingResponse(_events(job), media_type="text/event-stream",
+        return StreamingResponse(_events(served, job), media_type="text/event-stream",
                                  headers={"cache-control": "no-store"})  # fmt: skip
 
     @router.get("/v1/jobs/{id}/pictures/{index}", responses={200: {"content": _PICTURES}})
@@ -146,13 +146,13 @@ _PICTURES: dict[str, Any] = {kind: {} for kind in MEDIA_TYPES.values()}
 
 def find(served: Served, id: str) -> Job:
     """The job of an id. Raises HTTPException 404."""
-    job = served.job(id)
+    job = served.jobs.get(id)
     if job is None:
         raise HTTPException(404, "There is no such job, or no longer.")
     return job
 
 
-def view(job: Job) -> dict[str, Any]:
+def view(served: Served, job: Job) -> dict[str, Any]:
     """A job as JSON."""
     return {
         "id": job.id,
@@ -161,19 +161,20 @@ def view(job: Job) -> dict[str, Any]:
         "created": job.created,
         "finished": job.finished,
         "eta_s": job.eta_s,
-        "pictures": [_picture_view(job, picture) for picture in job.pictures],
-        "error": error_view(job.error),
+        "pictures": [_picture_view(served, job, picture) for picture in job.pictures],
+        "error": error_view(served, job.error),
     }
 
 
-def error_view(error: Failed | None) -> dict[str, str] | None:
-    """An error as JSON."""
+def error_view(served: Served, error: Failed | None) -> dict[str, str] | None:
+    """An error as JSON, with no path of this machine in it."""
     if error is None:
         return None
-    return {"kind": error.kind, "what": error.what, "note": error.note, "hint": error.hint}
+    told = served.discretion.error(error)
+    return {"kind": told.kind, "what": told.what, "note": told.note, "hint": told.hint}
 
 
-def _picture_view(job: Job, picture: ServedPicture) -> dict[str, Any]:
+def _picture_view(served: Served, job: Job, picture: ServedPicture) -> dict[str, Any]:
     made, index = picture.made, picture.id[1]
     return {
         "index": index,
@@ -184,13 +185,13 @@ def _picture_view(job: Job, picture: ServedPicture) -> dict[str, Any]:
         "url": None if made is None else f"/v1/jobs/{job.id}/pictures/{index}",
         "parameters": None if made is None else made.parameters,
         "notes": [] if made is None else list(made.notes),
-        "error": error_view(picture.error),
+        "error": error_view(served, picture.error),
     }
 
 
-async def _events(job: Job) -> AsyncIterator[str]:
+async def _events(served: Served, job: Job) -> AsyncIterator[str]:
     events = job.events()
-    yield _event("job", view(job))
+    yield _event("job", view(served, job))
     async for event in events:
         picture = job.pictures[event.index]
         if event.kind == "preview" and picture.preview is not None:
@@ -201,7 +202,7 @@ async def _events(job: Job) -> AsyncIterator[str]:
                 "eta_s": job.eta_s,
             })  # fmt: skip
         elif event.kind == "state":
-            yield _event("job", view(job))
+            yield _event("job", view(served, job))
 
 
 def _preview_view(event: Event, picture: ServedPicture) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from sakuga.engine.errors import UsageError
 from sakuga.engine.image.formats import format_called
 from sakuga.engine.runtime.request import Request as PictureRequest
-from sakuga.engine.serve.jobs import Job, ServedPicture, Service
+from sakuga.engine.serve.jobs import Event, Job, ServedPicture, Service
 from sakuga.engine.serve.native import Name, Prompt, Seed
-from sakuga.engine.serve.served import Served
+from sakuga.engine.serve.served import Served, ServedBundle
 from sakuga.engine.serve.waiting import as_error, finish
 from sakuga.profiles.buckets import Size
 
@@ -73,8 +73,8 @@ class GenerationBody(BaseModel):
             compat=self.compat,
         )
 
-    def service(self, steps: int) -> Service:
-        """How it wants to be served; `steps`: evaluations of a picture. Raises UsageError."""
+    def service(self, bundle: ServedBundle) -> Service:
+        """How it wants to be served, by which bundle. Raises UsageError, SizeError."""
         if self.background == "transparent":
             raise UsageError(
                 "background: these models paint no transparent pictures.",
@@ -88,9 +88,10 @@ class GenerationBody(BaseModel):
             )
         quality = None if output == "png" else self.output_compression
         format = format_called(output, None if quality is None else max(quality, 1))
-        partial = self.partial_images or 0
-        every = steps // (partial + 1) if partial and self.stream else 0
-        return Service(format, preview_every=every)
+        if not (self.partial_images and self.stream):
+            return Service(format)
+        evaluations = bundle.resolver()(self.request()).table.evaluations
+        return Service(format, preview_every=evaluations // (self.partial_images + 1))
 
 
 def routes(served: Served) -> APIRouter:
@@ -101,19 +102,17 @@ def routes(served: Served) -> APIRouter:
     async def generate(body: GenerationBody, request: Request) -> Response | dict[str, Any]:
         """Pictures of a prompt, all at once or with partial pictures on the way."""
         bundle = served.bundle(body.model)
-        asked = body.request()
-        evaluations = bundle.resolver()(asked).table.evaluations
-        job = served.submit(bundle, asked.times(body.n or 1), body.service(evaluations))
+        job = served.submit(bundle, body.request().times(body.n or 1), body.service(bundle))
         if body.stream:
-            return StreamingResponse(_stream(served, job, body), media_type="text/event-stream")
-        await finish(request, served, job)
+            stream = _stream(served, job, job.events(), body)
+            return StreamingResponse(stream, media_type="text/event-stream")
         urls = str(request.base_url) if body.response_format == "url" else None
-        return {
-            "created": int(job.created),
-            "output_format": body.output_format or "png",
-            "size": str(job.pictures[0].settings.size),
-            "data": [_datum(job, picture, urls) for picture in job.pictures],
-        }
+        try:
+            await finish(request, served, job)
+            return _answer(job, body, urls)
+        finally:
+            if urls is None:  # the answer has all of it, and nobody else knows of the job
+                served.jobs.forget(job)
 
     @router.get("/v1/models")
     async def models() -> dict[str, Any]:
@@ -128,6 +127,15 @@ def routes(served: Served) -> APIRouter:
         return _model(served, id)
 
     return router
+
+
+def _answer(job: Job, body: GenerationBody, urls: str | None) -> dict[str, Any]:
+    return {
+        "created": int(job.created),
+        "output_format": body.output_format or "png",
+        "size": str(job.pictures[0].settings.size),
+        "data": [_datum(job, picture, urls) for picture in job.pictures],
+    }
 
 
 def _one_of(name: str, value: Any, other: str, same: Any) -> Any:  # noqa: ANN401
@@ -145,10 +153,12 @@ def _datum(job: Job, picture: ServedPicture, urls: str | None) -> dict[str, Any]
     return {"b64_json": base64.b64encode(picture.made.data).decode(), **common}
 
 
-async def _stream(served: Served, job: Job, body: GenerationBody) -> AsyncIterator[str]:
+async def _stream(
+    served: Served, job: Job, events: AsyncIterator[Event], body: GenerationBody
+) -> AsyncIterator[str]:
     try:
         seen = 0
-        async for event in job.events():
+        async for event in events:
             picture = job.pictures[event.index]
             if event.kind == "preview" and picture.preview and seen < (body.partial_images or 0):
                 yield _event("image_generation.partial_image", picture.preview, job, "jpeg", seen)
@@ -157,10 +167,11 @@ async def _stream(served: Served, job: Job, body: GenerationBody) -> AsyncIterat
                 output = body.output_format or "png"
                 yield _event("image_generation.completed", picture.made.data, job, output, None)
         if job.error is not None:
-            yield _error_event(job)
+            yield _error_event(served, job)
     finally:
         if not job.over:
             served.cancel(job)
+        served.jobs.forget(job)
 
 
 def _event(kind: str, data: bytes, job: Job, output: str, index: int | None) -> str:
@@ -178,9 +189,9 @@ def _event(kind: str, data: bytes, job: Job, output: str, index: int | None) -> 
     return f"event: {kind}\ndata: {json.dumps(fields)}\n\n"
 
 
-def _error_event(job: Job) -> str:
+def _error_event(served: Served, job: Job) -> str:
     assert job.error is not None
-    error = as_error(job.error)
+    error = as_error(served.discretion.error(job.error))
     fields = {"type": "error", "error": {"message": str(error), "type": "server_error"}}
     return f"event: error\ndata: {json.dumps(fields)}\n\n"
 

@@ -21,6 +21,8 @@ from sakuga.engine.errors import UsageError
 from sakuga.engine.image.formats import encode, format_called
 from sakuga.engine.runtime.defaults import bundle_defaults, bundle_preset
 from sakuga.engine.runtime.request import Request
+from sakuga.engine.serve.discretion import Discretion
+from sakuga.engine.serve.messages import Opening
 
 WARM_SIZES = 4  # a replica keeps; beyond, the router spreads others
 
@@ -83,6 +85,7 @@ class Door:
 
     def __init__(self, replicas: Any, settings: RaySettings) -> None:  # noqa: ANN401 (a handle)
         self._replicas = replicas
+        self._discretion = Discretion([Opening(settings.bundle)])
         bundle = open_bundle(settings.bundle)
         self._defaults = bundle_defaults(bundle, bundle_preset(bundle, settings.preset))
 
@@ -104,7 +107,7 @@ class Door:
             rendering = await self.render(Request(**fields), format)
         except (UsageError, TypeError, ValueError, AttributeError) as error:
             cause = getattr(error, "cause", error)  # what Ray wraps in the trace of the replica
-            return JSONResponse({"detail": str(cause)}, 422)
+            return JSONResponse({"detail": self._discretion.text(str(cause))}, 422)
         headers = {"x-sakuga-seed": str(rendering.seed), "x-sakuga-replica": rendering.replica}
         return Response(rendering.data, media_type=f"image/{format}", headers=headers)
 

@@ -11,6 +11,7 @@ from functools import partial
 import uvicorn
 
 from sakuga.engine.errors import UsageError
+from sakuga.engine.platform import allow_many_files
 from sakuga.engine.runtime.admission import Limits
 from sakuga.engine.serve.app import AppOptions, create_app
 from sakuga.engine.serve.keeper import Patience
@@ -54,6 +55,7 @@ def run_server(openings: Sequence[Opening], options: ServerOptions) -> None:
         serve_bundle(name, opening, options.patience)
         for name, opening in zip(names, openings, strict=True)
     ]
+    allow_many_files()  # each client has a connection
     served = Served(bundles, options.limits)
     if options.trace:
         configure_exporter()

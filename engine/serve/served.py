@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -16,16 +15,15 @@ from sakuga.engine.runtime.defaults import bundle_embeddings, bundle_preset
 from sakuga.engine.runtime.prompts import PromptEncoder
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.runtime.resolver import Resolver
+from sakuga.engine.serve.discretion import Discretion
 from sakuga.engine.serve.jobs import Job, ServedPicture, Service, new_job
 from sakuga.engine.serve.keeper import Keeper, Order, Patience
+from sakuga.engine.serve.kept import Keeping, KeptJobs
 from sakuga.engine.serve.messages import Opening
 from sakuga.profiles.preset import Preset
 
 OnOver = Callable[[str, ServedPicture], None]  # the bundle's name, and the picture
 
-_KEPT_JOBS = 1000
-_KEPT_BYTES = 512 << 20
-_KEPT_S = 3600.0
 _OUTCOMES: Mapping[str, Outcome] = {
     "done": "completed",
     "failed": "failed",
@@ -65,11 +63,10 @@ class Served:
     def __init__(self, bundles: Sequence[ServedBundle], limits: Limits) -> None:
         self.bundles: Mapping[str, ServedBundle] = {each.name: each for each in bundles}
         self.admission = Admission(limits)
+        self.discretion = Discretion(each.keeper.opening for each in bundles)
+        self.jobs = KeptJobs(Keeping())
         self.draining = False
-        self.repeated = 0  # requests that an earlier job answered
         self.watchers: list[OnOver] = []  # told of every picture that is over
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._keys: dict[str, tuple[str, str]] = {}  # idempotency key: fingerprint, job
 
     @property
     def ready(self) -> bool:
@@ -109,37 +106,11 @@ class Served:
         resolver = bundle.resolver()
         job = new_job(bundle.name, service, requests, [resolver(each) for each in requests])
         self._admit(job.pictures)
-        self._jobs[job.id] = job
+        self.jobs.add(job)
         for picture in job.pictures:
             leave = self._leaver(job, picture)
             bundle.keeper.take(Order(picture, service, job.tell, leave))
         return job
-
-    def once(self, key: str, fingerprint: str, make: Callable[[], Job]) -> Job:
-        """The job of an idempotency key: made the first time, the same one later.
-
-        Raises UsageError where the key was given for another request.
-        """
-        known = self._keys.get(key)
-        if known is not None and known[1] in self._jobs:
-            if known[0] != fingerprint:
-                raise UsageError(
-                    "This idempotency key was given with another request.",
-                    hint="Use a new key for a new request.",
-                )
-            self.repeated += 1
-            return self._jobs[known[1]]
-        job = make()
-        self._keys[key] = (fingerprint, job.id)
-        return job
-
-    def job(self, id: str) -> Job | None:
-        """By its id; None where there is none, or it was long ago."""
-        return self._jobs.get(id)
-
-    def running(self) -> list[Job]:
-        """Jobs that are not over, in order of arrival."""
-        return [job for job in self._jobs.values() if not job.over]
 
     def ahead(self, job: Job) -> int:
         """Pictures that begin before any of a job's does; 0 once one has begun."""
@@ -187,30 +158,14 @@ class Served:
                 watcher(job.bundle, picture)
             if job.over:
                 job.finished = time.time()
-                self._forget_old()
+                self.jobs.ended(job)
 
         return leave
-
-    def _forget_old(self) -> None:
-        """Finished jobs, the oldest first, beyond what is kept."""
-        over = [job for job in self._jobs.values() if job.over]
-        kept_bytes = sum(_bytes(job) for job in over)
-        for job in over:
-            old = time.time() - (job.finished or job.created) > _KEPT_S
-            if not old and len(self._jobs) <= _KEPT_JOBS and kept_bytes <= _KEPT_BYTES:
-                break
-            kept_bytes -= _bytes(job)
-            del self._jobs[job.id]
-        self._keys = {key: each for key, each in self._keys.items() if each[1] in self._jobs}
 
 
 def name_of(path: Path) -> str:
     """What a bundle is called where nobody says: its folder's name."""
     return path.name.removesuffix(".sakuga")
-
-
-def _bytes(job: Job) -> int:
-    return sum(len(picture.made.data) for picture in job.pictures if picture.made is not None)
 
 
 def _no_session(name: str) -> Session:

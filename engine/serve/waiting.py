@@ -2,7 +2,7 @@
 
 import asyncio
 
-from fastapi import Request
+from fastapi import HTTPException, Request
 
 from sakuga.engine.errors import (
     DeadlineError,
@@ -25,7 +25,7 @@ _KINDS = {
 async def finish(request: Request, served: Served, job: Job) -> None:
     """Until a job is over. If its client goes away first, it is taken off the device.
 
-    Raises what kept it from being made; SakugaError where it was cancelled.
+    Raises what kept it from being made; HTTPException 409 where somebody else cancelled it.
     """
     over = asyncio.ensure_future(job.wait())
     gone = asyncio.ensure_future(_gone(request))
@@ -39,7 +39,7 @@ async def finish(request: Request, served: Served, job: Job) -> None:
     if job.error is not None:
         raise as_error(job.error)
     if job.state == "cancelled":
-        raise SakugaError("The pictures were cancelled.", hint="Ask again.")
+        raise HTTPException(409, "The pictures were cancelled.")
 
 
 def as_error(failed: Failed) -> SakugaError:

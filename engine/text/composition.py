@@ -38,8 +38,13 @@ def read_composition(prompt: str) -> list[Part]:
     return [_part(text.rstrip()) for text in texts]
 
 
+def is_weight(text: str) -> bool:
+    """Whether what stands behind the last colon of a prompt is a weight."""
+    return _WEIGHT.fullmatch(text.strip()) is not None
+
+
 def _part(text: str) -> Part:
     head, colon, number = text.rpartition(":")
-    if colon and _WEIGHT.fullmatch(number.lstrip()):
+    if colon and is_weight(number):
         return Part(head.rstrip(), float(number))
     return Part(text, 1.0)

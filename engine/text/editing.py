@@ -46,19 +46,20 @@ _Node = Union[str, _Edit, _Turns, list["_Node"]]  # noqa: UP007 (a name yet to c
 _Nodes = list[_Node]
 
 
-def read_edits(prompt: str, evaluations: int) -> tuple[Variant, ...]:
+def read_edits(prompt: str, evaluations: int, before: int = 0) -> tuple[Variant, ...]:
     """What the prompt says during `evaluations` of the network, in order; usually one variant.
 
     A number with a point in it is a part of all evaluations, another one counts them. As A1111
     compares, a variant that ends with step N serves the evaluations 0 to N, so it has one more
-    than its number says if it is the first.
+    than its number says if it is the first. `before`: evaluations of the pass before a hires pass,
+    whose own count on from there, and as parts from 1 to 2.
 
     Raises UsageError for a prompt so long and edited so often that reading it takes its time.
     """
     whole = (Variant(evaluations, prompt),)
     if "[" not in prompt:
         return whole
-    reader = _Reader(evaluations)
+    reader = _Reader(evaluations, before)
     if not reader.read(prompt):
         return whole
     ends = sorted({*reader.ends, evaluations})
@@ -101,10 +102,10 @@ class _Open:
 class _Reader:
     """Reads a prompt in one pass. `nodes`: its tree; `ends`: where what it says changes."""
 
-    def __init__(self, evaluations: int) -> None:
+    def __init__(self, evaluations: int, before: int) -> None:
         self.nodes: _Nodes = []
         self.ends: set[int] = set()
-        self._evaluations = evaluations
+        self._evaluations, self._before = evaluations, before
         self._open: list[_Open] = []
 
     def read(self, prompt: str) -> bool:
@@ -163,7 +164,11 @@ class _Reader:
         found = _number(number)
         if found is None:
             return None
-        value = float(found[1]) * (self._evaluations if "." in found[1] else 1)
+        value = float(found[1])
+        if "." in found[1]:
+            value = (value - bool(self._before)) * self._evaluations
+        else:
+            value -= self._before
         when = int(max(0, min(value, self._evaluations)))
         if when:
             self.ends.add(when)

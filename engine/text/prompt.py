@@ -30,8 +30,9 @@ class Prompt:
     loras: tuple[Lora, ...] = ()
 
 
-def read_prompt(text: str, rule: Rule, evaluations: int) -> Prompt:
-    """A prompt by a tool's grammar; `evaluations`: how many A1111 reckons with.
+def read_prompt(text: str, rule: Rule, evaluations: int, before: int = 0) -> Prompt:
+    """A prompt by a tool's grammar; `evaluations`: how many A1111 reckons with; `before`: and how
+    many in the pass before a hires pass.
 
     Under `a1111`: tags of networks, AND, then editing. The other tools know none of them.
     Raises UsageError for what cannot be followed.
@@ -41,16 +42,16 @@ def read_prompt(text: str, rule: Rule, evaluations: int) -> Prompt:
     check_text(text)
     bare, loras = read_networks(text)
     parts = read_composition(bare)
-    strands = (Strand(read_edits(part.text, evaluations), part.weight) for part in parts)
+    strands = (Strand(read_edits(part.text, evaluations, before), part.weight) for part in parts)
     return Prompt(tuple(strands), loras)
 
 
-def read_negative_prompt(text: str, rule: Rule, evaluations: int) -> Strand:
+def read_negative_prompt(text: str, rule: Rule, evaluations: int, before: int = 0) -> Strand:
     """A negative prompt: A1111 edits it, and takes ANDs and tags of networks in it for words."""
     if rule != "a1111":
         return _unedited(text, evaluations)
     check_text(text)
-    return Strand(read_edits(text, evaluations))
+    return Strand(read_edits(text, evaluations, before))
 
 
 def _unedited(text: str, evaluations: int) -> Strand:

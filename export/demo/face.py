@@ -12,11 +12,19 @@ from sakuga.export.demo.palette import (
     lighter,
 )
 from sakuga.export.demo.pen import Pen, mirrored
-from sakuga.export.demo.scene import Scene
+from sakuga.export.demo.scene import Frame, Scene
+from sakuga.profiles.buckets import Size
 
 _JAW = mirrored([(0.0, -1.0), (0.55, -0.86), (0.9, -0.35), (0.9, 0.2), (0.62, 0.66), (0.0, 0.92)])
 _EYE_ACROSS, _EYE_DOWN = 0.42, 0.16
 _MOUTH_DOWN = 0.63
+
+
+def face_box(at: Frame, size: Size) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the face in a picture of this size, hair and ears left out."""
+    left, right = at.x - 0.95 * at.unit, at.x + 0.95 * at.unit
+    top, bottom = at.y - at.unit, at.y + 0.95 * at.unit
+    return max(left, 0), max(top, 0), min(right, size.width), min(bottom, size.height)
 
 
 def head(pen: Pen) -> None:

@@ -35,10 +35,14 @@ class PlanJob:
 
     @property
     def name(self) -> str:
-        """The folder of the plans: library, version, target."""
-        flavour, gpu = self.targets.flavour, self.targets.tuned_on
-        target = gpu.capability if gpu else "+".join(self.targets.names)
-        return f"{flavour.backend}-{flavour.version}-{target}"
+        """The folder of the plans."""
+        return folder_name(self.targets)
+
+
+def folder_name(aims: Targets) -> str:
+    """What a folder of plans for these targets is called: library, version, target."""
+    target = aims.tuned_on.capability if aims.tuned_on else "+".join(aims.names)
+    return f"{aims.flavour.backend}-{aims.flavour.version}-{target}"
 
 
 def default_backend() -> PlanBackend | None:

@@ -3,6 +3,7 @@
 Written into a hidden folder beside the target, which takes its place in one rename, as bundles are.
 """
 
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from sakuga.engine.refine.upscaler_folder import (
 from sakuga.engine.version import VERSION
 from sakuga.export.assemble import unchanged
 from sakuga.export.bind import MODEL_FILE, bind
+from sakuga.export.plans.job import Targets, targets
 from sakuga.export.target import check_contents, check_place
 from sakuga.export.upscaler.library import check_installed
 from sakuga.export.upscaler.options import UpscalerOptions
+from sakuga.export.upscaler.plan import PlanTask, plan_upscaler
 from sakuga.export.upscaler.weights_file import read_weights
 from sakuga.export.workshop import disk_failures, settle, workshop
 
@@ -40,15 +43,19 @@ def build_upscaler(
     Replaces an upscaler that is there. Raises what `read_weights`, `load_network`, `trace_upscaler`
     and `verified` raise, UsageError where `out` is something else than an upscaler or holds files
     no build wrote, BusyError while another process writes it, BuildError where the disk fails,
-    MissingDependencyError without torch and spandrel.
+    MissingDependencyError without torch and spandrel; with a backend TargetError for a GPU it does
+    not build for and PlanBuildError where it refuses the network.
     """
     check_installed()
     source, target, options = Path(file), Path(out).resolve(), options or UpscalerOptions()
+    aims = targets(options.backend, options.gpu) if options.backend else None
     check_place(target, is_upscaler, "upscaler")
     check_contents(target)
     with disk_failures(target), workshop(target) as folder:
         made = folder / "upscaler"
         manifest = _write(source, made, options)
+        if aims is not None:
+            manifest = _planned(manifest, made, aims)
         (made / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
         settle(made)
         check_contents(target)  # a build takes a while, and somebody may have been there
@@ -88,5 +95,16 @@ def _write(source: Path, folder: Path, options: UpscalerOptions) -> UpscalerMani
         exporter={"sakuga": VERSION} | {name: version(name) for name in _LIBRARIES},
         graphs={each: f"{_FOLDERS[each]}/{MODEL_FILE}" for each in network.precisions},
         errors=errors,
+        plan=None,
         files=files,
     )
+
+
+def _planned(manifest: UpscalerManifest, folder: Path, aims: Targets) -> UpscalerManifest:
+    """The manifest with a plan of the graph in the fewest bits."""
+    precision: UpscalerPrecision = "float16" if "float16" in manifest.graphs else "float32"
+    graph = manifest.graphs[precision]
+    plan, entry = plan_upscaler(
+        PlanTask(folder, graph, precision, manifest.sides, manifest.tile), aims
+    )
+    return replace(manifest, plan=plan, files={**manifest.files, plan.file: entry})

@@ -1,9 +1,11 @@
 """The verb that makes upscalers."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
+from sakuga.export.plans.flavour import CURRENT
 from sakuga.export.upscaler.options import OVERLAP, TILE, UpscalerOptions
 
 
@@ -26,8 +28,19 @@ from sakuga.export.upscaler.options import OVERLAP, TILE, UpscalerOptions
     show_default=True,
     help="What neighbouring pieces share, in pixels.",
 )
+@click.option(
+    "--backend", type=click.Choice(["rtx", "tensorrt"]), help="Build a plan with it besides."
+)
+@click.option("--gpu", default=CURRENT, help="GPUs of the plan: current, any, or such as sm89.")
 def build_upscaler(
-    file: Path, out: Path, name: str | None, licence: str | None, tile: int, overlap: int
+    file: Path,
+    out: Path,
+    name: str | None,
+    licence: str | None,
+    tile: int,
+    overlap: int,
+    backend: Literal["rtx", "tensorrt"] | None,
+    gpu: str,
 ) -> None:
     """Build a folder NAME.upscaler from FILE: DAT, Real-ESRGAN, and what else spandrel knows.
 
@@ -35,7 +48,7 @@ def build_upscaler(
     """
     from sakuga.export.upscaler.build import build_upscaler as build
 
-    options = UpscalerOptions(name, licence, tile, overlap)
+    options = UpscalerOptions(name, licence, tile, overlap, backend, gpu)
     made = build(file, out, options).manifest
     click.echo(f"{made.name} ({made.hash}): {made.architecture}, x{made.scale}", err=True)
     for precision, error in made.errors.items():

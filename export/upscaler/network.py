@@ -1,5 +1,6 @@
 """The network of an upscaler's file: which architecture it has, and what it takes."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,21 +43,22 @@ def load_network(path: Path, weights: Weights) -> UpscalerNetwork:
     found = _descriptor(library, path, weights)
     _check_upscaler(library, path, found)
     rule = found.size_requirements
-    halves = found.supports_half
     return UpscalerNetwork(
         module=found.model.eval().requires_grad_(False),
         architecture=f"{found.architecture.name} {' '.join(found.tags)}".strip(),
         scale=found.scale,
         sides=SideRule(max(rule.minimum, 1), rule.multiple_of, rule.square),
         window=_window(found.model),
-        precisions=("float32", "float16") if halves else ("float32",),
+        precisions=("float32", "float16") if found.supports_half else ("float32",),
     )
 
 
 def _descriptor(library: Any, path: Path, weights: Weights) -> Any:  # noqa: ANN401
     tensors = {name: torch.from_numpy(np.array(values)) for name, values in weights.items()}
     try:
-        return library.ModelLoader().load_from_state_dict(tensors)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch's functions that some architectures use
+            return library.ModelLoader().load_from_state_dict(tensors)
     except library.UnsupportedModelError as error:
         what = what_it_is(weights.keys()).replace("an upscaler", "")  # none that spandrel knows
         shown = ", ".join(list(weights)[:_SHOWN])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sakuga.engine.errors import UsageError
+from sakuga.export.plans.flavour import CURRENT, PlanBackend
 
 # A1111's own, for DAT and for the ESRGAN kinds alike.
 TILE, OVERLAP = 192, 8
@@ -12,6 +13,7 @@ TILE, OVERLAP = 192, 8
 class UpscalerOptions:
     """`name`: what it will be called, as its file is where None. `licence`: of its weights, in
     words, None where nobody said. `tile` and `overlap`: how large pictures are cut, in pixels.
+    `backend`: a library to build a plan with besides, for `gpu`: `current`, `any` or capabilities.
 
     Raises UsageError for an overlap that leaves nothing of a tile.
     """
@@ -20,6 +22,8 @@ class UpscalerOptions:
     licence: str | None = None
     tile: int = TILE
     overlap: int = OVERLAP
+    backend: PlanBackend | None = None
+    gpu: str = CURRENT
 
     def __post_init__(self) -> None:
         if not 0 <= 2 * self.overlap < self.tile:

@@ -1,8 +1,11 @@
 """An upscaler's network as a graph for pictures of every size, its weights beside it."""
 
-from collections.abc import Mapping
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from io import BytesIO
 
 import numpy as np
 import onnx
@@ -10,15 +13,13 @@ import onnx_ir as ir
 import onnx_ir.passes.common as passes
 import torch
 from onnxscript import optimizer
-from torch.export import Dim
 
 from sakuga.engine.errors import BuildError
-from sakuga.engine.refine.upscaler_folder import UpscalerPrecision
+from sakuga.engine.refine.upscaler_folder import SideRule, UpscalerPrecision
 from sakuga.export.bind import Array
 from sakuga.export.precision import in_precision
 from sakuga.export.simplify import (
     drop_unused_weights,
-    lean_reshapes,
     name_axes,
     strip_metadata,
     transposed_weights,
@@ -29,8 +30,7 @@ from sakuga.export.upscaler.traceable import traceable
 from sakuga.profiles.networks import Network, Tensor
 
 OPSET = 18
-# Sides that no window divides and that differ, so that nothing relies on either.
-_SAMPLE = (1, 3, 40, 56)
+_SIDE = 40  # about that of the sample it is traced with
 _FEW = 8  # numbers of a constant that stays in the graph
 _PICTURE = Network(
     "upscaler",
@@ -62,17 +62,15 @@ class TracedUpscaler:
 def trace_upscaler(network: UpscalerNetwork) -> TracedUpscaler:
     """The graph of a network. Raises BuildError where torch cannot trace it for every size."""
     try:
-        model = _exported(network.module)
+        model = _exported(network.module, network.sides)
     except Exception as error:  # whatever an architecture does that torch cannot follow
         raise BuildError(
             f"The network {network.architecture} cannot be traced.",
             note=" ".join(f"{type(error).__name__}: {error}".split())[:400],
             hint="DAT, Real-ESRGAN and realesr-animevideov3 can.",
         ) from error
-    strip_metadata(model)
     weights = _take_weights(model.graph)
     optimizer.optimize_ir(model)
-    lean_reshapes(model.graph)
     transposed_weights(model.graph, _BORDERS)
     for tidy in (passes.CommonSubexpressionEliminationPass(), passes.RemoveUnusedNodesPass()):
         tidy(model)
@@ -83,23 +81,39 @@ def trace_upscaler(network: UpscalerNetwork) -> TracedUpscaler:
     return TracedUpscaler(proto, weights)
 
 
-def _exported(module: torch.nn.Module) -> ir.Model:
-    sides = ({2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)
-    with traceable(module) as form, torch.no_grad():
-        program = torch.export.export(
-            form, (torch.zeros(_SAMPLE),), dynamic_shapes=sides, strict=False
-        )
-        made: Any = torch.onnx.export(
-            program,
-            dynamo=True,
-            optimize=False,
+def _exported(module: torch.nn.Module, sides: SideRule) -> ir.Model:
+    """By torch's older exporter: the newer one proves what it assumes of sides, which takes it a
+    minute for six blocks of DAT, and DAT x2 has 36."""
+    height = sides.fitting(_SIDE)
+    sample = torch.zeros(1, 3, height, sides.fitting(height + 1))  # they differ, lest one be both
+    file = BytesIO()
+    with traceable(module) as form, torch.no_grad(), _quiet():
+        torch.onnx.export(
+            form,
+            (sample,),
+            file,
+            dynamo=False,
             opset_version=OPSET,
+            do_constant_folding=False,  # weights keep their names
             input_names=["image"],
             output_names=["upscaled"],
-            verbose=False,
+            dynamic_axes={"image": {2: "height", 3: "width"}},
         )
-    model: ir.Model = made.model
-    return model
+    return ir.from_proto(onnx.load_model_from_string(file.getvalue()))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch's exporter has to say of itself and of packages that it would like."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def _take_weights(graph: ir.Graph) -> dict[str, Array]:

@@ -1,9 +1,8 @@
-"""What of an architecture keeps it from being traced for pictures of every size, and what stands
-for it meanwhile.
+"""What of an architecture makes a bad graph when it is traced, and what stands for it meanwhile.
 
 DAT cuts a picture into windows and masks those that its shift has joined from opposite edges. It
-writes the mask piece by piece into an array, and reckons with floats how many windows there are;
-both tie a trace to one size. The same mask follows from where each row and column lies.
+writes that mask piece by piece into an array, which a graph would do at every run, and keeps one
+for the side it was trained at. The same mask follows from where each row and column lies.
 """
 
 import importlib
@@ -14,7 +13,9 @@ from typing import Any
 import torch
 
 _DAT = "spandrel.architectures.DAT.__arch.DAT"
-_APART = -100.0  # what DAT adds to scores between points that are no neighbours
+# Added to scores between points that are no neighbours. DAT adds -100, whose exponential is a
+# denormal number, and processors are slow with those; this one's is zero.
+_APART = -1000.0
 _NO_SIDE = -1  # the side for which DAT keeps a mask: none, so that each size has its own
 
 
@@ -64,7 +65,7 @@ def window_mask(
     shift: tuple[int, int],
     dtype: torch.dtype | None,
 ) -> torch.Tensor:
-    """0 between points of a window that lay side by side before the shift, else -100.
+    """0 between points of a window that lay side by side before the shift, far below 0 else.
 
     `window` and `shift` are (height, width); [windows, points, points].
     """

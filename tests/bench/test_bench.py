@@ -125,6 +125,23 @@ def test_slow_benches_still_load(tmp_path: Path, script: str) -> None:
     assert f"python bench/{script}" in done.stdout
 
 
+@pytest.mark.slow
+def test_load(tmp_path: Path) -> None:
+    _, answer = run(tmp_path, "load.py", "--seconds", "3", "--clients", "20")
+    values = {row["what"]: row["value"] for row in answer["figures"]}
+    assert answer["statuses"].keys() == {"200", "429"}
+    for what in ("transport errors", "other statuses", "counts that do not hold"):
+        assert values[what] == 0
+    assert values["cores the engine took"] > values["cores the clients took"] > 0
+
+
+@pytest.mark.slow
+def test_http_overhead(tmp_path: Path) -> None:
+    _, answer = run(tmp_path, "http_overhead.py", "--pictures", "5")
+    values = {row["what"]: row["value"] for row in answer["figures"]}
+    assert values["over HTTP"] > values["without"] > 0
+
+
 def test_a_missed_bar_is_printed_and_is_no_failure() -> None:
     code = (
         "from common import Figure, report;"

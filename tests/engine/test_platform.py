@@ -15,6 +15,7 @@ from sakuga.engine import platform
 from sakuga.engine.doctor import examine
 from sakuga.engine.errors import BusyError
 from sakuga.engine.platform import (
+    allow_many_files,
     cache_folder,
     exclusive,
     fsync_file,
@@ -333,3 +334,17 @@ def test_a_user_without_a_home_gets_an_os_error(monkeypatch: pytest.MonkeyPatch)
 
 def test_tests_stay_out_of_the_user_s_home(private_cache: Path) -> None:
     assert cache_folder() == private_cache / "sakuga"
+
+
+@posix
+def test_more_files_may_be_open_than_at_first() -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        allow_many_files()
+        now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        assert 256 < now <= 1 << 14 and most == hard
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -77,7 +77,7 @@ def hand_made(
     (folder / file).write_bytes(data)
     manifest = UpscalerManifest(
         "sakuga-upscaler-1", folder.stem, "by hand", scale, f"{folder.stem}.pth", SHA256,
-        sides, None, tile, overlap, "unknown", {}, {"float32": file}, {"float32": 0.0},
+        sides, None, tile, overlap, "unknown", {}, {"float32": file}, {"float32": 0.0}, None,
         {file: FileEntry(len(data), hashlib.sha256(data).hexdigest())},
     )  # fmt: skip
     (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")

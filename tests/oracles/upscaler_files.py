@@ -4,21 +4,26 @@ A fresh network gives a flat grey, in which no error would show. So its last lay
 what it makes of a picture is spread over all levels.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from hand_made_upscalers import Pixels, scene
+from hand_made_upscalers import ANY_SIDE, Pixels, scene
 
+from sakuga.engine.refine.tiles import Values
+from sakuga.engine.refine.upscaler import padded
+from sakuga.engine.refine.upscaler_folder import SideRule
 from sakuga.export.upscaler.library import spandrel_library
+from sakuga.export.upscaler.verify import computed
 
 Module = torch.nn.Module
 
 
 def dat(**parameters: Any) -> Module:  # noqa: ANN401
     """DAT, by default a small one; `DAT_X2` is what DAT_x2.pth holds."""
-    small = {"embed_dim": 24, "split_size": [4, 8], "depth": [3, 3], "num_heads": [2, 2]}
+    small = {"embed_dim": 32, "split_size": [4, 8], "depth": [3, 1], "num_heads": [2, 2]}
     return _seeded("DAT", small | {"expansion_factor": 2.0, "upscale": 2} | parameters)
 
 
@@ -45,16 +50,21 @@ def save(module: Module, path: Path, wrapper: str | None = "params") -> Path:
     return path
 
 
-def enlarged(module: Module, pixels: Pixels) -> Pixels:
+def enlarged(module: Module, pixels: Pixels, sides: SideRule = ANY_SIDE) -> Pixels:
     """What torch makes of a whole picture, uint8 [h, w, 3], at once."""
-    return np.rint(enlarged_values(module, pixels).clip(0, 1) * 255).astype(np.uint8)
+    values = enlarged_values(module, pixels, sides)
+    return np.rint(values.clip(0, 1) * 255).astype(np.uint8)
 
 
-def enlarged_values(module: Module, pixels: Pixels) -> Any:  # noqa: ANN401
-    """The same in floats that are not cut off."""
-    image = torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None]
-    with torch.no_grad():
-        return module(image)[0].permute(1, 2, 0).numpy()
+def enlarged_values(module: Module, pixels: Pixels, sides: SideRule = ANY_SIDE) -> Values:
+    """The same in floats that are not cut off, with what `sides` adds to the picture."""
+    found = computed(module, as_input(pixels, sides))
+    return np.ascontiguousarray(found[0].transpose(1, 2, 0))
+
+
+def as_input(pixels: Pixels, sides: SideRule) -> Values:
+    """The picture as its networks take it, float32 [1, 3, h, w] in [0, 1]."""
+    return padded((pixels.astype(np.float32) / 255).transpose(2, 0, 1), sides)[None]
 
 
 def _seeded(architecture: str, parameters: dict[str, Any]) -> Module:
@@ -63,18 +73,20 @@ def _seeded(architecture: str, parameters: dict[str, Any]) -> Module:
         type(registry[architecture].architecture).__module__, fromlist=[architecture]
     )
     torch.manual_seed(0)
-    module: Module = getattr(package, architecture)(**parameters).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's functions that DAT uses
+        module: Module = getattr(package, architecture)(**parameters).eval()
     _spread(module)
     return module
 
 
 def _spread(module: Module) -> None:
-    """Set the last convolution's gain and offset by what a picture becomes."""
+    """Set the last convolution's gain, then its offset, by what a picture becomes."""
     last = [each for each in module.modules() if isinstance(each, torch.nn.Conv2d)][-1]
-    values = enlarged_values(module, scene(32, 48))
+    assert last.bias is not None
+    picture = scene(24, 32)
     with torch.no_grad():
-        gain = 0.2 / float(values.std())
+        gain = 0.2 / float(enlarged_values(module, picture).std())
         last.weight *= gain
-        assert last.bias is not None
         last.bias *= gain
-        last.bias += 0.5 - gain * float(values.mean())
+        last.bias += 0.5 - float(enlarged_values(module, picture).mean())

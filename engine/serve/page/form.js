@@ -4,6 +4,7 @@ import { byId, button, make, option } from "./dom.js";
 import { showCard, showTags } from "./card.js";
 import { drawShapes, markShape, swapSides } from "./shapes.js";
 import { recall, remember } from "./store.js";
+import { withWords } from "./words.js";
 
 // Fields of a job and the elements they are typed into. A preset says something of the first few.
 const USUAL = {
@@ -193,8 +194,8 @@ const isOwn = () => byId("preset").value === chosenBundle().preset;
 const wordsAdded = () => isOwn() && byId("prefix").checked;
 
 function insertWords() {
-  const { prefix, suffix } = chosenPreset();
-  put("prompt", [prefix, byId("prompt").value.trim(), suffix].filter(Boolean).join(", "));
+  const rule = carried.compat ?? "a1111";
+  put("prompt", withWords(byId("prompt").value, chosenPreset(), rule));
   show();
 }
 

@@ -22,10 +22,12 @@ SEEDS_APART = 1000  # of the stages of one --seed from those of the next
 
 
 def train(out: Path, seed: int) -> None:
-    """All stages, each going on from what `out` holds: demo.safetensors and kosame.safetensors.
+    """All stages, each going on from what `out` holds, down to the three files that ship.
 
     The stages need torch, so they are imported when it is known to be there.
     """
+    from sakuga.export.demo.training.face_onnx import write_detector
+    from sakuga.export.demo.training.faces import FaceOptions, train_faces
     from sakuga.export.demo.training.latents import SMALL_SHAPES, shelves
     from sakuga.export.demo.training.lora import LoraOptions, train_lora, write_lora
     from sakuga.export.demo.training.pack import pack
@@ -48,13 +50,15 @@ def train(out: Path, seed: int) -> None:
     pack(vae, encoders, unet, out / "demo.safetensors")
     adapted = train_lora(out, vae, encoders, unet, lora_options)
     write_lora(adapted, lora_options, out / "kosame.safetensors")
+    faces = train_faces(out, FaceOptions(seed=FaceOptions.seed + shift))
+    write_detector(faces, out / "demo-face.onnx")
 
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
 def main(out: Path, seed: int) -> None:
-    """Train the demo model, or go on training it: demo.safetensors, and a LoRA beside it."""
+    """Train the demo model, or go on training it: demo.safetensors, a LoRA and a detector."""
     try:
         if not find_spec("torch"):
             raise MissingDependencyError(

@@ -54,7 +54,9 @@ def test_delimiters(delimiter: str) -> None:
 
 
 def test_one_column_and_a_byte_order_mark() -> None:
-    assert [job.request.prompt for job in jobs_of("prompt", "a; b", "c")] == ["a; b", "c"]
+    prompts = ["a; b", "1girl, solo", "a\tb", 'c "d"', ",", "e,\nf"]
+    jobs = jobs_of("prompt", "a; b", "1girl, solo", "a\tb", '"c ""d"""', ",", '"e,\nf"')
+    assert [job.request.prompt for job in jobs] == prompts
     text = "\ufeffprompt\na".encode().decode("utf-8-sig")
     assert parse_jobs(text, "a.csv")[0].request.prompt == "a"
 

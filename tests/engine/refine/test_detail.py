@@ -37,7 +37,6 @@ def test_the_defaults_are_adetailer_s() -> None:
         ({"width": 0, "height": 64}, "width cannot be 0"),
         ({"steps": 0}, "steps cannot be 0"),
         ({"guidance": math.inf}, "guidance cannot be inf"),
-        ({"schedule": "Karras"}, "schedule needs a sampler"),
     ],
 )
 def test_what_cannot_be_is_refused(options: dict[str, object], words: str) -> None:

@@ -31,7 +31,7 @@ NAMES = st.lists(st.text("abc ", min_size=1).map(str.strip).filter(bool), max_si
 @st.composite
 def some_details(draw: st.DrawFn) -> Detail:
     low, high = sorted((draw(RATIOS), draw(RATIOS)))
-    sized, sampler = draw(st.booleans()), draw(st.sampled_from([None, "Euler a"]))
+    sized = draw(st.booleans())
     top_k, only_masked = draw(st.integers(0, 4)), draw(st.booleans())
     return Detail(
         model=draw(st.sampled_from(["face", "hand_yolov8n.pt"])),
@@ -57,8 +57,8 @@ def some_details(draw: st.DrawFn) -> Detail:
         height=768 if sized else None,
         steps=draw(st.one_of(st.none(), st.integers(1, 150))),
         guidance=draw(st.one_of(st.none(), st.floats(0, 30))),
-        sampler=sampler,
-        schedule=draw(st.sampled_from([None, "Karras"])) if sampler else None,
+        sampler=draw(st.sampled_from([None, "Euler a"])),
+        schedule=draw(st.sampled_from([None, "Karras"])),
     )
 
 
@@ -84,6 +84,9 @@ def test_what_is_the_pass_s_own_comes_with_its_switch() -> None:
         "ADetailer mask only top k": "2",
     }.items()  # fmt: skip
     assert "ADetailer scheduler" not in written
+    written = detail_keys([Detail(schedule="Karras")])
+    assert written["ADetailer sampler"] == "Use same sampler"
+    assert written["ADetailer scheduler"] == "Karras"
 
 
 def test_whole_pictures_have_no_padding() -> None:

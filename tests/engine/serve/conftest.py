@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -18,14 +18,19 @@ from sakuga.engine.bundle import Bundle
 WAIT_S = 60.0
 
 
-class Server:
-    """`sakuga serve` in a process of its own."""
+QUICK = Path(__file__).with_name("quick_server.py")
 
-    def __init__(self, bundle: Path, folder: Path, *options: str) -> None:
+
+class Server:
+    """`sakuga serve` in a process of its own; `program`: what plays it."""
+
+    def __init__(
+        self, bundle: Path, folder: Path, *options: str, program: Sequence[str] = ("-m", "sakuga")
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "server.log"
-        command = [sys.executable, "-m", "sakuga", "serve", str(bundle), "--threads", "1"]
+        command = [sys.executable, *program, "serve", str(bundle), "--threads", "1"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*command, "--port", str(self.port), *options], stderr=log
@@ -80,9 +85,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(bundle: Path, folder: Path, *options: str) -> Iterator[Server]:
+def serving(
+    bundle: Path, folder: Path, *options: str, program: Sequence[str] = ("-m", "sakuga")
+) -> Iterator[Server]:
     """A server for the block."""
-    server = Server(bundle, folder, *options)
+    server = Server(bundle, folder, *options, program=program)
     try:
         yield server.wait_until_ready()
     finally:
@@ -116,3 +123,18 @@ def serve(sdxl_bundle: Bundle, tmp_path: Path) -> Iterator[Callable[..., Server]
     """`serve(*options)`: a server of the test's own."""
     with ExitStack() as stack:
         yield lambda *options: stack.enter_context(serving(sdxl_bundle.path, tmp_path, *options))
+
+
+@pytest.fixture
+def serve_from(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """`serve_from(bundle, *options)`: the same of another bundle."""
+    with ExitStack() as stack:
+        yield lambda bundle, *options: stack.enter_context(serving(bundle, tmp_path, *options))
+
+
+@pytest.fixture(scope="module")
+def quick_server(sdxl_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One whose networks answer zeros at once, and that lets little in at a time."""
+    folder, limits = tmp_path_factory.mktemp("quick"), ("--max-work", "30", "--max-pictures", "32")
+    with serving(sdxl_bundle.path, folder, *limits, program=[str(QUICK)]) as server:
+        yield server

@@ -79,7 +79,7 @@ def test_progress_and_interrupt(api: Any, until: Any) -> None:  # noqa: ANN401
     assert shown.size == (16, 20)
     api.interrupt()
     caller.join(30)
-    assert len(failed) == 1 and "cancelled" in str(failed[0])
+    assert len(failed) == 1 and "409" in str(failed[0]) and "cancelled" in str(failed[0])
     assert api.get_progress()["progress"] == 0
 
 

@@ -1,5 +1,7 @@
 """How many pictures come before a job's, with an engine that has not opened yet."""
 
+import asyncio
+
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.image.formats import PNG
 from sakuga.engine.runtime.request import Request
@@ -11,6 +13,10 @@ from sakuga.engine.serve.served import Served, serve_bundle
 
 
 def test_what_is_asked_for_earlier_or_is_more_urgent_comes_before(sdxl_bundle: Bundle) -> None:
+    asyncio.run(ask_and_look(sdxl_bundle))
+
+
+async def ask_and_look(sdxl_bundle: Bundle) -> None:
     bundle = serve_bundle("tiny", Opening(sdxl_bundle.path), Patience())
     served = Served([bundle], DEFAULT_LIMITS)
 

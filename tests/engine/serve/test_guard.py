@@ -21,7 +21,7 @@ OPEN = {
     *(f"/page/{name}.css" for name in ("base", "form", "pictures")),
     *(f"/page/{name}.js" for name in (
         "api", "card", "cards", "dom", "drop", "follow", "form", "history", "jobs", "page",
-        "readiness", "shapes", "store", "theme", "token",
+        "readiness", "shapes", "store", "theme", "token", "words",
     )),
 }  # fmt: skip
 

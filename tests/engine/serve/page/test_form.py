@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from sakuga.engine.bundle import Bundle
+from sakuga.engine.text.surround import surround
 
 Visitor = Any  # the one of conftest.py, which tests cannot import
 
@@ -25,6 +26,13 @@ suffix = "end"
 negative_prompt = "lowres"
 licence = { name = "A licence", meaning = "Anything goes." }
 tags = [{ group = "all", meaning = "Any.", tags = [{ tag = "best quality" }, { tag = "old" }] }]
+"""
+
+WORDS = """
+async ([prompt, prefix, suffix, rule]) => {
+  const { withWords } = await import("/page/words.js");
+  return withWords(prompt, { prefix, suffix }, rule);
+}
 """
 
 
@@ -75,6 +83,8 @@ def test_several_bundles_and_presets(
     page.fill("#prompt", "1girl")
     page.get_by_role("button", name="Put the card’s words into the prompt").click()
     assert page.input_value("#prompt") == "best quality, 1girl, end"
+    page.get_by_role("button", name="Put the card’s words into the prompt").click()
+    assert page.input_value("#prompt") == "best quality, 1girl, end"
     page.click("#tags summary")
     best = page.get_by_role("button", name="best quality", exact=True)
     expect(best).to_have_attribute("aria-pressed", "true")
@@ -92,6 +102,24 @@ def test_several_bundles_and_presets(
     page.click("#grid button")
     assert "Size: 128x128" in page.inner_text("#viewer-text")
     visitor.context.close()
+
+
+@pytest.mark.slow
+def test_a_card_s_words_go_in_once(visitor: Visitor) -> None:
+    """As the server does it with those of a bundle's own preset."""
+    page = visitor.open()
+    cards = (
+        ("best quality, (a, b:1.2)", "end"), ("Best_Quality", "flat, end"), ("", "flat"), ("x", ""),
+    )  # fmt: skip
+    prompts = (
+        "", "1girl", "(best_quality:1.1), 1girl, ", "1girl, b, END", "sky, a", "1girl AND sky :0.5",
+        "1girl, end:-.5", "(hat:0.5)", r"lucy \(x\), hat:2 <lora:x:1>", " 1girl\nflat",
+    )  # fmt: skip
+    for prefix, suffix in cards:
+        for prompt in prompts:
+            for rule in ("a1111", "comfy"):
+                found = page.evaluate(WORDS, [prompt, prefix, suffix, rule])
+                assert found == surround(prompt, prefix, suffix, rule), prompt
 
 
 @pytest.mark.slow

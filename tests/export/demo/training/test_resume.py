@@ -10,6 +10,7 @@ import torch
 
 from sakuga.engine.errors import StoppedError, UsageError
 from sakuga.export.demo.training import vae as vae_stage
+from sakuga.export.demo.training.faces import FaceOptions, train_faces
 from sakuga.export.demo.training.latents import shelves
 from sakuga.export.demo.training.lora import LoraOptions, train_lora
 from sakuga.export.demo.training.progress import STOP, Run
@@ -23,6 +24,7 @@ VAE = VAEOptions(pictures=6, steps=4, batch=2)
 TEXT = TextOptions(steps=4, batch=4)
 UNET = UNetOptions(small_steps=2, small_batch=2, steps=2, batch=2, refining_steps=2)
 LORA = LoraOptions(pictures=4, steps=4, batch=2)
+FACES = FaceOptions(pictures=4, steps=4, batch=2)
 SIZES = tuple(Size(64 + 32 * (i % 3), 64) for i in range(9))
 
 Stage = Callable[[Path], Any]
@@ -47,7 +49,11 @@ def lora(folder: Path) -> torch.nn.ModuleList:
     return torch.nn.ModuleList(adapted.values())
 
 
-STAGES: dict[str, Stage] = {"vae": vae, "text": text, "unet": unet, "lora": lora}
+def faces(folder: Path) -> torch.nn.Module:
+    return train_faces(folder, FACES)
+
+
+STAGES: dict[str, Stage] = {"vae": vae, "text": text, "unet": unet, "lora": lora, "faces": faces}
 
 
 @pytest.fixture(autouse=True)
