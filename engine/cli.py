@@ -1,9 +1,5 @@
 """The verb that renders."""
 
-import json
-from collections.abc import Callable
-from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,10 +8,9 @@ import click
 from sakuga.engine.asked import said
 from sakuga.engine.errors import UsageError
 from sakuga.engine.option_types import BYTES, SEED, SIZE, SPAN
-from sakuga.engine.outputs import Target, find_target
+from sakuga.engine.outputs import find_target
 from sakuga.engine.place import Place
 from sakuga.engine.plans import BACKENDS
-from sakuga.engine.progress import render_progress
 from sakuga.engine.render_file import (
     Again,
     FileOrder,
@@ -25,23 +20,23 @@ from sakuga.engine.render_file import (
     render_file,
     show_status,
 )
+from sakuga.engine.render_prompt import Asked, render_prompt
+from sakuga.engine.stage_options import stage_options, stages_given
 from sakuga.profiles.buckets import Size
 
 if TYPE_CHECKING:
-    from sakuga.engine.engine import Engine
     from sakuga.engine.jobs.enlist import Changed
-    from sakuga.engine.jobs.job import Job
 
-FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of the open bundle
+PATH = click.Path(path_type=Path)
 
 
 @click.command(short_help="Render a prompt, a file of jobs, or a picture again, with a bundle.")
-@click.argument("bundle", type=click.Path(path_type=Path), required=False)
+@click.argument("bundle", type=PATH, required=False)
 @click.argument("prompt", required=False)
-@click.option("--jobs", type=click.Path(path_type=Path), help="Job file: .jsonl, .csv or .txt.")
-@click.option("--from", "picture", type=click.Path(path_type=Path), help="Picture to make again.")
+@click.option("--jobs", type=PATH, help="Job file: .jsonl, .csv or .txt.")
+@click.option("--from", "picture", type=PATH, help="Picture to make again.")
 @click.option("--ignore", help="Settings of that picture to leave out, such as model,hires.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder, or one picture's file.")
+@click.option("--out", type=PATH, help="Folder, or one picture's file.")
 @click.option(
     "--format",
     type=click.Choice(["png", "webp", "jpeg"], case_sensitive=False),
@@ -82,11 +77,14 @@ FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of 
 @click.option("--emphasis", help="What weights do in A1111: Original, No norm, Ignore or None.")
 @click.option("--pad-conds", is_flag=True, help="Pad the shorter of both prompts, as A1111 can.")
 @click.option("--no-prefix", is_flag=True, help="Leave the preset's tags out of the prompt.")
+@stage_options
 @click.option(
     "--embeddings",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Folder of textual inversions (.safetensors, .pt, .bin); prompts say their names.",
 )
+@click.option("--upscalers", type=PATH, help="Folder of what `sakuga build-upscaler` makes.")
+@click.option("--detectors", type=PATH, help="Folder of YOLO detectors (.onnx).")
 @click.option("--threads", type=int, help="Threads of the networks [default: all cores].")
 @click.option(
     "--backend",
@@ -96,7 +94,7 @@ FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of 
 @click.option("--vram", type=BYTES, help="GPU memory to use, such as 8G [default: what is free].")
 @click.option(
     "--wildcards",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="With --jobs: folder in which __NAME__ of a prompt is NAME.txt.",
 )
 @click.option("--names", help="With --jobs: file names, such as {preset}/{index} [default: {id}].")
@@ -118,7 +116,7 @@ FindJobs = Callable[["Engine"], list["Job"]]  # some are found with the help of 
 @click.option("--shard", metavar="I/N", help="With --jobs: the I-th of N shares, into DIR/I-of-N.")
 @click.option(
     "--status",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="DIR",
     help="Say how the rendering of a job file into DIR stands, and nothing else.",
 )
@@ -158,6 +156,8 @@ def render(
     pad_conds: bool,
     no_prefix: bool,
     embeddings: Path | None,
+    upscalers: Path | None,
+    detectors: Path | None,
     threads: int | None,
     backend: str | None,
     vram: int | None,
@@ -179,7 +179,8 @@ def render(
     the next free number. A job gives ID.png and replaces a file of that name; the same command
     again goes on behind what is done. The preset adds its tags to the prompt and gives the negative
     prompt where there is none; not with compat diffusers. With --from, other options change what
-    the picture says.
+    the picture says; a picture that began from another needs that one once more, as --init, and its
+    --mask.
     """
     if status is not None:
         return show_status(status, as_json)
@@ -210,7 +211,7 @@ def render(
     given: dict[str, Any] = {name: each for name, each in options.items() if each is not None}
     bundle, out = _required(bundle, "BUNDLE"), _required(out, "--out")
     target = find_target(out, format, quality, count)
-    place = Place(backend, preset, threads, vram, embeddings, ray)
+    place = Place(backend, preset, threads, vram, embeddings, upscalers, detectors, ray)
     if jobs is not None:
         check_alone(context, target)
         again = Again(retry_failed, cast("Changed", changed), verify)
@@ -220,76 +221,8 @@ def render(
             FileOrder(bundle, source, target, place, again, packed, as_json, said(context))
         )
     check_without_file(context)
-    find = _asked_for(prompt, picture, given, ignore or "", count, target)
-    return _render(bundle, find, target, place, as_json)
-
-
-def _asked_for(
-    prompt: str | None,
-    picture: Path | None,
-    given: dict[str, Any],
-    ignore: str,
-    count: int,
-    target: Target,
-) -> FindJobs:
-    if picture is not None:
-        return _made_again(picture, given, ignore, count, target)
-    if prompt is not None:
-        return _prompted(given, count, target)
-    raise UsageError(
-        "There is nothing to render.",
-        hint='Give a prompt: sakuga render BUNDLE "1girl, smile" --out DIR, or --jobs FILE, '
-        "or --from PICTURE.",
-    )
-
-
-def _known(jobs: list["Job"]) -> FindJobs:
-    return lambda _: jobs
-
-
-def _prompted(given: dict[str, Any], count: int, target: Target) -> FindJobs:
-    from sakuga.engine.runtime.request import Request
-
-    return _known(target.jobs(Request(**given).times(count)))
-
-
-def _made_again(
-    picture: Path, given: dict[str, Any], ignore: str, count: int, target: Target
-) -> FindJobs:
-    from sakuga.engine.image.metadata import read_infotext
-    from sakuga.engine.runtime.remake import with_options
-
-    settings = with_options(read_infotext(picture), given)
-
-    def find(engine: "Engine") -> list["Job"]:
-        made = engine.remake(settings, ignore=ignore.split(","))
-        return target.jobs(made.request.times(count), made.notes)
-
-    return find
-
-
-def _render(bundle: Path, find_jobs: FindJobs, target: Target, place: Place, as_json: bool) -> None:
-    from sakuga.engine.jobs.records import Count
-    from sakuga.engine.jobs.run import render_jobs
-    from sakuga.engine.jobs.tally import Tally
-    from sakuga.engine.jobs.views import SHEET_FILE
-
-    with place.open(bundle) as engine:
-        jobs = find_jobs(engine)
-        tally = Tally([Count("", "queued", len(jobs))])
-        with (
-            render_progress(tally) as report,
-            closing(
-                render_jobs(engine, jobs, target.folder, report.look, target.format)
-            ) as pictures,
-        ):
-            for done in pictures:
-                tally.add("")
-                report.picture(done)
-                line = json.dumps(asdict(done) | {"path": str(done.path)}) if as_json else done.path
-                click.echo(line)
-    if len(jobs) > 1:
-        click.echo(f"Contact sheet: {target.folder / SHEET_FILE}", err=True)
+    asked = Asked(prompt, picture, given, stages_given(context), ignore or "", count)
+    return render_prompt(bundle, asked, target, place, as_json)
 
 
 def _required(value: Path | None, name: str) -> Path:

@@ -12,7 +12,7 @@ from sakuga.engine.backend.choose import choose_device
 from sakuga.engine.bundle import Bundle, check_same, open_bundle
 from sakuga.engine.errors import EngineFault, SakugaError, UsageError
 from sakuga.engine.image.infotext import Infotext
-from sakuga.engine.refine.upscalers import Upscalers
+from sakuga.engine.image.source import Source
 from sakuga.engine.runtime.admission import NO_LIMITS, Limits, Statistics
 from sakuga.engine.runtime.defaults import bundle_embeddings, bundle_preset
 from sakuga.engine.runtime.desk import Desk, OnPreview, OnStep, Wishes
@@ -22,12 +22,13 @@ from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.policy import Policy
 from sakuga.engine.runtime.prompts import PromptEncoder
 from sakuga.engine.runtime.remake import Remake, remake
+from sakuga.engine.runtime.remake_stages import Given
 from sakuga.engine.runtime.request import Defaults, Request
 from sakuga.engine.runtime.resolver import Resolver
 from sakuga.engine.runtime.settings import Settings
-from sakuga.engine.runtime.shelf import Shelf
 from sakuga.engine.runtime.studio import Studio
 from sakuga.engine.runtime.ticket import Ticket
+from sakuga.engine.runtime.tools import Tools
 from sakuga.engine.runtime.worker import Worker
 from sakuga.profiles.buckets import Size, Sizes
 
@@ -40,7 +41,7 @@ class Engine:
     """A bundle, loaded on a device. Close it, or use it as a context manager.
 
     Threads may share it: a thread of its own has the device and takes pictures from all of them.
-    `preset`: what it takes its defaults from, None if from none.
+    `preset`: what it takes its defaults from, None if from none. `tools`: upscalers and detectors.
     """
 
     def __init__(
@@ -64,9 +65,9 @@ class Engine:
             device = self._worker.device
             self._prompts = PromptEncoder(bundle, device.network, known)
             finish = Finish(bundle, self._prompts, self.backend, self.preset)
-            tools = Upscalers(upscalers), Shelf(detectors, bundle.family)
-            self._resolver = Resolver(bundle, self.preset, self._prompts, device.sizes, *tools)
-            studio = Studio(bundle, lambda: self._worker.device, finish, *tools)
+            self.tools = tools = Tools.of(upscalers, detectors, bundle.family)
+            self._resolver = Resolver(bundle, self.preset, self._prompts, device.sizes, tools)
+            studio = Studio(bundle, lambda: self._worker.device, finish, *tools.both)
             self._desk = Desk(self._worker, self._prompts, studio, limits)
             check_same(bundle)
         except SakugaError:
@@ -235,14 +236,23 @@ class Engine:
         """Counts since the engine was opened."""
         return self._desk.statistics
 
-    def remake(self, settings: Infotext, *, ignore: Collection[str] = ()) -> Remake:
+    def remake(
+        self,
+        settings: Infotext,
+        *,
+        ignore: Collection[str] = (),
+        init: Source | None = None,
+        mask: Source | None = None,
+    ) -> Remake:
         """The request that makes a picture again from the settings in it (`read_infotext`).
 
         On the bundle and backend that made it, pixels come out equal to the byte. `ignore`: what
         to leave out where the picture asks for more than this bundle gives, such as "model" or
-        "hires". Raises MetadataError that lists what is in the way.
+        "hires". `init` and `mask`: the pictures it began from, of which settings hold hashes alone.
+        Raises MetadataError that lists what is in the way, PictureFileError.
         """
-        return remake(settings, self.bundle, self.backend, ignore, self._prompts.embeddings)
+        given = Given(init, mask, self.tools)
+        return remake(settings, self.bundle, self.backend, ignore, self._prompts.embeddings, given)
 
     def denoise(self, request: Request) -> Array:
         """The final latent of a request, float32 [4, height / 8, width / 8], not decoded."""

@@ -24,6 +24,8 @@ class Place:
     threads: int | None = None
     vram_bytes: int | None = None
     embeddings: Path | None = None
+    upscalers: Path | None = None
+    detectors: Path | None = None
     ray: str | None = None
 
     @contextmanager
@@ -38,6 +40,8 @@ class Place:
             threads=self.threads,
             vram_bytes=self.vram_bytes,
             embeddings=self.embeddings,
+            upscalers=self.upscalers,
+            detectors=self.detectors,
         ) as engine:
             if engine.residency:
                 click.echo(f"GPU memory: {engine.residency}.", err=True)
@@ -54,7 +58,14 @@ class Place:
 
         assert self.ray is not None
         options = EngineOptions(
-            self.backend, self.preset, self.threads, self.vram_bytes, self.embeddings, encoding
+            self.backend,
+            self.preset,
+            self.threads,
+            self.vram_bytes,
+            self.embeddings,
+            self.upscalers,
+            self.detectors,
+            encoding,
         )
         with (
             redirect_stdout(sys.stderr),

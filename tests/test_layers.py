@@ -95,8 +95,9 @@ FLOORS = (
         "place",
         "preset_text",
         "progress",
+        "stage_options",
     },
-    {"render_file", "serve"},
+    {"render_file", "render_prompt", "serve"},
     {"about", "cli", "lint_prompt"},
 )
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}

@@ -53,7 +53,7 @@ class Batch:
             enlisted = enlist(engine, jobs, out, ledger, options)
             source = str(Path(jobs[0].source).resolve())
             self._number = ledger.begin_run(source, command)
-        self._tasks, self.notes = enlisted.tasks, enlisted.notes
+        self._tasks, self.notes, self._inputs = enlisted.tasks, enlisted.notes, enlisted.inputs
         self.done, self.failed, self._counted = enlisted.done, enlisted.failed, True
 
     @property
@@ -118,7 +118,7 @@ class Batch:
             return write_shards(self.out, self._ledger, most_bytes)
 
     def _keep(self, outcomes: list[Outcome]) -> None:
-        self._ledger.keep(outcomes)
+        self._ledger.keep(outcomes, self._inputs.notes(outcomes))
         failed = sum(isinstance(outcome, Failed) for outcome in outcomes)
         self.failed += failed
         self.done += len(outcomes) - failed

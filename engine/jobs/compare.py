@@ -6,19 +6,22 @@ from secrets import token_bytes
 from typing import NamedTuple
 
 from sakuga.engine.errors import UsageError
-from sakuga.engine.jobs.identity import differences, request_text
+from sakuga.engine.jobs.identity import differences
 from sakuga.engine.jobs.ids import same_file_key
+from sakuga.engine.jobs.inputs import Inputs
 from sakuga.engine.jobs.job import Job, with_seed
 from sakuga.engine.jobs.ledger import Entry, Row
+from sakuga.engine.runtime.request import Request
 
 
 class Draft(NamedTuple):
     """A job, with nothing left to chance, as it would be entered now; `row`: what is known of it,
-    if anything."""
+    if anything. `inputs`: which pictures it begins from have changed since, in words."""
 
     job: Job
     entry: Entry
     row: Row | None
+    inputs: tuple[str, ...] = ()
 
     @property
     def same_request(self) -> bool:
@@ -29,10 +32,15 @@ class Draft(NamedTuple):
     def same(self) -> bool:
         """Whether what is known of it was for the same picture at the same place."""
         row, entry = self.row, self.entry
-        return row is not None and (row.request, row.circumstances, row.path) == (
-            entry.request,
-            entry.circumstances,
-            entry.path,
+        return (
+            not self.inputs
+            and row is not None
+            and (row.request, row.circumstances, row.path)
+            == (
+                entry.request,
+                entry.circumstances,
+                entry.path,
+            )
         )
 
     def changes(self, facts: Mapping[int, str]) -> list[str]:
@@ -44,7 +52,7 @@ class Draft(NamedTuple):
             found += differences(old, new)
         if self.row.path != self.entry.path:
             found.append(f"file: {self.row.path} then, {self.entry.path} now")
-        return found
+        return [*found, *self.inputs]
 
 
 @dataclass
@@ -74,16 +82,21 @@ def compare(
     rows: Mapping[str, Row],
     circumstances: int,
     path_of: Callable[[Job], str],
+    text_of: Callable[[Request], str],
+    inputs: Inputs,
 ) -> Comparison:
     """Sort the jobs of a file by what is to be done about them.
 
-    A job that leaves something to chance has what was drawn for it when it was first entered.
+    `path_of`: of a job's picture. `text_of`: all that a request asks for. A job that leaves
+    something to chance has what was drawn for it when it was first entered.
     """
     found = Comparison()
     drawn = memoryview(token_bytes(4 * len(jobs))).cast("I")  # below 2³², for every tool
     for position, job in enumerate(jobs):
         row = rows.get(job.id)
-        draft = _draft(position, job, row, drawn[position], circumstances, path_of)
+        draft = _draft(position, job, row, drawn[position], circumstances, path_of, text_of)
+        if row is not None and row.state == "done" and draft.same:
+            draft = draft._replace(inputs=inputs.changes(draft.job))
         _list_for(draft, found).append(draft)
     ids = {job.id for job in jobs}
     found.gone = [row for row in rows.values() if row.id not in ids]
@@ -97,13 +110,14 @@ def _draft(
     drawn: int,
     circumstances: int,
     path_of: Callable[[Job], str],
+    text_of: Callable[[Request], str],
 ) -> Draft:
     """`drawn`: what decides what the job leaves to chance, if nothing has yet."""
     chosen = None
     if job.open:
         chosen = drawn if row is None or row.chosen is None else row.chosen
         job = with_seed(job, chosen)
-    path, text = path_of(job), request_text(job.request)
+    path, text = path_of(job), text_of(job.request)
     size = "" if row is None else row.size  # of a new one it is found when the job is checked
     entry = Entry(job.id, position, job.line, text, chosen, circumstances, size, path)
     return Draft(job, entry, row)

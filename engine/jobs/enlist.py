@@ -6,22 +6,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from sakuga.engine.engine import Engine
 from sakuga.engine.errors import OutputError, UsageError
 from sakuga.engine.image.formats import PNG, FileFormat
 from sakuga.engine.jobs.compare import Comparison, Draft, compare, refuse_one_file
 from sakuga.engine.jobs.folder import Contents, Found, set_aside
-from sakuga.engine.jobs.identity import facts_text
+from sakuga.engine.jobs.identity import NO_TOOLS, facts_text, request_text
+from sakuga.engine.jobs.inputs import Inputs
 from sakuga.engine.jobs.job import Job
 from sakuga.engine.jobs.ledger import Ledger, Place
 from sakuga.engine.jobs.outcome import Task
 from sakuga.engine.jobs.records import known_facts, last_run, rows
 from sakuga.engine.jobs.views import VIEWS
 from sakuga.engine.runtime.request import Request
-from sakuga.profiles.buckets import Size
 
+T = TypeVar("T")
 Changed = Literal["stop", "redo", "keep"]
 MANY = 5000  # jobs; of more, reading all prompts would take longer than people wait
 _SHOWN = 3  # of many jobs
@@ -48,12 +49,14 @@ class BatchOptions:
 @dataclass(frozen=True)
 class Enlisted:
     """What is to be rendered, in the file's order, and what need not be: how many are done, and
-    how many failed before and are left alone. `notes`: what else there is to say."""
+    how many failed before and are left alone. `notes`: what else there is to say. `inputs`: the
+    pictures that jobs begin from."""
 
     tasks: list[Task]
     done: int
     failed: int
     notes: tuple[str, ...]
+    inputs: Inputs
 
 
 @contextmanager
@@ -81,8 +84,13 @@ def enlist(
     """
     number = ledger.circumstances(facts_text(engine, options.format))
     name_of, suffix = options.name_of, options.format.suffix
-    known = rows(ledger.connection)
-    found = compare(jobs, known, number, lambda job: f"{name_of(job)}{suffix}")
+    known, inputs = rows(ledger.connection), Inputs.of(ledger, jobs)
+    found = compare(
+        *(jobs, known, number, lambda job: f"{name_of(job)}{suffix}"),
+        lambda request: request_text(request, _tools(engine, request)),
+        inputs,
+    )
+    ledger.note_all(inputs.notes())
     _refuse_another_file(found, jobs[0].source, out, ledger)
     if options.changed == "stop" and found.changed:
         raise _changed(found.changed, known_facts(ledger.connection))
@@ -92,19 +100,22 @@ def enlist(
     held = contents.look([draft.row for draft in kept if draft.row], options.verify)
     fresh, again = _to_enter(found, {*held.missing, *held.altered}, options)
     check = checked_size if len(fresh) <= MANY else checked_but_for_prompts
+    for draft in fresh:
+        _told_where(inputs.require, draft.job)  # before anything opens them
     sizes = {draft.entry.id: check(engine, draft.job) for draft in fresh}
     contents.clear_leftovers(VIEWS)
     asides = [set_aside(out, known[id]) for id in held.altered]
     _enter(ledger, found, fresh, sizes, again)
     ledger.touched(held.touched)
     to_do = sorted([*fresh, *again, *found.waiting], key=lambda draft: draft.entry.position)
-    tasks = [Task(job, entry.path, sizes.get(job.id, entry.size)) for job, entry, _ in to_do]
+    tasks = [Task(job, entry.path, sizes.get(job.id, entry.size)) for job, entry, *_ in to_do]
     failed = 0 if options.retry_failed else len(found.failed)
     return Enlisted(
         tasks,
         len(jobs) - len(to_do) - failed,
         failed,
-        tuple(_notes(found, held, asides, options)),
+        tuple(_notes(found, held, asides, inputs.gone, options)),
+        inputs,
     )
 
 
@@ -130,7 +141,7 @@ def _enter(
 ) -> None:
     drafts = chain(found.waiting, found.failed, found.done, found.changed)
     ledger.enlist(
-        entries=(entry._replace(size=sizes[entry.id]) for _, entry, _ in fresh),
+        entries=(entry._replace(size=sizes[entry.id]) for _, entry, *_ in fresh),
         again=[draft.entry.id for draft in again],
         places=[
             *(place for draft in drafts if (place := _moved(draft)) is not None),
@@ -149,17 +160,18 @@ def _moved(draft: Draft) -> Place | None:
 
 def checked_size(engine: Engine, job: Job) -> str:
     """The size of a job's picture, WxH. Raises UsageError and SizeError, which name its line."""
-    return _size(lambda request: engine.resolve(request).size, job)
+    return str(_told_where(lambda job: engine.resolve(job.request).size, job))
 
 
 def checked_but_for_prompts(engine: Engine, job: Job) -> str:
     """The same in microseconds; a prompt that cannot be followed is found when its turn comes."""
-    return _size(engine.size_of, job)
+    return str(_told_where(lambda job: engine.size_of(job.request), job))
 
 
-def _size(check: Callable[[Request], Size], job: Job) -> str:
+def _told_where(check: Callable[[Job], T], job: Job) -> T:
+    """What the check gives; its UsageErrors name the job's line."""
     try:
-        return str(check(job.request))
+        return check(job)
     except UsageError as error:
         if job.line:
             raise type(error)(
@@ -168,6 +180,14 @@ def _size(check: Callable[[Request], Size], job: Job) -> str:
                 hint=error.hint,
             ) from error
         raise
+
+
+def _tools(engine: Engine, request: Request) -> Mapping[str, str]:
+    """Hashes of what its stages name. What is not there is said when the job is checked."""
+    try:
+        return engine.tools.hashes(request.stages) if request.stages else NO_TOOLS
+    except UsageError:
+        return NO_TOOLS
 
 
 def _refuse_another_file(found: Comparison, source: str, out: Path, ledger: Ledger) -> None:
@@ -199,7 +219,11 @@ def _changed(changed: Sequence[Draft], facts: Mapping[int, str]) -> UsageError:
 
 
 def _notes(
-    found: Comparison, held: Found, asides: Sequence[Path], options: BatchOptions
+    found: Comparison,
+    held: Found,
+    asides: Sequence[Path],
+    inputs_gone: Sequence[str],
+    options: BatchOptions,
 ) -> list[str]:
     kept = [row.id for row in found.gone if row.state == "done"]
     changed = [draft.entry.id for draft in found.changed]
@@ -211,6 +235,7 @@ def _notes(
         (f"{said}, though their settings have changed: {{}}.", changed),
         ("Not rendered before and now with other settings: {}.", restated),
         ("No longer in the job file, and left as they are: {}.", kept),
+        ("What was made of these is left as it is, though they are gone: {}.", inputs_gone),
     ]
     place = asides[0].parent if asides else ""
     return [text.format(_listed(ids), place=place) for text, ids in told if ids]

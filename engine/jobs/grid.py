@@ -4,10 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from sakuga.engine.errors import UsageError
+from sakuga.engine.image.source import Source
 from sakuga.engine.jobs.line import MOST_PICTURES, Line, Place, Values
+from sakuga.engine.jobs.stage_fields import STAGE_FIELDS
+from sakuga.engine.jobs.stage_values import with_stages
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.runtime.seeds import RANDOM_SEED
 
@@ -51,7 +55,7 @@ class Grid:
         nothing.
         """
         for cell in product(*self.axes.values()):
-            request = _request(self.shared | dict(zip(self.axes, cell, strict=True)))
+            request = _request(self.shared | dict(zip(self.axes, cell, strict=True)), self.place)
             if self.count == 1:
                 yield request
             else:
@@ -78,11 +82,20 @@ def ending(number: int) -> str:
     return f"-{number:0{MIN_DIGITS}d}"
 
 
-def _request(values: Values) -> Request:
+def _request(values: Values, place: Place) -> Request:
     for name in ("seed", "variation_seed"):
         if values.get(name) == RANDOM_SEED:
             values[name] = None
-    return Request(**values)
+    if STAGE_FIELDS.keys().isdisjoint(values):
+        return Request(**values)
+    said = {name: values.pop(name) for name in STAGE_FIELDS if name in values}
+    for name in ("init", "mask"):
+        if name in said:
+            said[name] = Source.of(Path(place.source).parent / said[name])
+    try:
+        return with_stages(Request(**values), said, lambda name: f"field {name!r}")
+    except UsageError as error:
+        raise UsageError(f"{place}: {error.what}", note=error.note, hint=error.hint) from error
 
 
 def _counted(request: Request, count: int, place: Place) -> list[Request]:

@@ -11,6 +11,7 @@ from sakuga.profiles.buckets import Size
 
 LARGEST_NUMBER = 2**53  # floats are exact up to here
 LONGEST_NAME = 200  # characters of a sampler's name and the like
+LONGEST_PATH = 4096
 
 # The end of a text, and what is no character at all, cannot stand in a picture's settings.
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
@@ -27,13 +28,15 @@ class Kind:
     `description` ends the sentence "it must be …". `read` takes a JSON value to what a `Request`
     holds, and raises ValueError, whose text may say why, or UsageError for anything else.
     `from_text` takes the text of a cell or an option to a JSON value that `read` judges. `schema`
-    says of a JSON value what JSON Schema can say; `read` never takes what it refuses.
+    says of a JSON value what JSON Schema can say; `read` never takes what it refuses. `several`:
+    the schema of a list that is one value, where one can be; an axis is then a list of such lists.
     """
 
     description: str
     read: Callable[[Any], Any]
     schema: Mapping[str, Any]
     from_text: Callable[[str], object] = str
+    several: Mapping[str, Any] | None = None
 
 
 def whole(least: int, most: int, description: str) -> Kind:
@@ -143,6 +146,36 @@ def file_name(description: str) -> Kind:
         return value
 
     return Kind(description, read, {"type": "string", "minLength": 1, "maxLength": MAX_BYTES})
+
+
+def picture(description: str) -> Kind:
+    """The path of a picture file. Which file that is, and whether it is one, is seen later."""
+
+    def read(value: object) -> str:
+        path = _text(value, LONGEST_PATH)
+        if not path:
+            raise ValueError("it is empty")
+        if "://" in path:
+            raise ValueError("it is an address, and nothing is fetched: save it as a file")
+        return path
+
+    longest = {"minLength": 1, "maxLength": LONGEST_PATH, "pattern": f"^{_no_text()}*$"}
+    return Kind(description, read, {"type": "string", **longest})
+
+
+def names(description: str) -> Kind:
+    """Names, in a list or between commas, to a tuple."""
+
+    def read(value: object) -> tuple[str, ...]:
+        given = value.split(",") if isinstance(value, str) else value
+        if not isinstance(given, list):
+            raise ValueError
+        return tuple(filter(None, (_text(each, LONGEST_NAME).strip() for each in given)))
+
+    each = {"type": "string", "maxLength": LONGEST_NAME}
+    return Kind(
+        description, read, {"anyOf": [{"type": "string"}, {"type": "array", "items": each}]}
+    )
 
 
 def _text(value: object, longest: int) -> str:

@@ -8,7 +8,7 @@ seeds the ledger chose for them, to the same bytes.
 import errno
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -39,6 +39,8 @@ CREATE TABLE jobs (
 );
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+_NOTE = "INSERT OR REPLACE INTO notes VALUES (?, ?)"
+NO_NOTES: Mapping[str, str] = {}
 
 
 class Row(NamedTuple):
@@ -156,8 +158,9 @@ class Ledger:
             many("UPDATE jobs SET position = ?, line = ? WHERE id = ?", places)
             many("DELETE FROM jobs WHERE id = ?", ((id,) for id in gone))
 
-    def keep(self, outcomes: Sequence[Outcome]) -> None:
-        """What has become of jobs. Pictures are on the disk before this is called."""
+    def keep(self, outcomes: Sequence[Outcome], notes: Mapping[str, str] = NO_NOTES) -> None:
+        """What has become of jobs, and lines of text by name. Pictures are on the disk before this
+        is called."""
         if self._inode() != self._identity:
             reason = "the folder with the ledger was removed or replaced"
             raise FileNotFoundError(errno.ENOENT, reason, str(self.path))
@@ -175,6 +178,7 @@ class Ledger:
                 "UPDATE jobs SET state = 'failed', attempts = attempts + 1, error = ? WHERE id = ?",
                 failed,
             )
+            self.connection.executemany(_NOTE, notes.items())
 
     def touched(self, times: Iterable[tuple[int, str]]) -> None:
         """Files (mtime_ns, id) that are what was written and have another time."""
@@ -183,8 +187,12 @@ class Ledger:
 
     def note(self, name: str, value: str) -> None:
         """Keep a line of text under a name."""
-        with self._change() as run:
-            run("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
+        self.note_all({name: value})
+
+    def note_all(self, notes: Mapping[str, str]) -> None:
+        """Keep lines of text by name."""
+        with self._change():
+            self.connection.executemany(_NOTE, notes.items())
 
     def forget(self, name: str) -> None:
         """Keep nothing under a name."""

@@ -62,7 +62,7 @@ def checked(given: Mapping[str, Any], place: Place) -> Values:
             _refuse_twice(known, given, place)
         if value is None:
             values[known] = None
-        elif isinstance(value, list):
+        elif isinstance(value, list) and _is_axis(known, value):
             values[known] = _axis(known, name, value, place)
         else:
             values[known] = _value(known, name, value, place)
@@ -104,6 +104,11 @@ def _named(name: str, place: Place, nth: int) -> str:
 _HINTS = {"prompt": "", "id": "Use letters, digits, dashes and underscores."}
 
 
+def _is_axis(known: str, value: list[object]) -> bool:
+    """A list is, but for fields of which one value may be a list: of those one that holds lists."""
+    return FIELDS[known].several is None or any(isinstance(each, list) for each in value)
+
+
 def _axis(known: str, name: str, values: list[object], place: Place) -> list[Any]:
     """The values of a list. Raises UsageError for a list that is no axis."""
     if known in SINGLE:
@@ -113,7 +118,10 @@ def _axis(known: str, name: str, values: list[object], place: Place) -> list[Any
     elif len(values) > MOST_PICTURES:
         fault = f"is a list of {len(values):,} values, more than pictures can be asked for"
     else:
-        return [_value(known, name, value, place, nth) for nth, value in enumerate(values, 1)]
+        if FIELDS[known].several is not None and not all(isinstance(each, list) for each in values):
+            fault = "is a list of lists and of others"
+        else:
+            return [_value(known, name, value, place, nth) for nth, value in enumerate(values, 1)]
     raise UsageError(
         f"{place.of(name)}: field {name!r} {fault}.",
         note="A list asks for a picture with each of its values.",

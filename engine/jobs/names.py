@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
+from pathlib import Path
 
 from sakuga.engine.errors import UsageError
 from sakuga.engine.jobs.ids import id_fault, safe_part, same_file_key
@@ -72,18 +73,37 @@ def _words(job: Job, source: NameSource) -> str:
     return joined[:MOST_WORD_BYTES].decode(errors="ignore").rstrip("-")
 
 
+def _side(job: Job, given: int | None, usual: int) -> str:
+    """Raises UsageError where the picture that the job begins from decides it."""
+    request = job.request
+    if request.init is not None and request.width is None and request.height is None:
+        raise UsageError(
+            f"The size of {job.id!r} cannot stand in its name.",
+            note="The job says none, and has the one of the picture it begins from.",
+            hint="Give the job width and height, or leave {width} and {height} out of --names.",
+        )
+    return str(given or usual)
+
+
+def _init(job: Job, source: NameSource) -> str:
+    init = job.request.init
+    origin = init and init.picture.origin
+    return origin.stem if isinstance(origin, Path) else "none"
+
+
 FIELDS: dict[str, Field] = {
     "id": lambda job, source: job.id,
     "index": lambda job, source: f"{job.index:05d}",
     "seed": _seed,
-    "width": lambda job, source: str(job.request.width or source.defaults.size.width),
-    "height": lambda job, source: str(job.request.height or source.defaults.size.height),
+    "width": lambda job, source: _side(job, job.request.width, source.defaults.size.width),
+    "height": lambda job, source: _side(job, job.request.height, source.defaults.size.height),
     "steps": lambda job, source: str(job.request.steps or source.defaults.steps),
     "guidance": _guidance,
     "sampler": _sampler,
     "preset": _preset,
     "model": lambda job, source: source.model,
     "prompt": _words,
+    "init": _init,
 }
 
 

@@ -115,6 +115,13 @@ def done(connection: sqlite3.Connection) -> Iterator[Done]:
     yield from map(Done._make, found)
 
 
+def parameters_with(connection: sqlite3.Connection, key: str) -> Iterator[tuple[str, str]]:
+    """Ids and settings of pictures that are done and whose settings hold a key's name."""
+    yield from connection.execute(
+        "SELECT id, parameters FROM jobs WHERE state = 'done' AND INSTR(parameters, ?)", (key,)
+    )
+
+
 def failures(connection: sqlite3.Connection, most: int) -> list[Failure]:
     """Jobs that failed, in the job file's order, at most so many."""
     found = connection.execute(

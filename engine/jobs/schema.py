@@ -58,7 +58,8 @@ def _forms(name: str) -> Schema:
     value = dict(kind.schema)
     forms: list[Schema] = [value, {"type": "null"}]
     if name not in SINGLE:
-        forms.insert(1, {"type": "array", "items": value, "minItems": 1, "maxItems": MOST_PICTURES})
+        one = value if kind.several is None else dict(kind.several)
+        forms.insert(1, {"type": "array", "items": one, "minItems": 1, "maxItems": MOST_PICTURES})
     description = f"{kind.description[0].upper()}{kind.description[1:]}."
     return {"description": description, "anyOf": forms}
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from sakuga.engine.digests import file_sha256
 from sakuga.engine.errors import UsageError
 
 # What "face" means with a demo model: trained on what it draws, and on nothing else.
@@ -39,6 +40,12 @@ def find_detector(name: str, folder: Path | None, own: Mapping[str, Path] | None
     if len(alike) == 1:
         return alike[0]
     raise _unknown(name, folder, [path.name for path in alike], own or {})
+
+
+def detector_hashes(folder: Path | None) -> dict[str, str]:
+    """The first ten hex digits of the SHA-256 of all detectors of a folder, by name."""
+    files = _files(folder, "*.onnx") if folder else []
+    return {_stem(path.name): file_sha256(path)[:10] for path in files}
 
 
 def _unknown(

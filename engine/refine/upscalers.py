@@ -48,6 +48,15 @@ class Upscalers:
         """Raise UsageError where nothing is called so, without opening anything."""
         self._place(name)
 
+    def hash(self, name: str) -> str:
+        """The ten hex digits people know its file by, "" for a filter. Raises UsageError."""
+        place = self._place(name)
+        return "" if isinstance(place, Resampler) else _hash(place)
+
+    def hashes(self) -> dict[str, str]:
+        """Those of all the folder's, by the names of their folders."""
+        return {path.stem: _hash(path) for path in self._paths()}
+
     def find(self, name: str) -> Enlarger:
         """The one called so, by its folder or by the name it was built with, however that is
         spelt: `DAT x2`, `dat_x2` and `DAT-x2` are one.
@@ -97,6 +106,10 @@ class Upscalers:
         folder = open_upscaler(path)
         precision = self._precision if self._precision in folder.manifest.graphs else "float32"
         return Upscaler(folder, self._load(folder.graph(precision)))
+
+
+def _hash(path: Path) -> str:
+    return str(raw_manifest(path).get("sha256", ""))[:10]
 
 
 def _spellings(path: Path) -> set[str]:

@@ -12,6 +12,7 @@ from sakuga.engine.image.infotext_keys import KEYS, NAMES
 from sakuga.engine.runtime import rescue
 from sakuga.engine.runtime.merged import merged_doubts, merged_obstacles
 from sakuga.engine.runtime.parameters import made_by
+from sakuga.engine.runtime.remake_stages import NOTHING, Begun, Given, read_stages, without
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.runtime.seeds import random_seed
 from sakuga.engine.sampling.compat import COMPATS
@@ -49,13 +50,16 @@ def remake(
     backend: str,
     ignore: Collection[str] = (),
     embeddings: Embeddings = NO_EMBEDDINGS,
+    given: Given = NOTHING,
 ) -> Remake:
     """Everything the settings say, as a request for this bundle.
 
     `ignore` names settings to leave out, as the error does: the first word of a key, such as
-    "model" or "hires". Raises MetadataError that lists what cannot be made again.
+    "model" or "hires". A picture or mask in `given` is then taken whatever its hash. Raises
+    MetadataError that lists what cannot be made again, PictureFileError.
     """
-    obstacles = _obstacles(info, bundle) | _lacking(info, embeddings)
+    begun = read_stages(info.extra, info.size, given)
+    obstacles = _obstacles(info, bundle, begun) | _lacking(info, embeddings)
     ignored = {name.strip().casefold() for name in ignore}
     in_the_way = {key: words for key, words in obstacles.items() if _topic(key) not in ignored}
     if in_the_way:
@@ -65,7 +69,7 @@ def remake(
             note="; ".join(f"{key} {words}" for key, words in in_the_way.items()) + ".",
             hint=f"--ignore {topics} leaves that out, and gives another picture.",
         )
-    return _remake(info, bundle, backend, obstacles, "Left out as asked")
+    return _remake(info, bundle, backend, begun, obstacles, "Left out as asked")
 
 
 def remake_in_part(
@@ -73,16 +77,25 @@ def remake_in_part(
 ) -> Remake:
     """What the settings say and this bundle can do, for a person to look at; the notes tell what
     was left out."""
-    obstacles = _obstacles(info, bundle) | _lacking(info, embeddings)
-    return _remake(info, bundle, backend, obstacles, "Left out")
+    begun = read_stages(info.extra, info.size)
+    obstacles = _obstacles(info, bundle, begun) | _lacking(info, embeddings)
+    return _remake(info, bundle, backend, begun, obstacles, "Left out")
 
 
 def _remake(
-    info: Infotext, bundle: Bundle, backend: str, obstacles: Mapping[str, str], words: str
+    info: Infotext,
+    bundle: Bundle,
+    backend: str,
+    begun: Begun,
+    obstacles: Mapping[str, str],
+    words: str,
 ) -> Remake:
     left_out = [f"{key} {text}" for key, text in obstacles.items()]
     notes = [f"{words}: {'; '.join(left_out)}."] if left_out else []
-    return Remake(_request(info, bundle, obstacles), (*notes, *_doubts(info, bundle, backend)))
+    begun = without(begun, set(map(_topic, obstacles)))
+    request = _request(info, bundle, obstacles)
+    request = replace(request, init=begun.init, stages=begun.stages)
+    return Remake(request, (*notes, *begun.doubts, *_doubts(info, bundle, backend)))
 
 
 def with_options(info: Infotext, options: Mapping[str, Any]) -> Infotext:
@@ -99,7 +112,7 @@ def _topic(key: str) -> str:
     return key.split()[0].casefold()
 
 
-def _obstacles(info: Infotext, bundle: Bundle) -> dict[str, str]:
+def _obstacles(info: Infotext, bundle: Bundle, begun: Begun) -> dict[str, str]:
     """Keys whose values this version, or this bundle, cannot follow, and why in a few words."""
     found: dict[str, str] = {}
     checkpoint = bundle.manifest.checkpoint
@@ -119,7 +132,7 @@ def _obstacles(info: Infotext, bundle: Bundle) -> dict[str, str]:
         found["RNG"] = info.rng
     if info.variation_strength and info.variation_seed is None:
         found["Variation seed"] = "is not told"
-    found |= {key: text for key, text in info.extra.items() if key not in _HARMLESS}
+    found |= {key: text for key, text in begun.obstacles.items() if key not in _HARMLESS}
     return found
 
 

@@ -4,15 +4,14 @@ from dataclasses import fields, replace
 from operator import attrgetter
 
 from sakuga.engine.bundle import Bundle
+from sakuga.engine.image.source import Raster, Source
+from sakuga.engine.refine.detail import Detail
 from sakuga.engine.refine.detail_prompts import all_prompts
-from sakuga.engine.refine.upscalers import Upscalers
 from sakuga.engine.runtime.defaults import bundle_defaults
-from sakuga.engine.runtime.later import latent_upscaled
 from sakuga.engine.runtime.prompts import PromptEncoder
 from sakuga.engine.runtime.request import Request, resolve
 from sakuga.engine.runtime.settings import Later, Settings
-from sakuga.engine.runtime.shelf import Shelf
-from sakuga.engine.runtime.stages import Detail
+from sakuga.engine.runtime.tools import Tools
 from sakuga.profiles.buckets import Size, Sizes
 from sakuga.profiles.preset import Preset
 
@@ -24,7 +23,7 @@ _settings = attrgetter(
 
 class Resolver:
     """`preset`: where defaults come from. `sizes`: what the device renders of the bundle's, None
-    for all."""
+    for all. `tools`: what stages may name, None for what needs no folder."""
 
     def __init__(
         self,
@@ -32,11 +31,10 @@ class Resolver:
         preset: Preset | None,
         prompts: PromptEncoder,
         sizes: Sizes | None,
-        upscalers: Upscalers,
-        detectors: Shelf,
+        tools: Tools | None = None,
     ) -> None:
         self._bundle, self._prompts = bundle, prompts
-        self._upscalers, self._detectors = upscalers, detectors
+        self._tools = tools or Tools.of(None, None, bundle.family)
         self._sizes: dict[tuple[object, ...], Size] = {}
         defaults = bundle_defaults(bundle, preset)
         self.defaults = replace(defaults, sizes=sizes or defaults.sizes)
@@ -52,22 +50,21 @@ class Resolver:
     def _check(self, later: Later) -> None:
         """A stage's prompts, and what it needs by name."""
         stage, settings = later.stage, later.settings
+        self._tools.check(stage)
         if isinstance(stage, Detail):
-            self._detectors.check(stage.model)
             assert settings is not None
             for texts in all_prompts(stage, settings.prompt, settings.negative_prompt or ""):
                 prompt, negative = texts
                 self._prompts.check(replace(settings, prompt=prompt, negative_prompt=negative))
             return
-        if not latent_upscaled(stage):
-            self._upscalers.check(stage.upscaler)
         if settings is not None:
             self._prompts.check(settings)
 
     def size(self, request: Request) -> Size:
         """The size of a request's picture, everything checked but its prompts and seeds, and that
-        once for all requests that agree in it. Raises UsageError and SizeError."""
-        settings = _settings(request)
+        once for all requests that agree in it. Of a picture to begin from the header is read, and
+        that only where its size decides. Raises UsageError, SizeError and PictureFileError."""
+        settings = _settings(_without_pictures(request))
         if settings not in self._sizes:
             plain = replace(request, prompt="", negative_prompt="", seed=0, variation_seed=None)
             self._sizes[settings] = self._resolved(plain).size
@@ -82,3 +79,16 @@ class Resolver:
             manifest.prediction,
             manifest.zero_terminal_snr,
         )
+
+
+def _without_pictures(request: Request) -> Request:
+    """The same for all pictures to begin from between which no size makes a difference."""
+    init = request.init
+    if init is None:
+        return request
+    cut_out = init.mask is not None and init.mask.area == "masked"
+    shape: tuple[int, ...] = ()
+    if cut_out or (request.width is None and request.height is None):
+        shape = (init.picture.size.height, init.picture.size.width)
+    mask = init.mask and replace(init.mask, picture=Source(b""))
+    return replace(request, init=replace(init, picture=Source(Raster(shape, b"")), mask=mask))

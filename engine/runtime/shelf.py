@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from sakuga.engine.digests import file_sha256
 from sakuga.engine.refine.detector import Detector
 from sakuga.engine.refine.detectors import DEMO_DETECTORS, find_detector
 from sakuga.profiles.families import Family
@@ -20,6 +21,10 @@ class Shelf:
     def check(self, name: str) -> None:
         """Raise UsageError where there is none of this name, without opening anything."""
         find_detector(name, self._folder, self._own)
+
+    def hash(self, name: str) -> str:
+        """The first ten hex digits of its file's SHA-256, read from the disk. Raises UsageError."""
+        return file_sha256(find_detector(name, self._folder, self._own))[:10]
 
     def find(self, name: str) -> Detector:
         """The one called so. Raises UsageError, FileFormatError."""

@@ -16,9 +16,10 @@ from typing import Any
 from sakuga.engine.engine import Engine
 from sakuga.engine.errors import EngineFault, RenderError, SakugaError
 from sakuga.engine.jobs.cluster.connection import ray_library
-from sakuga.engine.jobs.cluster.node import open_here
+from sakuga.engine.jobs.cluster.node import open_here, read_there
 from sakuga.engine.jobs.cluster.order import Order
 from sakuga.engine.jobs.cluster.outcome import Broken, Made, PutOff, Told, Unmade, own_error
+from sakuga.engine.jobs.cluster.pictures import Read, carried
 from sakuga.engine.jobs.outcome import encoded
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.runtime.ticket import Ticket
@@ -47,7 +48,7 @@ class EngineActor:
 
     def __init__(self, order: Order, beginnings: Any) -> None:  # noqa: ANN401 (a Ray handle)
         self._beginnings, self._encoding = beginnings, order.options.encoding
-        self._engine = _opened(order)
+        self._engine, self._read = _opened(order), read_there(order)
 
     def __call__(self, rows: Any) -> Iterator[Any]:  # noqa: ANN401 (Arrow tables)
         """A batch of one row to a row for each outcome."""
@@ -74,7 +75,8 @@ class EngineActor:
         if ray_library().get(self._beginnings.begin.remote(batch)) > TRIES:
             yield PutOff()
             return
-        for asked in [_submitted(self._engine, *task) for task in pickle.loads(tasks)]:
+        here = [_submitted(self._engine, self._read, *task) for task in pickle.loads(tasks)]
+        for asked in here:
             yield self._made(asked) if isinstance(asked, Ticket) else asked
 
     def _made(self, ticket: Ticket) -> Told:
@@ -84,9 +86,9 @@ class EngineActor:
             return _failed(ticket.index, error)
 
 
-def _submitted(engine: Engine, index: int, request: Request) -> Ticket | Told:
+def _submitted(engine: Engine, read: Read, index: int, request: Request) -> Ticket | Told:
     try:
-        return engine.submit(request, index=index)
+        return engine.submit(carried(request, read), index=index)
     except Exception as error:
         return _failed(index, error)
 

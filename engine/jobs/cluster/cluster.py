@@ -90,8 +90,12 @@ def opened_cluster(
 
 
 def _order(bundle: Bundle, options: EngineOptions, slots: Slots) -> Order:
-    folder = options.embeddings and options.embeddings.absolute()
-    options = replace(options, embeddings=folder)
+    options = replace(
+        options,
+        embeddings=options.embeddings and options.embeddings.absolute(),
+        upscalers=options.upscalers and options.upscalers.absolute(),
+        detectors=options.detectors and options.detectors.absolute(),
+    )
     if not slots.gpus:
         options = replace(options, backend="onnx", threads=slots.cpus)
     node = ray_library().get_runtime_context().get_node_id()

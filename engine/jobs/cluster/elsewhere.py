@@ -61,7 +61,14 @@ def engine_elsewhere(order: Order, device: DeviceElsewhere) -> Engine:
     """An engine that resolves requests and renders none. Raises what `open_bundle` does, and
     UsageError."""
     bundle, options = open_bundle(order.bundle), order.options
-    return Engine(bundle, lambda: device, options.preset, options.embeddings)
+    return Engine(
+        bundle,
+        lambda: device,
+        options.preset,
+        options.embeddings,
+        upscalers=options.upscalers,
+        detectors=options.detectors,
+    )
 
 
 def _not_here() -> NoReturn:

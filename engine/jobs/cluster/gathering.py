@@ -7,6 +7,7 @@ from time import monotonic
 
 from sakuga.engine.jobs.cluster.cluster import Cluster
 from sakuga.engine.jobs.cluster.outcome import Unmade
+from sakuga.engine.jobs.cluster.pictures import anchored
 from sakuga.engine.jobs.outcome import Failed, Outcome, Task
 from sakuga.engine.jobs.writer import Writer
 
@@ -27,7 +28,7 @@ class Gathering:
 
     def run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
         """What becomes of the tasks, as it comes. Raises OSError, and as `Cluster.outcomes`."""
-        requests = [task.job.request for task in tasks]
+        requests = [anchored(task.job.request) for task in tasks]
         with closing(self._cluster.outcomes(requests)) as outcomes:
             for told in outcomes:
                 task = tasks[told.index]

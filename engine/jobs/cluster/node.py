@@ -2,7 +2,7 @@
 
 import socket
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sakuga.engine.backend.choose import choose_device
@@ -32,6 +32,8 @@ def open_here(order: Order) -> Engine:
         threads=options.threads,
         vram_bytes=options.vram_bytes,
         embeddings=options.embeddings,
+        upscalers=options.upscalers,
+        detectors=options.detectors,
     )
     if engine.backend != order.computes:
         engine.close()
@@ -69,8 +71,8 @@ def bundle_here(order: Order) -> Bundle:
         raise UsageError(
             "A machine of the Ray cluster would render other pictures than this one.",
             note=f"{'; '.join(differences)}.",
-            hint="Install the same Sakuga, presets and embeddings on every machine, the latter "
-            "under the same path.",
+            hint="Install the same Sakuga, presets, embeddings, upscalers and detectors on every "
+            "machine, the latter three under the same paths.",
         )
     return bundle
 
@@ -112,8 +114,27 @@ def _pieces(order: Order, name: str, size_bytes: int) -> Iterator[bytes]:
         yield ray.get(asked.popleft())
 
 
+def read_there(order: Order) -> Callable[[Path], bytes]:
+    """A function that reads a whole file on the machine the order came from, through Ray's object
+    store: this machine may have none of that name, or another. It raises OSError."""
+    ray = ray_library()
+    there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(order.node, soft=False)
+    read = ray.remote(read_piece).options(num_cpus=0, scheduling_strategy=there)
+
+    def read_file(path: Path) -> bytes:
+        try:
+            data: bytes = ray.get(read.remote(path, 0, -1))
+        except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, OSError):
+                raise error.cause from error
+            raise
+        return data
+
+    return read_file
+
+
 def read_piece(path: Path, start: int, size_bytes: int) -> bytes:
-    """A part of a file, which may end before."""
+    """A part of a file, which may end before; with -1 all that follows."""
     with path.open("rb") as file:
         file.seek(start)
         return file.read(size_bytes)

@@ -5,9 +5,14 @@ from pathlib import Path
 
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.image.formats import PNG, Options
+from sakuga.engine.refine.detectors import detector_hashes
+from sakuga.engine.refine.upscalers import Upscalers
 from sakuga.engine.runtime.defaults import bundle_embeddings, bundle_preset
 from sakuga.engine.version import VERSION
 from sakuga.profiles.preset import Preset
+
+
+_FOLDERS = ("embeddings", "upscalers", "detectors")
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,8 @@ class EngineOptions:
     threads: int | None = None
     vram_bytes: int | None = None
     embeddings: Path | None = None
+    upscalers: Path | None = None
+    detectors: Path | None = None
     encoding: Options = PNG.options
 
 
@@ -29,20 +36,22 @@ class Alike:
     version: str
     preset: Preset | None
     embeddings: tuple[tuple[str, str], ...]
+    upscalers: tuple[tuple[str, str], ...] = ()
+    detectors: tuple[tuple[str, str], ...] = ()
 
     def differences(self, other: "Alike") -> list[str]:
         """What is not the same as here on another machine, in words."""
         pairs = {
             "Sakuga": (self.version, other.version),
             "preset": (_name(self.preset), _name(other.preset)),
-            "embeddings": (_names(self.embeddings), _names(other.embeddings)),
-        }
+        } | {what: (_names(getattr(self, what)), _names(getattr(other, what))) for what in _FOLDERS}
         told = [f"{what}: {here} here, {there} there" for what, (here, there) in pairs.items()
                 if here != there]  # fmt: skip
         if not told and self.preset != other.preset:
             told = [f"preset: {_name(self.preset)} says something else there"]
-        if not told and self.embeddings != other.embeddings:
-            told = ["embeddings: files of the same names hold something else there"]
+        for what in _FOLDERS:
+            if not told and getattr(self, what) != getattr(other, what):
+                told = [f"{what}: files of the same names hold something else there"]
         return told
 
 
@@ -72,6 +81,8 @@ def alike_here(bundle: Bundle, options: EngineOptions) -> Alike:
         VERSION,
         preset and replace(preset, file=""),  # where it lies is nobody's business
         tuple(sorted(known.hashes.items())),
+        tuple(sorted(Upscalers(options.upscalers).hashes().items())),
+        tuple(sorted(detector_hashes(options.detectors).items())),
     )
 
 
@@ -79,5 +90,5 @@ def _name(preset: Preset | None) -> str:
     return "none" if preset is None else preset.name
 
 
-def _names(embeddings: tuple[tuple[str, str], ...]) -> str:
-    return ", ".join(name for name, _ in embeddings) or "none"
+def _names(files: tuple[tuple[str, str], ...]) -> str:
+    return ", ".join(name for name, _ in files) or "none"
