@@ -12,6 +12,7 @@ import numpy as np
 
 from sakuga.engine.backend.base import Device, Latent, Pixels
 from sakuga.engine.errors import UsageError
+from sakuga.engine.refine.detail import Detail
 from sakuga.engine.refine.detail_prompts import prompts_of
 from sakuga.engine.refine.gaussian import blurred
 from sakuga.engine.refine.latents import LATENT_UPSCALERS, resize_latent
@@ -21,7 +22,7 @@ from sakuga.engine.runtime.later import latent_upscaled, tile_grid
 from sakuga.engine.runtime.made import Made
 from sakuga.engine.runtime.settings import Later, Settings
 from sakuga.engine.runtime.slot import Beginning
-from sakuga.engine.runtime.stages import Detail, Hires, Upscale
+from sakuga.engine.runtime.stages import Hires, Upscale
 from sakuga.engine.runtime.studio import Studio
 from sakuga.profiles.buckets import Size
 
@@ -134,8 +135,8 @@ def _hires(later: Later, made: Made, studio: Studio) -> Steps[Made]:
 
 def _encoded(pixels: Pixels, settings: Settings | None, studio: Studio) -> Steps[Latent]:
     assert settings is not None
-    (latent,) = yield [Work(lambda _: studio.encoded(pixels, settings))]
-    return latent
+    done: list[Latent] = yield [Work(lambda _: studio.encoded(pixels, settings))]
+    return done[0]
 
 
 def _enlarge(upscaler: str, size: Size, made: Made, studio: Studio) -> Steps[Made]:
