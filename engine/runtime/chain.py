@@ -60,7 +60,8 @@ Steps: TypeAlias = Generator[Sequence[Need], list[Any], T]  # all of a turn are 
 def passes(settings: Settings, studio: Studio) -> Steps[Made]:
     """Everything between a request and its picture."""
     later = settings.later
-    if later and latent_upscaled(later[0].stage):
+    pasted = settings.init is not None and settings.init.mask is not None
+    if later and latent_upscaled(later[0].stage) and not pasted:
         (latent,) = yield [Undecoded(settings, Easel(settings, studio).begin)]
         made = yield from _hires_of_latent(later[0], latent, studio)
         later = later[1:]
