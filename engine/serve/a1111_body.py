@@ -13,7 +13,7 @@ from sakuga.engine.errors import UsageError
 from sakuga.engine.refine.fill import Fill
 from sakuga.engine.refine.latents import LATENT_UPSCALERS
 from sakuga.engine.runtime.request import Request
-from sakuga.engine.runtime.stages import Hires, Init, Mask, Resize
+from sakuga.engine.runtime.stages import Hires, Init, Mask, Resize, Stage
 from sakuga.engine.sampling.samplers import SAMPLERS, find_sampler
 from sakuga.engine.serve.a1111_adetailer import details_in
 from sakuga.engine.serve.native import Name, Prompt, Seed
@@ -180,7 +180,7 @@ class Txt2ImgBody(PictureBody):
 
     def request(self, clip_skip: int | None) -> Request:
         """The first picture's request. Raises UsageError."""
-        stages = (*self._hires(), *details_in(self.alwayson_scripts))
+        stages: tuple[Stage, ...] = (*self._hires(), *details_in(self.alwayson_scripts))
         return replace(self.plain(clip_skip), stages=stages)
 
     def _hires(self) -> tuple[Hires, ...]:
