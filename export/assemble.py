@@ -116,7 +116,7 @@ def assemble(assembly: Assembly, progress: Progress, adapt: Adapt = unchanged) -
 def _preset(assembly: Assembly) -> Preset | None:
     """The preset asked for, else the one that knows the checkpoint's hash."""
     name = recognise(assembly.sha256[:10]) if assembly.preset is None else assembly.preset
-    return None if name is None else choose_preset(name, assembly.checkpoint.family.name)
+    return None if name is None else choose_preset(name, assembly.checkpoint.family.base)
 
 
 def _write_embedding(assembly: Assembly, encoder: str, precision: Precision, adapt: Adapt) -> None:

@@ -49,7 +49,7 @@ def unet_config(family: Family) -> Config:
     config: Config = {
         "_class_name": "UNet2DConditionModel",
         "sample_size": family.buckets[0].latent()[0],
-        "in_channels": LATENT_CHANNELS,
+        "in_channels": unet.inputs,
         "out_channels": LATENT_CHANNELS,
         "block_out_channels": list(unet.channels),
         "down_block_types": ["CrossAttnDownBlock2D" if a else "DownBlock2D" for a in attention],

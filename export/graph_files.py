@@ -10,6 +10,8 @@ from pathlib import Path
 
 import onnx
 
+from sakuga.profiles.families import Family
+
 GRAPHS = Path(__file__).parent / "graphs"
 TRANSPOSED = ".T"
 
@@ -19,6 +21,18 @@ def read_graph(family: str, network: str, folder: Path = GRAPHS) -> onnx.ModelPr
     return onnx.load_from_string(
         lzma.decompress((folder / family / f"{network}.onnx.xz").read_bytes())
     )
+
+
+def graph_of(family: Family, network: str) -> onnx.ModelProto:
+    """The same for a family that may share the graphs of another: an inpainting model's UNet is
+    its base's, but for what its first convolution reads."""
+    model = read_graph(family.base, network)
+    if network == "unet" and family.inpaints:
+        (sample,) = (each for each in model.graph.input if each.name == "sample")
+        sample.type.tensor_type.shape.dim[1].dim_value = family.unet.inputs
+        (weight,) = (each for each in model.graph.initializer if each.name == "conv_in.weight")
+        weight.dims[1] = family.unet.inputs
+    return model
 
 
 def write_graph(model: onnx.ModelProto, folder: Path, family: str, network: str) -> int:

@@ -8,7 +8,7 @@ import onnx
 
 from sakuga.engine.manifest import AxisEntry, NetworkEntry, TensorEntry
 from sakuga.export.bind import MODEL_FILE, weights_size_bytes
-from sakuga.export.graph_files import read_graph
+from sakuga.export.graph_files import graph_of
 from sakuga.export.precision import Precision, in_precision
 from sakuga.profiles.families import Family
 from sakuga.profiles.networks import Network, Tensor, networks
@@ -72,7 +72,7 @@ def exact_decoder(family: Family, graphs: Sequence[NetworkGraph]) -> NetworkGrap
 
 
 def _graph(family: Family, network: Network, precision: Precision) -> NetworkGraph:
-    model = in_precision(read_graph(family.name, network.name), network, precision)
+    model = in_precision(graph_of(family, network.name), network, precision)
     return NetworkGraph(network, precision, model)
 
 

@@ -39,7 +39,7 @@ def unet_inputs(family: Family, size: Size, chunks: int = 2) -> Inputs:
     """Two rows of one size, each at its own timestep."""
     rows = len(TIMESTEPS)
     inputs = {
-        "sample": normal((rows, LATENT_CHANNELS, *size.latent())),
+        "sample": normal((rows, family.unet.inputs, *size.latent())),
         "timestep": np.array(TIMESTEPS, np.float32),
         "encoder_hidden_states": normal((rows, chunks * CHUNK, family.unet.context)),
     }

@@ -20,7 +20,7 @@ from torch.export import Dim
 from sakuga.export.graph_files import GRAPHS, write_graph
 from sakuga.export.reference import TextModule, unet_module, vae_module
 from sakuga.export.simplify import simplified
-from sakuga.profiles.families import FAMILIES, VAE_FACTOR, Family
+from sakuga.profiles.families import TRACED, VAE_FACTOR, Family
 from sakuga.profiles.networks import CONTEXT, Axis, Network, Tensor, networks, shape_of
 
 OPSET = 18
@@ -261,10 +261,10 @@ def _architecture(family: Family, network: Network) -> object:
 def main() -> None:
     """Command line of the module."""
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m sakuga.export.trace")
-    parser.add_argument("--family", choices=sorted(FAMILIES), action="append")
+    parser.add_argument("--family", choices=sorted(TRACED), action="append")
     parser.add_argument("--out", type=Path, default=GRAPHS)
     args = parser.parse_args()
-    chosen = {name: FAMILIES[name] for name in args.family or FAMILIES}
+    chosen = {name: TRACED[name] for name in args.family or TRACED}
     report = trace_all(chosen, args.out)
     seconds = sum(traced.seconds for traced in report)
     size = sum(traced.compressed_bytes for traced in report)

@@ -4,7 +4,7 @@ A family is what two checkpoints share when one graph serves both. Names of the 
 of the diffusers configs they stand for, shortened where one word is enough.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sakuga.profiles.buckets import ANIMAGINE_BUCKETS, QUARTER_BUCKETS, Size, SizeRule
@@ -13,6 +13,9 @@ VOCABULARY = 49408  # CLIP byte-pair vocabulary
 CHUNK = 77  # tokens a CLIP encoder reads at once: begin, 75, end
 VAE_FACTOR = 8
 LATENT_CHANNELS = 4
+INPAINT_CHANNELS = 2 * LATENT_CHANNELS + 1  # a latent, a mask, the latent of what it leaves
+
+_INPAINT = "-inpaint"
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,11 @@ class TextEncoder:
 
 @dataclass(frozen=True)
 class UNet:
-    """A UNet2DConditionModel. Tuples run from the finest level to the coarsest."""
+    """A UNet2DConditionModel. Tuples run from the finest level to the coarsest.
+
+    `inputs`: channels it reads; those beyond a latent's tell an inpainting model the mask and the
+    latent of what it leaves.
+    """
 
     channels: tuple[int, ...]
     transformer_layers: tuple[int, ...]  # 0: a level without attention
@@ -44,6 +51,7 @@ class UNet:
     time_id_width: int | None = None  # sinusoid width of one of the six time ids (SDXL)
     resnets_per_level: int = 2
     groups: int = 32
+    inputs: int = LATENT_CHANNELS
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,17 @@ class Family:
     vae: VAE
     sizes: SizeRule
     buckets: tuple[Size, ...]
+
+    @property
+    def base(self) -> str:
+        """The family whose graphs and presets it has: its own, or that of the text-to-image model
+        an inpainting model came from."""
+        return self.name.removesuffix(_INPAINT)
+
+    @property
+    def inpaints(self) -> bool:
+        """Whether its UNet is told a mask and what that leaves."""
+        return self.unet.inputs == INPAINT_CHANNELS
 
     @property
     def pooled(self) -> int | None:
@@ -134,4 +153,15 @@ SDXL_DEMO = Family(
     buckets=QUARTER_BUCKETS,
 )
 
-FAMILIES = {family.name: family for family in (SDXL, SD15, SDXL_TINY, SD15_TINY, SDXL_DEMO)}
+
+def inpainting(family: Family) -> Family:
+    """The family of inpainting models made from this one's."""
+    unet = replace(family.unet, inputs=INPAINT_CHANNELS)
+    return replace(family, name=family.name + _INPAINT, unet=unet)
+
+
+_BASES = (SDXL, SD15, SDXL_TINY, SD15_TINY)
+FAMILIES = {
+    family.name: family for family in (*_BASES, SDXL_DEMO, *(inpainting(each) for each in _BASES))
+}
+TRACED = {name: family for name, family in FAMILIES.items() if family.base == name}

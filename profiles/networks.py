@@ -93,8 +93,9 @@ def text_encoder(family: Family, index: int) -> Network:
 def unet(family: Family) -> Network:
     """A latent, its timestep and its conditioning to the predicted noise; one row each."""
     latent: tuple[str | int, ...] = ("rows", LATENT_CHANNELS, "latent_height", "latent_width")
+    seen = (latent[0], family.unet.inputs, *latent[2:])
     inputs = [
-        Tensor("sample", "compute", latent),
+        Tensor("sample", "compute", seen),
         Tensor("timestep", "float32", ("rows",)),
         Tensor("encoder_hidden_states", "compute", ("rows", "context", family.unet.context)),
     ]

@@ -50,7 +50,7 @@ def text_encoder_weights(config: TextEncoder) -> Shapes:
 def unet_weights(config: UNet, pooled: int | None) -> Shapes:
     """A UNet2DConditionModel. `pooled` is the width of the pooled text embedding it takes."""
     first, time = config.channels[0], time_width(config)
-    shapes = _conv("conv_in", LATENT_CHANNELS, first, 3)
+    shapes = _conv("conv_in", config.inputs, first, 3)
     shapes |= _embedding_mlp("time_embedding", first, time)
     if pooled is not None and config.time_id_width is not None:
         shapes |= _embedding_mlp("add_embedding", pooled + TIME_IDS * config.time_id_width, time)

@@ -14,7 +14,7 @@ from sakuga.engine.bundle import Bundle, open_bundle
 from sakuga.engine.engine import Engine
 from sakuga.export.build import BuildOptions, build
 from sakuga.export.synthetic import Layout, write_synthetic
-from sakuga.profiles.families import SD15_TINY, SDXL_TINY, Family
+from sakuga.profiles.families import FAMILIES, SD15_TINY, SDXL_TINY, Family
 
 Make = Callable[[Path], object]
 Made = Callable[[str, Make], Path]
@@ -111,6 +111,21 @@ def sdxl_fp16_bundle(made: Made, sdxl_file: Path) -> Bundle:
     """sdxl-tiny built in float16."""
     options = BuildOptions(backend="onnx", precision="fp16")
     return open_bundle(made("sdxl-tiny-fp16.sakuga", lambda out: build(sdxl_file, out, options)))
+
+
+@pytest.fixture(scope="session", params=["sdxl", "sd15"])
+def inpaint_folder(request: pytest.FixtureRequest, made: Made) -> Path:
+    """A tiny inpainting model as a diffusers folder."""
+    family = FAMILIES[f"{request.param}-tiny-inpaint"]
+    return made(family.name, _checkpoint(family, "diffusers"))
+
+
+@pytest.fixture(scope="session")
+def inpaint_bundle(made: Made, inpaint_folder: Path) -> Bundle:
+    """The same, built in float32."""
+    options = BuildOptions(backend="onnx")
+    name = f"{inpaint_folder.name}.sakuga"
+    return open_bundle(made(name, lambda out: build(inpaint_folder, out, options)))
 
 
 @pytest.fixture(scope="session")

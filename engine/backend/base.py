@@ -83,7 +83,8 @@ class Lane(Protocol):
         ...
 
     def condition(self, chunks: int, row: int, inputs: Mapping[str, Array]) -> None:
-        """What the network is told in this row besides latent and timestep, by input name."""
+        """What the network is told in this row besides latent and timestep, by input name; of
+        `sample` the channels behind the latent's, where it has any."""
         ...
 
     def seat(self, seats: Sequence[Seat], steps: Sequence[int]) -> None:

@@ -18,6 +18,7 @@ from sakuga.kernels.model_inputs import model_inputs
 from sakuga.kernels.philox import normals
 from sakuga.kernels.preview import Foresight, preview
 from sakuga.kernels.to_rgb8 import Rounding, to_rgb8
+from sakuga.profiles.families import LATENT_CHANNELS
 
 _Draw = tuple[int, int]  # seed, number of the draw
 _Arrays = dict[str, Array]
@@ -151,7 +152,8 @@ class CpuLane:
         """Copy into the row."""
         arrays = self._group(chunks)
         for name, values in inputs.items():
-            arrays[name][row % GROUP] = values
+            # Of the latent's channels only those behind it are told: the steps write it.
+            arrays[name][row % GROUP][-len(values) :] = values
 
     def seat(self, seats: Sequence[Seat], steps: Sequence[int]) -> None:
         """Next model inputs from the latents."""
@@ -231,7 +233,8 @@ class CpuLane:
                 )
                 for tensor in self._entry.inputs
             }
-            self._outputs[chunks] = np.zeros_like(self._inputs[chunks]["sample"])
+            sample = self._inputs[chunks]["sample"]
+            self._outputs[chunks] = np.zeros_like(sample[:, :LATENT_CHANNELS])
         return self._inputs[chunks]
 
     def _outputs_of(self, seat: Seat) -> list[Array]:
@@ -239,7 +242,7 @@ class CpuLane:
 
     def _samples(self, seat: Seat) -> list[Array]:
         rows = (divmod(row, GROUP) for row in seat.rows)
-        return [self._group(1 + group)["sample"][at] for group, at in rows]
+        return [self._group(1 + group)["sample"][at, :LATENT_CHANNELS] for group, at in rows]
 
     def _set_timesteps(self, seat: Seat, timestep: float) -> None:
         for row in seat.rows:

@@ -38,13 +38,15 @@ class Part:
 @dataclass(frozen=True, eq=False)
 class Canvas:
     """`pixels` are encoded, uint8 [height, width, 3] of the pass's size. `mask`: float32 [height,
-    width] of its latent, 1 where it is painted anew, None for everywhere; `fill`: what that part of
-    the latent begins from. `original` and `overlay`, uint8 [h, w], say how the picture goes back;
-    `window`: where, None for all of it."""
+    width] of its latent, 1 where it is painted anew, None for everywhere; `drawn`: the same, uint8
+    [height, width] of the pass's size; `fill`: what that part of the latent begins from. `original`
+    and `overlay`, uint8 [h, w], say how the picture goes back; `window`: where, None for all of it.
+    """
 
     pixels: Pixels
     mask: Values | None = None
     fill: Fill = Fill.ORIGINAL
+    drawn: Pixels | None = None
     original: Pixels | None = None
     overlay: Pixels | None = None
     window: Window | None = None
@@ -79,6 +81,7 @@ def cut_out(picture: Pixels, part: Part, size: Size, compat: Compat) -> Canvas:
         filled(pixels, mask) if part.fill.changes_pixels else pixels,
         _latent_mask(mask, size, part, compat),
         part.fill,
+        mask,
         picture,
         part.mask,
         window,
@@ -93,6 +96,7 @@ def whole(picture: Pixels, part: Part, mask: Pixels, compat: Compat) -> Canvas:
         filled(picture, mask) if part.fill.changes_pixels else picture,
         _latent_mask(mask, size, part, compat),
         part.fill,
+        mask,
         picture if back else None,
         doubled(mask) if back else None,
     )

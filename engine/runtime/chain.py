@@ -97,7 +97,7 @@ class Easel:
         """What the pass begins from besides noise. Raises PictureFileError, UsageError."""
         init, settings = self.settings.init, self.settings
         if init is None:
-            return None
+            return self.studio.from_noise(settings)
         self.canvas = canvas_of(init, settings.size, settings.compat)
         return self.studio.begun(self.canvas, settings)
 
@@ -109,7 +109,7 @@ def _hires_of_latent(later: Later, latent: Latent, studio: Studio) -> Steps[Made
     assert isinstance(stage, Hires)
     how = LATENT_UPSCALERS[stage.upscaler]
     larger = resize_latent(latent, settings.size.latent(), how)
-    (decoded,) = yield [Denoise(settings, lambda: Beginning(larger))]
+    (decoded,) = yield [Denoise(settings, lambda: studio.from_latent(larger, settings))]
     return studio.finish.pixels(settings, decoded)
 
 

@@ -14,7 +14,7 @@ from sakuga.engine.text.embedding_files import read_embeddings
 from sakuga.engine.text.embeddings import NO_EMBEDDINGS, Embeddings
 from sakuga.engine.text.tokenizer import Tokenizer
 from sakuga.profiles.buckets import SizeRule
-from sakuga.profiles.families import CHUNK, VAE_FACTOR
+from sakuga.profiles.families import CHUNK, FAMILIES, VAE_FACTOR
 from sakuga.profiles.preset import Preset
 from sakuga.profiles.preset_file import NO_PRESET
 
@@ -39,7 +39,7 @@ def manifest_preset(manifest: Manifest, name: str | None = None) -> Preset | Non
             f"--preset {NO_PRESET} goes without.",
         )
     wanted = (own or NO_PRESET) if name is None else name
-    return choose_preset(wanted, manifest.family)
+    return choose_preset(wanted, FAMILIES[manifest.family].base)
 
 
 def bundle_defaults(bundle: Bundle, preset: Preset | None) -> Defaults:

@@ -45,11 +45,11 @@ def with_size_of(request: "Request", init: Init, sizes: Sizes, usual: Size) -> "
     return replace(request, width=picture.width, height=picture.height)
 
 
-def encoding_first(settings: Settings, masked: bool) -> Settings:
+def encoding_first(settings: Settings, masked: bool, unseen: bool = False) -> Settings:
     """The same for a pass whose picture is encoded: in diffusers that uses up a draw, and what is
-    left of the picture beside a mask another one."""
+    left of the picture beside a mask another one. `unseen`: the picture itself is not."""
     draws = int(settings.compat.samples_encoding)
-    noise = replace(settings.noise, before=draws, between=draws * masked)
+    noise = replace(settings.noise, before=draws * (not unseen), between=draws * masked)
     return replace(settings, noise=noise)
 
 

@@ -151,7 +151,9 @@ def resolve(
         asked = with_size_of(request, request.init, sizes, defaults.size)
         strength = Strength(request.init.strength, masked=request.init.mask is not None)
         settings = replace(resolve_pass(asked, strength), init=request.init)
-        settings = encoding_first(settings, masked=strength.masked)
+        # diffusers begins such a model from noise alone, and does not look at the picture.
+        unseen = family.inpaints and strength.masked and strength.value == 1
+        settings = encoding_first(settings, strength.masked, unseen)
     if not request.stages:
         return settings
     return replace(settings, later=later_stages(request, settings, resolve_pass, sizes))

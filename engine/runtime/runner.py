@@ -85,7 +85,7 @@ def _prepare(lane: Lane, seated: Arrangement, slots: tuple[Slot, ...], steps: li
 def _start(slot: Slot) -> Start:
     settings, noise, beginning = slot.settings, slot.settings.noise, slot.beginning
     first, guide, held = noise.first(slot.latent), None, None
-    if beginning is not None:
+    if beginning is not None and beginning.picture is not None:
         held = _holds(settings, beginning)
         if held is not None and (held.kept[:, 1].any() or held.shown[:, 1].any()):
             first = noise.drawn(slot.latent)  # it is seen again at every level
@@ -108,4 +108,6 @@ def _told(source: RowSource, slot: Slot) -> Mapping[str, Array]:
     if conditioning.pooled is not None:
         inputs["text_embeds"] = conditioning.pooled
         inputs["time_ids"] = np.asarray(time_ids(slot.settings.size))
+    if slot.beginning is not None and slot.beginning.told is not None:
+        inputs["sample"] = slot.beginning.told
     return inputs

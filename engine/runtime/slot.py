@@ -46,11 +46,13 @@ Sources = tuple[RowSource, ...]
 
 @dataclass(frozen=True, eq=False)
 class Beginning:
-    """What a pass begins from besides noise: a picture's latent, as the UNet knows latents, and
-    where a part of it is painted alone, a mask; float32 [4, height, width] each."""
+    """What a pass begins from besides noise, float32 [4, height, width] each: a picture's latent,
+    as the UNet knows latents, and where a part of it is painted alone, a mask. `told`: what an
+    inpainting model is told, [5, height, width]: the mask and the latent of what it leaves."""
 
-    picture: Latent
+    picture: Latent | None = None
     mask: Latent | None = None
+    told: Latent | None = None
 
 
 @dataclass(eq=False)

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from sakuga.engine.backend.base import Device, Latent, Pixels
 from sakuga.engine.bundle import Bundle
+from sakuga.engine.refine import latent_mask
 from sakuga.engine.refine.detail import Detail
 from sakuga.engine.refine.detail_masks import Mask, detail_masks
 from sakuga.engine.refine.fill import Fill
 from sakuga.engine.refine.latents import LATENT_UPSCALERS, resize_latent
+from sakuga.engine.refine.mask import HALF
 from sakuga.engine.refine.upscalers import Upscalers
 from sakuga.engine.runtime.canvas import Canvas
 from sakuga.engine.runtime.finish import Finish, check_finite
@@ -20,6 +22,8 @@ from sakuga.engine.runtime.shelf import Shelf
 from sakuga.engine.runtime.slot import Beginning
 from sakuga.engine.sampling.noise.sources import first_draw
 from sakuga.profiles.buckets import Size
+
+Values = NDArray[np.float32]
 
 _LOGVAR = (-30.0, 20.0)  # diffusers' DiagonalGaussianDistribution keeps it within
 
@@ -40,14 +44,44 @@ class Studio:
         if latent.shape[1:] != settings.size.latent():
             bilinear = LATENT_UPSCALERS["latent"]
             latent = resize_latent(latent, settings.size.latent(), bilinear)
-        if canvas.mask is None:
-            return Beginning(latent)
+        told = self._told(canvas, settings) if self.bundle.family.inpaints else None
+        # diffusers leaves it to such a model to keep what is outside the mask.
+        if canvas.mask is None or (told is not None and settings.compat.name == "diffusers"):
+            return Beginning(latent, told=told)
         mask = np.broadcast_to(canvas.mask, latent.shape).copy()
         if canvas.fill in (Fill.NOISE, Fill.NOTHING):
             latent = latent * (1 - mask)
         if canvas.fill is Fill.NOISE:
             latent += settings.noise.drawn(settings.size.latent()) * mask
-        return Beginning(latent, mask)
+        return Beginning(latent, mask, told)
+
+    def from_latent(self, latent: Latent, settings: Settings) -> Beginning:
+        """What a pass begins from that is given the latent of the pass before."""
+        told = self._told_all(settings) if self.bundle.family.inpaints else None
+        return Beginning(latent, told=told)
+
+    def from_noise(self, settings: Settings) -> Beginning | None:
+        """What a pass begins from that is given no picture: an inpainting model paints all."""
+        if not self.bundle.family.inpaints:
+            return None
+        return Beginning(told=self._told_all(settings))
+
+    def _told(self, canvas: Canvas, settings: Settings) -> Latent:
+        """What an inpainting model is told, [5, h, w]: the mask, and the latent of the picture with
+        grey where it is white. Sources: A1111's `inpainting_image_conditioning`; diffusers'
+        `prepare_mask_latents`, which draws from the encoder after the first noise."""
+        if canvas.drawn is None:
+            return self._told_all(settings)
+        kept = (canvas.drawn < HALF).astype(np.float32)
+        rest = self._encoded(_to_unit(canvas.pixels) * kept, settings, settings.noise.before + 1)
+        mask = latent_mask.diffusers(canvas.drawn, settings.size.latent())
+        return np.concatenate([mask[None], rest])
+
+    def _told_all(self, settings: Settings) -> Latent:
+        """That all of the picture is painted: A1111's `txt2img_image_conditioning`."""
+        size = settings.size
+        grey = self._encoded(np.zeros((3, size.height, size.width), np.float32), settings, 0)
+        return np.concatenate([np.ones_like(grey[:1]), grey])
 
     def beginner(self, canvas: Canvas, settings: Settings) -> Callable[[], Beginning]:
         """`begun`, later."""
@@ -59,12 +93,16 @@ class Studio:
         The middle of what the encoder says, or drawn from it: a rule of the compat mode. Raises
         RenderError.
         """
-        found = self.device().network("vae_encoder").run({"image": _to_unit(pixels)[None]})
+        return self._encoded(_to_unit(pixels), settings, 0)
+
+    def _encoded(self, image: Values, settings: Settings, draw: int) -> Latent:
+        """`draw`: the number of the generator's draw, where there is one."""
+        found = self.device().network("vae_encoder").run({"image": image[None]})
         mean, logvar = found["mean"][0], found["logvar"][0]
         check_finite(mean, "vae_encoder", self.bundle)
         if settings.compat.samples_encoding:
             noise, spread = settings.noise, np.exp(np.float32(0.5) * np.clip(logvar, *_LOGVAR))
-            mean = mean + spread * first_draw(noise.rng.first, noise.seed, mean.shape[1:])
+            mean = mean + spread * first_draw(noise.rng.first, noise.seed, mean.shape[1:], draw)
         latent: Latent = mean * np.float32(self.bundle.family.vae.scaling_factor)
         return latent
 

@@ -59,7 +59,7 @@ def _bundle(served: Served, bundle: ServedBundle, presets: Sequence[Preset]) -> 
     others = [
         each
         for each in presets
-        if each.family == manifest.family and (own is None or each.name != own.name)
+        if each.family == bundle.bundle.family.base and (own is None or each.name != own.name)
     ]
     known = [*([own] if own else []), *others, None]
     return {

@@ -31,7 +31,6 @@ _PURPOSES = {  # by what the first convolution reads
     5: "a depth-to-image model (5 input channels)",
     7: "an upscaling model (7 input channels)",
     8: "an editing model (8 input channels, as InstructPix2Pix has)",
-    9: "an inpainting model (9 input channels)",
 }
 
 

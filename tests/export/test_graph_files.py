@@ -8,16 +8,16 @@ import pytest
 from onnx import NodeProto, TensorProto, helper
 
 from sakuga.export.graph_files import GRAPHS, TRANSPOSED, graph_versions, read_graph, write_graph
-from sakuga.profiles.families import FAMILIES, SD15, SDXL, Family
+from sakuga.profiles.families import SD15, SDXL, TRACED, Family
 from sakuga.profiles.networks import Network, Tensor, networks
 from sakuga.profiles.weights import weights
 
 SHIPPED = [
     pytest.param(family, network, id=f"{family.name}-{network.name}")
-    for family in FAMILIES.values()
+    for family in TRACED.values()
     for network in networks(family).values()
 ]
-UNETS = [pytest.param(family, id=family.name) for family in FAMILIES.values()]
+UNETS = [pytest.param(family, id=family.name) for family in TRACED.values()]
 
 # What every runtime we build for can run. A new trace that needs more should be looked at.
 OPERATORS = {

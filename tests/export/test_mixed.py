@@ -18,7 +18,7 @@ from sakuga.export.graph_files import read_graph
 from sakuga.export.precision import Precision, in_precision
 from sakuga.export.samples import Inputs, decoder_inputs, encoder_inputs
 from sakuga.profiles.buckets import Size
-from sakuga.profiles.families import FAMILIES, SDXL_TINY, Family
+from sakuga.profiles.families import SDXL_TINY, TRACED, Family
 from sakuga.profiles.networks import Network, networks
 
 BoundVae = Callable[[str, Precision, float], Path]
@@ -28,7 +28,7 @@ HALF, SINGLE = TensorProto.FLOAT16, TensorProto.FLOAT
 NORMS = ("InstanceNormalization", "LayerNormalization", "GroupNormalization")
 SHIPPED = [
     pytest.param(family, networks(family)[name], id=f"{family.name}-{name}")
-    for family in FAMILIES.values()
+    for family in TRACED.values()
     for name in ("vae_decoder", "vae_encoder")
 ]
 INPUTS: dict[str, Inputs] = {

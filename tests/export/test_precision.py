@@ -13,7 +13,7 @@ from sakuga.engine.bundle import Bundle
 from sakuga.export.bind import weights_of
 from sakuga.export.graph_files import read_graph
 from sakuga.export.precision import ELEMENT_TYPES, in_precision
-from sakuga.profiles.families import FAMILIES, SDXL_TINY, Family
+from sakuga.profiles.families import SDXL_TINY, TRACED, Family
 from sakuga.profiles.networks import Network, networks
 
 Array = NDArray[Any]
@@ -22,7 +22,7 @@ Narrow = Literal["float16", "bfloat16"]
 FLOAT16_MAX = 65_504
 SHIPPED = [
     pytest.param(family, network, id=f"{family.name}-{network.name}")
-    for family in FAMILIES.values()
+    for family in TRACED.values()
     for network in networks(family).values()
 ]
 
@@ -91,7 +91,7 @@ def test_float32_is_left_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
-@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
+@pytest.mark.parametrize("family", TRACED.values(), ids=TRACED.keys())
 def test_sinusoids_are_made_in_float32(family: Family, precision: Narrow) -> None:
     model = in_precision(read_graph(family.name, "unet"), networks(family)["unet"], precision)
     types, makers = element_types(model), {o: n for n in model.graph.node for o in n.output}

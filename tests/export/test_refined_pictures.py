@@ -82,3 +82,21 @@ def test_inpainting(
     error = both.error(Init(picture, strength, mask=Mask(mask)), sampler)
     print(f"inpainting, {sampler}, {strength}: {error:.1e}")
     assert error <= LATENT_BAR
+
+
+@pytest.fixture(scope="module")
+def inpainter(inpaint_folder: Path, inpaint_bundle: Bundle) -> Iterator[Both]:
+    """A model whose UNet is told the mask and what it leaves."""
+    torch.set_num_threads(1)
+    with Engine.open(inpaint_bundle.path, threads=1) as engine:
+        yield Both(engine, reference(inpaint_folder))
+
+
+@pytest.mark.parametrize("sampler", ["euler_a", "dpmpp_2m"])
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_inpainting_models(
+    inpainter: Both, picture: Source, mask: Source, sampler: str, strength: float
+) -> None:
+    error = inpainter.error(Init(picture, strength, mask=Mask(mask)), sampler)
+    print(f"inpainting model, {sampler}, {strength}: {error:.1e}")
+    assert error <= LATENT_BAR

@@ -12,7 +12,7 @@ from sakuga.engine.backend.cuda.driver import Driver, Launch, Stream
 from sakuga.engine.backend.cuda.lane_memory import LaneMemory
 from sakuga.engine.backend.cuda.previews import Previews
 from sakuga.engine.backend.cuda.staging import Staging
-from sakuga.engine.backend.network import Networks, dtype_of, latent_shape
+from sakuga.engine.backend.network import Networks, dtype_of, latent_shape, row_shape
 from sakuga.engine.errors import DeviceMemoryError
 from sakuga.engine.manifest import TensorEntry
 from sakuga.kernels.guide import Guide
@@ -62,8 +62,9 @@ class CudaLane:
         self._entry = networks.unet
         self.shape = latent_shape(latent)
         self.count = int(np.prod(self.shape))
-        kind = next(t.dtype for t in self._entry.inputs if t.name == "sample")
-        self._suffix = "half" if kind == "float16" else "float"
+        sample = next(t for t in self._entry.inputs if t.name == "sample")
+        self._suffix = "half" if sample.dtype == "float16" else "float"
+        self._pitch = int(np.prod(row_shape(sample, latent)))  # of one row of the input
         rows = max(call_rows, ROWS)  # a slot may have more rows than a call
         self._memory = LaneMemory(driver, stream, networks, latent, rows)
         try:
@@ -118,7 +119,11 @@ class CudaLane:
         for tensor in self._entry.inputs:
             if tensor.name in inputs:
                 values = inputs[tensor.name].astype(dtype_of(tensor), copy=False)
-                self._staging.upload(self._memory.place(tensor, chunks, row), values)
+                end = self._memory.place(tensor, chunks, row) + self._memory.row_bytes(
+                    tensor, chunks
+                )
+                # Of the latent's channels only those behind it are told: the steps write it.
+                self._staging.upload(end - values.nbytes, values)
 
     def seat(self, seats: Sequence[Seat], steps: Sequence[int]) -> None:
         """Next model inputs from the latents."""
@@ -193,7 +198,7 @@ class CudaLane:
     def _kernel(self, name: str, seats: int) -> Launch:
         at = self._memory.pointer
         table: list[Argument] = [self._record, at("tables"), np.int32(TABLE_ROWS)]
-        count, pitch, elements = np.uint64(self.count), np.uint64(self.count), self.count
+        count, pitch, elements = np.uint64(self.count), np.uint64(self._pitch), self.count
         rows: list[Argument] = [at("sample"), at("timestep")]
         if name.startswith("model_inputs"):
             arguments = [*table, count, pitch, at("guides"), at("latents"), *rows]

@@ -388,11 +388,6 @@ BAD: dict[str, tuple[Callable[[Tensors], None], type[SakugaError], str]] = {
         UnknownFamilyError,
         "the SDXL refiner",
     ),
-    "inpainting": (
-        replace(CONV_IN, torch.zeros(32, 9, 3, 3)),
-        UnknownFamilyError,
-        "an inpainting model",
-    ),
     "editing": (replace(CONV_IN, torch.zeros(32, 8, 3, 3)), UnknownFamilyError, "an editing model"),
     "unknown width": (
         replace(CONV_IN, torch.zeros(96, 4, 3, 3)),
@@ -539,5 +534,6 @@ def test_folder_without_a_scheduler_predicts_epsilon(folder: Path) -> None:
 def test_inpainting_folder(folder: Path) -> None:
     path = folder / "unet/diffusion_pytorch_model.safetensors"
     save_file(load_file(path) | {"conv_in.weight": torch.zeros(32, 9, 3, 3)}, path)
-    with pytest.raises(UnknownFamilyError, match="an inpainting model"):
-        open_checkpoint(folder)
+    with open_checkpoint(folder) as checkpoint:
+        assert checkpoint.family.name.endswith("-tiny-inpaint")
+        assert checkpoint.family.inpaints

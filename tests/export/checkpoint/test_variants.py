@@ -273,7 +273,6 @@ def put(key: str, *shape: int) -> Change:
 
 
 FOREIGN: dict[str, tuple[Change, str]] = {
-    "inpainting": (put(CONV_IN, 32, 9, 3, 3), r"an inpainting model \(9 input channels\)"),
     "pix2pix": (put(CONV_IN, 32, 8, 3, 3), r"an editing model \(8 input channels"),
     "upscaler": (put(CONV_IN, 32, 7, 3, 3), "an upscaling model"),
     "depth": (put(CONV_IN, 32, 5, 3, 3), "a depth-to-image model"),

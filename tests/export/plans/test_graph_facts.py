@@ -6,7 +6,7 @@ from onnx import TensorProto, helper
 
 from sakuga.export.network_graph import network_graphs
 from sakuga.export.plans.graph_facts import GraphFacts, graph_facts
-from sakuga.profiles.families import FAMILIES, SD15, SDXL, Family
+from sakuga.profiles.families import SD15, SDXL, TRACED, Family
 
 Node = tuple[str, list[str], str]
 
@@ -53,7 +53,7 @@ def test_the_networks_of_sd15_have_the_attentions_of_their_blocks() -> None:
     }
 
 
-@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
+@pytest.mark.parametrize("family", TRACED.values(), ids=TRACED.keys())
 def test_no_softmax_is_left_out_and_only_text_is_masked(family: Family) -> None:
     for plan in network_graphs(family, "rtx", "fp16"):
         found = graph_facts(plan.model)

@@ -19,7 +19,7 @@ from sakuga.export.plans.job import (
     targets,
 )
 from sakuga.profiles.buckets import Size
-from sakuga.profiles.families import FAMILIES, SD15, SDXL, SDXL_TINY, Family
+from sakuga.profiles.families import SD15, SDXL, SDXL_TINY, TRACED, Family
 from sakuga.profiles.plan_shapes import PlanShapes
 
 DESKTOP = Gpu("NVIDIA GeForce RTX 4090", "sm89", 24 << 30, "13.0")
@@ -163,7 +163,7 @@ def test_the_default_backend_needs_a_gpu_and_a_library_that_builds_for_it(
     assert default_backend() == expected
 
 
-@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
+@pytest.mark.parametrize("family", TRACED.values(), ids=TRACED.keys())
 def test_buckets_and_range_are_those_of_the_family(family: Family) -> None:
     assert plan_shapes("buckets", 4, family) == PlanShapes("buckets", family.buckets, 4)
     assert plan_shapes("range", 2, family) == PlanShapes("range", family.buckets, 2)

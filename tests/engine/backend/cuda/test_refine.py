@@ -1,4 +1,4 @@
-"""Pictures that begin from a picture, with and without a mask, on the played GPU: the processor's."""
+"""Pictures that begin from a picture, masked or not, on the played GPU: the processor's."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
