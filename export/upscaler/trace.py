@@ -5,7 +5,8 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -86,8 +87,13 @@ def _exported(module: torch.nn.Module, sides: SideRule) -> ir.Model:
     minute for six blocks of DAT, and DAT x2 has 36."""
     height = sides.fitting(_SIDE)
     sample = torch.zeros(1, 3, height, sides.fitting(height + 1))  # they differ, lest one be both
-    file = BytesIO()
-    with traceable(module) as form, torch.no_grad(), _quiet():
+    with (
+        TemporaryDirectory() as folder,
+        traceable(module) as form,
+        torch.no_grad(),
+        _quiet(),
+    ):
+        file = Path(folder) / "upscaler.onnx"
         torch.onnx.export(
             form,
             (sample,),
@@ -99,7 +105,7 @@ def _exported(module: torch.nn.Module, sides: SideRule) -> ir.Model:
             output_names=["upscaled"],
             dynamic_axes={"image": {2: "height", 3: "width"}},
         )
-    return ir.from_proto(onnx.load_model_from_string(file.getvalue()))
+        return ir.from_proto(onnx.load(file))
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def enlarged_values(module: Module, pixels: Pixels, sides: SideRule = ANY_SIDE) 
 
 def as_input(pixels: Pixels, sides: SideRule) -> Values:
     """The picture as its networks take it, float32 [1, 3, h, w] in [0, 1]."""
-    return padded((pixels.astype(np.float32) / 255).transpose(2, 0, 1), sides)[None]
+    return padded((pixels.astype(np.float32) / np.float32(255)).transpose(2, 0, 1), sides)[None]
 
 
 def _seeded(architecture: str, parameters: dict[str, Any]) -> Module:

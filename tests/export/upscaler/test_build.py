@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -25,6 +26,7 @@ from sakuga.engine.errors import (
 from sakuga.engine.refine.upscaler import Upscaler
 from sakuga.engine.refine.upscaler_folder import SideRule, UpscalerFolder, open_upscaler
 from sakuga.engine.refine.upscalers import Upscalers
+from sakuga.export.bind import Array
 from sakuga.export.build import build
 from sakuga.export.inspect import inspect
 from sakuga.export.relative_error import relative_error
@@ -194,7 +196,11 @@ def test_a_graph_that_is_wrong_is_not_delivered(
     from sakuga.export.upscaler import trace
 
     read = trace.TracedUpscaler.read
-    monkeypatch.setattr(trace.TracedUpscaler, "read", lambda self, name: read(self, name) * 1.01)
+
+    def off(traced: trace.TracedUpscaler, name: str) -> Array:
+        return np.asarray(read(traced, name), np.float32) * np.float32(1.01)
+
+    monkeypatch.setattr(trace.TracedUpscaler, "read", off)
     with pytest.raises(BuildError, match="is not what its network computes"):
         build_upscaler(file, tmp_path / "a.upscaler")
     assert [*tmp_path.iterdir()] == []

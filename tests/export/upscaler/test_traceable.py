@@ -1,5 +1,7 @@
 """DAT's form for tracing is DAT."""
 
+from typing import Any
+
 import pytest
 import torch
 from upscaler_files import dat
@@ -10,7 +12,7 @@ from sakuga.export.upscaler.traceable import traceable
 @pytest.mark.parametrize("size", [(16, 24), (32, 64), (64, 64)])
 def test_the_masks_are_its_own(size: tuple[int, int]) -> None:
     module = dat()
-    layers = [each for each in module.modules() if hasattr(each, "attn_mask_0")]
+    layers: list[Any] = [each for each in module.modules() if hasattr(each, "attn_mask_0")]
     assert len(layers) == 3
     for layer in layers:
         wanted = type(layer).calculate_mask(layer, *size)
