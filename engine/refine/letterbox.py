@@ -56,13 +56,14 @@ class Letterbox:
         down = self.picture.height / self.inner.height
         moved = (boxes - np.tile((self.left, self.top), 2)) * np.tile((across, down), 2)
         most = np.tile((self.picture.width, self.picture.height), 2)
-        return np.clip(moved, 0, most).astype(np.float32)
+        cut: Boxes = np.clip(moved, 0, most).astype(np.float32)
+        return cut
 
     def to_input(self, boxes: Boxes) -> Boxes:
         """Boxes [n, 4] of the picture where they lie in the input."""
         across = self.inner.width / self.picture.width
         down = self.inner.height / self.picture.height
-        moved = boxes * np.tile((across, down), 2) + np.tile((self.left, self.top), 2)
+        moved: Boxes = boxes * np.tile((across, down), 2) + np.tile((self.left, self.top), 2)
         return moved.astype(np.float32)
 
 

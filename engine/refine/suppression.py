@@ -8,7 +8,7 @@ Values = NDArray[np.float32]
 
 def suppressed(
     boxes: Values, scores: Values, classes: NDArray[np.intp], overlap: float, most: int
-) -> list[int]:
+) -> NDArray[np.intp]:
     """Which of the boxes [n, 4] (left, top, right, bottom) stay, the surest first; `most` at most.
 
     One goes where it overlaps a surer one of its class by more than `overlap` (intersection over
@@ -21,7 +21,7 @@ def suppressed(
         kept.append(int(first))
         covered = _overlaps(boxes[first], boxes[order]) > overlap
         order = order[~(covered & (classes[order] == classes[first]))]
-    return kept
+    return np.array(kept, np.intp)
 
 
 def _overlaps(box: Values, others: Values) -> Values:
@@ -30,4 +30,5 @@ def _overlaps(box: Values, others: Values) -> Values:
     shared = np.prod(np.maximum(sides, 0), axis=1)
     areas = np.prod(others[:, 2:] - others[:, :2], axis=1)
     union = np.prod(box[2:] - box[:2]) + areas - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    shares: Values = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return shares

@@ -76,12 +76,10 @@ def read_outputs(
     counts = (scores > confidence) & np.isfinite(boxes).all(axis=1)
     if wanted is not None:
         counts &= np.isin(classes, wanted)
-    boxes, scores, classes, coefficients = (
-        each[counts] for each in (boxes, scores, classes, coefficients)
-    )
+    places = np.flatnonzero(counts)
     # An end-to-end export has none left that overlap.
     overlap = 1.0 if layout.order == "end to end" else _OVERLAP
-    kept = suppressed(boxes, scores, classes, overlap, _MOST)
+    kept = places[suppressed(boxes[places], scores[places], classes[places], overlap, _MOST)]
     return Found(boxes[kept], scores[kept], classes[kept], coefficients[kept], prototypes)
 
 

@@ -51,6 +51,8 @@ def painted(seed: int, number: int) -> Painted:
 
 def compose(pictures: list[Painted], generator: np.random.Generator) -> Composition:
     """Another composition of some of the pictures, with colours and sharpness of its own."""
+    if generator.random() < 0.04:
+        return Composition(_nothing(generator), np.zeros((0, 4), np.float32))
     canvas = Image.new("RGB", (SIDE, SIDE), (GREY, GREY, GREY))
     boxes = []
     kind = generator.random()
@@ -105,6 +107,14 @@ def _moved(
     return cut, float(share)
 
 
+def _nothing(generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Noise of some coarseness: no picture at all is no face either."""
+    side = SIDE // int(generator.choice((1, 2, 4, 8, 32, 256)))
+    coarse = generator.integers(0, 256, (side, side, 3), dtype=np.uint8)
+    grown = Image.fromarray(coarse).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    return np.asarray(grown)
+
+
 def _mirrored(boxes: Boxes) -> Boxes:
     turned = boxes.copy()
     turned[:, [0, 2]] = SIDE - boxes[:, [2, 0]]
@@ -114,7 +124,7 @@ def _mirrored(boxes: Boxes) -> Boxes:
 def _disturbed(canvas: Image.Image, generator: np.random.Generator) -> NDArray[np.uint8]:
     if generator.random() < 0.3:
         canvas = canvas.filter(ImageFilter.GaussianBlur(float(generator.uniform(0.3, 1.6))))
-    pixels = np.asarray(canvas, np.float32)
+    pixels: NDArray[np.floating] = np.asarray(canvas, np.float32)
     pixels = pixels * generator.uniform(0.85, 1.15, 3) + generator.uniform(-12, 12)
     if generator.random() < 0.4:
         pixels = pixels + generator.normal(0, generator.uniform(1, 10), pixels.shape)

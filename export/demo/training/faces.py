@@ -17,8 +17,8 @@ from sakuga.export.demo.training.face_data import Boxes, Painted, compose, paint
 from sakuga.export.demo.training.face_network import FaceNetwork, places
 from sakuga.export.demo.training.progress import Run, cosine
 
-_NEAR, _AROUND = 1.0, 2.0  # of a face's middle, in strides: places that see it; that may
-_SEEN = (2.0, 7.0)  # strides that a face seen at that stride is long
+_NEAR, _AROUND = 1.0, 1.5  # of a face's middle, in strides: places that see it; that may
+_SEEN, _BEYOND = (2.0, 7.0), 1.4  # strides that a face they see is long; a factor: that they may
 _MIDDLES, _STRIDES = places()
 
 
@@ -26,8 +26,8 @@ _MIDDLES, _STRIDES = places()
 class FaceOptions:
     """`pictures` painted; `steps` of `batch` compositions; learning rate."""
 
-    pictures: int = 700
-    steps: int = 1600
+    pictures: int = 400
+    steps: int = 900
     batch: int = 16
     rate: float = 4e-3
     seed: int = 6
@@ -35,7 +35,8 @@ class FaceOptions:
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """For each place: 1 a face, 0 none, -1 either is right [1344]; the face's box [1344, 4]."""
+    """For each place: 1 a face, 0 none, -1 either is right [1344]; and the box [1344, 4] of the
+    face, also where either is right: a box that is found there must lie on the others."""
 
     faces: NDArray[np.float32]
     boxes: Boxes
@@ -78,13 +79,12 @@ def _step(
     raw = network(torch.from_numpy(np.ascontiguousarray(pixels)).to(DEVICE).float() / 255)
     faces = torch.from_numpy(np.stack([each.faces for each in targets])).to(DEVICE)
     boxes = torch.from_numpy(np.stack([each.boxes for each in targets])).to(DEVICE)
-    there = faces == 1
-    count = there.sum().clamp(min=1)
-    placing = (1 - overlap(corners(raw)[there], boxes[there])).sum() / count
-    finding = _focal(raw[:, 4], faces).sum() / count
+    there = faces != 0
+    placing = (1 - overlap(corners(raw)[there], boxes[there])).sum() / there.sum().clamp(min=1)
+    finding = _focal(raw[:, 4], faces).sum() / (faces == 1).sum().clamp(min=1)
     loss = finding + 2 * placing
     optimizer.zero_grad()
-    loss.backward()
+    torch.autograd.backward(loss)
     torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
     optimizer.step()
     if step % 50 == 0:
@@ -99,10 +99,11 @@ def targets_of(boxes: Boxes) -> Targets:
         length = (box[2:] - box[:2]).max() / _STRIDES
         away = np.abs(_MIDDLES - (box[:2] + box[2:]) / 2).max(axis=1) / _STRIDES
         fits = (length >= _SEEN[0]) & (length <= _SEEN[1])
-        faces[(away < _AROUND) & (length >= _SEEN[0] / 2) & (length <= _SEEN[1] * 2)] = -1
+        may = (length >= _SEEN[0] / _BEYOND) & (length <= _SEEN[1] * _BEYOND) & (away < _AROUND)
         there = fits & (away < _NEAR)
+        faces[may & (faces == 0)] = -1
         faces[there] = 1
-        chosen[there] = box
+        chosen[there | (may & (faces == -1))] = box
     return Targets(faces, chosen)
 
 
