@@ -33,7 +33,7 @@ demo: $(BASE) ## build the demo bundle and render the demo jobs (no torch, no GP
 
 test: export OMP_NUM_THREADS := 1
 test: $(DEV) ## run the test suite, all but the slow tests and those that need a GPU
-	$(BIN)/pytest -q -n $(WORKERS) -m "not slow and not gpu" $(TESTS)
+	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal -m "not slow and not gpu" $(TESTS)
 
 full: $(RAY) ## run the slow tests too: minutes and gigabytes more
 	$(BIN)/pytest -q -m "not gpu" $(TESTS)

@@ -40,6 +40,8 @@ SCHEDULERS: Mapping[str, Callable[[Any], Any]] = {
     "dpmpp_2m": DPMSolverMultistepScheduler.from_config,
 }
 
+OnStep = Callable[..., Any]  # diffusers' callback_on_step_end
+
 
 @dataclass(frozen=True, eq=False)
 class Reference:
@@ -56,7 +58,18 @@ class Reference:
         """The picture, uint8 [height, width, 3]."""
         return np.asarray(self._run(request, "pil")[0])
 
-    def _run(self, request: Request, output: str) -> Any:  # noqa: ANN401 (tensor or pictures)
+    def latents_and_pixels(self, request: Request) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Both, of one run."""
+        seen: list[torch.Tensor] = []
+
+        def watch(pipeline: object, step: int, timestep: object, tensors: Any) -> Any:  # noqa: ANN401
+            seen[:] = [tensors["latents"]]
+            return tensors
+
+        pixels = np.asarray(self._run(request, "pil", watch)[0])
+        return seen[0][0].numpy(), pixels
+
+    def _run(self, request: Request, output: str, watch: OnStep | None = None) -> Any:  # noqa: ANN401 (tensor or pictures)
         assert request.width and request.height and request.steps and request.sampler
         assert request.seed is not None and request.rng in (None, "CPU")
         pipeline, given = self._for(request)
@@ -72,6 +85,7 @@ class Reference:
                 clip_skip=request.clip_skip,
                 generator=torch.Generator().manual_seed(request.seed),
                 output_type=output,
+                callback_on_step_end=watch,
             ).images
 
     def _for(self, request: Request) -> tuple[Any, dict[str, Any]]:

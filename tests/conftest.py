@@ -7,10 +7,13 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 
+from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.bundle import Bundle, open_bundle
+from sakuga.engine.digests import file_sha256
 from sakuga.engine.engine import Engine
 from sakuga.export.build import BuildOptions, build
 from sakuga.export.synthetic import Layout, write_synthetic
@@ -19,6 +22,7 @@ from sakuga.profiles.families import FAMILIES, SD15_TINY, SDXL_TINY, Family
 Make = Callable[[Path], object]
 Made = Callable[[str, Make], Path]
 Worst = Callable[[str, float], float]
+MOST_LOADED = 24  # networks in memory
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,6 +36,36 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("APPDATA", str(folder / "settings"))
         patch.delenv("SAKUGA_PRESETS", raising=False)
         yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def networks_stay_loaded() -> Iterator[None]:
+    """What ONNX Runtime made of a network's files stays, and serves all sessions on the same bytes:
+    loading a small network takes longer than what most tests do with it."""
+    load = OnnxSession.__init__
+    loaded = dict[tuple[str, ...], dict[str, Any]]()
+
+    def load_once(
+        self: OnnxSession,
+        graph: Path,
+        threads: int | None = None,
+        optimization: Literal["all", "none"] = "all",
+    ) -> None:
+        if optimization == "none":  # it reads its weights from their file while it runs
+            return load(self, graph, threads, optimization)
+        files = [path for path in (graph, graph.with_name("weights.bin")) if path.is_file()]
+        key = (*map(file_sha256, files), str(threads))
+        if key in loaded:
+            vars(self).update(loaded.pop(key), _graph=graph)
+        else:
+            load(self, graph, threads, optimization)
+        loaded[key] = vars(self).copy()  # last, for the first are the first to go
+        while len(loaded) > MOST_LOADED:
+            del loaded[next(iter(loaded))]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OnnxSession, "__init__", load_once)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -138,8 +172,8 @@ def rtx_cache(shared_folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def rtx_bundle(made: Made, sdxl_file: Path, rtx_cache: Path) -> Bundle:
-    """sdxl-tiny with plans of TensorRT for RTX for two GPUs."""
-    options = BuildOptions(backend="rtx", gpu="sm89,sm120")
+    """sdxl-tiny with plans of TensorRT for RTX for one GPU; each takes its time."""
+    options = BuildOptions(backend="rtx", gpu="sm89")
     with pytest.MonkeyPatch.context() as patch:
         use_cache(patch, rtx_cache)
         path = made("sdxl-tiny-rtx.sakuga", lambda out: build(sdxl_file, out, options))

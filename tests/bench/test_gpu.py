@@ -77,7 +77,8 @@ def values(found: Found) -> dict[str, float]:
     return {figure.what: figure.value for figure in found.figures}
 
 
-LONG = ("switches", "company", "pictures-portrait")  # ten seconds and more each
+# Seconds each; of the pictures, which differ in their settings, `pictures-square` stays.
+LONG = ("switches", "company", "pictures-portrait", "pictures-compiled", "pictures-mlperf")
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # diffusers'

@@ -163,8 +163,8 @@ def test_doctor_names_the_plans_of_a_bundle_and_what_keeps_them(
     ((name, plans),) = rtx_bundle.manifest.plans.items()
     place = f"{rtx_bundle.path}/plans/{name}"
     for gpu, words in (
-        (BLACKWELL, "ready to run"),
-        (None, "for sm89 and sm120; here"),
+        (ADA, "ready to run"),
+        (None, "for sm89; here"),
     ):
         monkeypatch.setattr(plans_module, "find_gpu", lambda gpu=gpu: gpu)
         found = examine([rtx_bundle.path])
@@ -180,7 +180,7 @@ def test_doctor_names_the_command_for_another_gpu(
     monkeypatch.setattr(plans_module, "find_gpu", lambda: HOPPER)
     ((name, _),) = rtx_bundle.manifest.plans.items()
     words = examine([rtx_bundle.path])[f"{rtx_bundle.path}/plans/{name}"]
-    assert words.startswith("cannot run here, target: built for sm89, sm120, here is sm90")
+    assert words.startswith("cannot run here, target: built for sm89, here is sm90")
     assert "sakuga build" in words
 
 
@@ -196,7 +196,7 @@ def test_doctor_counts_the_plans_in_the_store(plans_at_hand: Path, rtx_bundle: B
     found = examine()
     assert str(plans_at_hand) in found["plan store"]
     size = sum(path.stat().st_size for path in plans_at_hand.glob("*.plan"))
-    kind = f"  rtx {plans.version} for sm89 sm120"
+    kind = f"  rtx {plans.version} for sm89"
     assert found[kind] == f"5 plans, {size / 1e9:.2f} GB"
     (plans_at_hand / "0123.json").write_text("{")
     assert "cannot be read" in examine()["plan store"]

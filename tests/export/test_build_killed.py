@@ -73,10 +73,11 @@ build.build(model, out)
 """
 
 
+@pytest.mark.parametrize("kills", [10, pytest.param(50, marks=pytest.mark.slow)])
 def test_random_kills_leave_a_whole_bundle(
-    sd15_file: Path, sdxl_file: Path, tmp_path: Path
+    sd15_file: Path, sdxl_file: Path, tmp_path: Path, kills: int
 ) -> None:
-    out, kills = tmp_path / "place" / "model.sakuga", 30
+    out = tmp_path / "place" / "model.sakuga"
     args = [sys.executable, "-c", RANDOM_KILLS, sdxl_file, sd15_file, out, str(kills)]
     done = subprocess.run(args, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,7 @@
 """Every kernel compiles for every architecture, without a GPU, and is remembered."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,11 @@ WIDE = {
     "to_rgb8_float": (3 * 2, 0),  # a pixel's bytes are three: 24 are stored in words of 8
     "to_rgb8_half": (3, 0),
 }
-ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
+OFTEN = ("sm_75", "sm_90", "sm_120")  # the oldest, the newest and one between
+ARCHITECTURES = [
+    *OFTEN,
+    *(pytest.param(each, marks=pytest.mark.slow) for each in ("sm_80", "sm_86", "sm_89", "sm_100")),
+]
 
 
 def test_all_kernels_are_here() -> None:
@@ -88,6 +93,7 @@ def test_no_fused_multiply_adds(tmp_path: Path) -> None:
     assert len(fused) != len(plain)
 
 
+@cache
 def ptx(kernel: str, architecture: str) -> str:
     """What NVRTC makes of a source before it is machine code."""
     nvrtc = cuda_package("bindings.nvrtc")

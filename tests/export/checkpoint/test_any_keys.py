@@ -25,7 +25,7 @@ from sakuga.profiles.weights import weights
 
 FAMILIES = (SDXL_TINY, SD15_TINY)
 FAST = settings(
-    max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 NAMED = {
     ("sdxl", "text_encoder"): "text encoder",

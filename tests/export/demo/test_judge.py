@@ -12,7 +12,7 @@ from sakuga.export.demo.palette import lab
 from sakuga.export.demo.scene import Scene, frame, random_scene
 from sakuga.profiles.buckets import QUARTER_BUCKETS
 
-PICTURES = 90
+PICTURES = 45  # five of each shape
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +38,11 @@ def test_reads_eyes_and_sees_that_they_are_closed(readings: list[tuple[Scene, Re
 
 def test_reads_hair_of_most_spoiled_pictures() -> None:
     generator, right = np.random.default_rng(97), 0
-    for index in range(36):
+    for index in range(18):
         scene = replace(random_scene(generator), quality="worst")
         size = QUARTER_BUCKETS[index % len(QUARTER_BUCKETS)]
         right += read(np.asarray(paint(scene, size))).hair == scene.hair
-    assert right >= 0.75 * 36
+    assert right >= 0.75 * 18
 
 
 def test_holds_a_reading_against_a_prompt() -> None:
@@ -65,9 +65,8 @@ def test_reads_clothes_where_they_are_seen(readings: list[tuple[Scene, Reading]]
 
 def test_finds_faces_where_they_were_painted() -> None:
     generator = np.random.default_rng(98)
-    for index in range(18):
+    for size in QUARTER_BUCKETS:
         scene = replace(random_scene(generator), quality="best")
-        size = QUARTER_BUCKETS[index % len(QUARTER_BUCKETS)]
         found, truth = find_face(lab(np.asarray(paint(scene, size)))).at, frame(scene, size)
         assert np.hypot(found.x - truth.x, found.y - truth.y) < 0.25 * truth.unit
         assert found.unit == pytest.approx(truth.unit, rel=0.15)

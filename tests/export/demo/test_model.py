@@ -37,7 +37,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield opened
 
 
-def requests() -> list[Request]:
+def requests(sampler: str, steps: int) -> list[Request]:
     """Held-out prompts, one of each shape."""
     generator = np.random.default_rng(SEED)
     asked = []
@@ -49,9 +49,9 @@ def requests() -> list[Request]:
                 NEGATIVE,
                 size.width,
                 size.height,
-                28,
+                steps,
                 5.0,
-                "euler_a",
+                sampler,
                 index,
                 prefix="none",
             )
@@ -79,9 +79,14 @@ def test_both_layouts_hold_the_same_weights(tmp_path: Path) -> None:
                 assert first.tobytes() == second.tobytes(), (component, name)
 
 
-def test_it_draws_what_it_is_asked(engine: Engine) -> None:
+@pytest.mark.parametrize(
+    ("sampler", "steps"),
+    [("DPM++ 2M Karras", 10), pytest.param("euler_a", 28, marks=pytest.mark.slow)],
+)
+def test_it_draws_what_it_is_asked(engine: Engine, sampler: str, steps: int) -> None:
     found = [
-        agreement(request.prompt, read(engine.render(request).pixels)) for request in requests()
+        agreement(request.prompt, read(engine.render(request).pixels))
+        for request in requests(sampler, steps)
     ]
     assert all(each["night"] for each in found if "night" in each)
     # Nine are few; bench/demo.py asks 128, of which nine in ten must be right.
@@ -93,7 +98,7 @@ def test_it_draws_what_it_is_asked(engine: Engine) -> None:
 def test_quality_tags_are_real(engine: Engine) -> None:
     """The same prompt, clean and with words for bad pictures, and nothing else changed."""
     best, worst = ", ".join(BEST_TAGS), ", ".join(WORST_TAGS[:3])
-    for request in requests()[:3]:
+    for request in requests("euler_a", 28)[:3]:
         assert request.prompt.endswith(best)
         bad = replace(request, prompt=request.prompt.removesuffix(best) + worst, negative_prompt="")
         good = replace(request, negative_prompt="")

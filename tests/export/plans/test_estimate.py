@@ -118,8 +118,7 @@ def test_what_is_there_already_needs_no_room(
     plans_at_hand: Path, sdxl_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build_plans_module, "free_memory_bytes", lambda: 1)
-    options = BuildOptions(backend="rtx", gpu="sm89,sm120")
-    build(sdxl_file, tmp_path / "b.sakuga", options)
+    build(sdxl_file, tmp_path / "b.sakuga", OPTIONS)
     assert (tmp_path / "b.sakuga" / "plans").is_dir()
 
 

@@ -1,5 +1,6 @@
 """A stage that is stopped and gone on with gives what an uninterrupted one gives, bit for bit."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -76,13 +77,25 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, stage: str, saves: int) -> None:
     monkeypatch.setattr(Run, "due", stopping)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which every stage has run to its end."""
+    folder = tmp_path_factory.mktemp("whole")
+    lora(folder)
+    return folder
+
+
+def before(name: str, whole: Path, folder: Path) -> Path:
+    """A folder as it was before a stage began."""
+    later = list(STAGES)[list(STAGES).index(name) :]
+    return shutil.copytree(whole, folder, ignore=shutil.ignore_patterns(*(f"{s}.*" for s in later)))
+
+
 @pytest.mark.parametrize("name", STAGES)
 def test_goes_on_as_if_never_stopped(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, parted = tmp_path / "whole", tmp_path / "parted"
-    whole.mkdir()
-    parted.mkdir()
+    parted = before(name, whole, tmp_path / "parted")
     wanted = STAGES[name](whole).state_dict()
     with monkeypatch.context() as patch:
         stop_after(patch, name, 2)
