@@ -142,9 +142,7 @@ def _mask(reader: _Reader) -> Mask | None:
             reader.obstacles[key] = f"{told or blur} is of a mask: give that with --mask"
         return None
     _hold_against(reader, MASK_HASH, told, given)
-    return reader.made(
-        MASK_HASH, lambda: Mask(given, blur, invert, fill, area, padding, soft)
-    )
+    return reader.made(MASK_HASH, lambda: Mask(given, blur, invert, fill, area, padding, soft))
 
 
 def _hold_against(reader: _Reader, key: str, told: str | None, source: Source) -> None:

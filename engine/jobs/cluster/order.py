@@ -11,7 +11,6 @@ from sakuga.engine.runtime.defaults import bundle_embeddings, bundle_preset
 from sakuga.engine.version import VERSION
 from sakuga.profiles.preset import Preset
 
-
 _FOLDERS = ("embeddings", "upscalers", "detectors")
 
 
