@@ -113,30 +113,30 @@ def test_a_needle_is_the_same_after_a_restart(sdxl_bundle: Bundle, alone: bytes)
 
 def staged(random: Random, number: int) -> Request:
     """A picture that begins from another, or of several passes; which, by its number."""
-    kind = number % 8
     pixels = np.random.default_rng(number).integers(0, 256, (128, 128, 3), np.uint8)
+    begun = Init(Source.of(pixels), random.choice([0.4, 0.75, 1.0]))
     drawn = np.zeros((128, 128), np.uint8)
     top, left = random.randrange(64), random.randrange(64)
     drawn[top : top + random.randint(24, 64), left : left + random.randint(24, 64)] = 255
-    mask = Mask(
-        Source.of(drawn),
-        random.choice([None, 0.0, 6.0]),
-        fill=random.choice(list(Fill)),
-        area="masked" if kind == 2 else "whole",
-    )
-    init = Init(Source.of(pixels), random.choice([0.4, 0.75, 1.0]))
-    hires = random.choice([1.25, 1.5]), None, ("latent", "lanczos", "latent-bicubic")[kind % 3]
-    stages: tuple[Stage, ...] = () if kind < 3 else (Hires(*hires, strength=0.6, steps=2),)
-    if kind == 5:
-        stages = (Upscale("lanczos", 1.25), *stages)
-    return replace(
-        neighbour(random),
-        **{"width": 128, "height": 128, "steps": 3, "seed": number},
-        init=[init, replace(init, mask=mask), replace(init, mask=mask), None][min(kind, 3)]
-        if kind != 7
-        else init,
-        stages=stages,
-    )
+    blur, fill = random.choice([None, 0.0, 6.0]), random.choice(list(Fill))
+    mask = Mask(Source.of(drawn), blur, fill=fill)
+
+    def hires(upscaler: str) -> Hires:
+        return Hires(random.choice([1.25, 1.5]), upscaler=upscaler, strength=0.6, steps=2)
+
+    kinds: list[tuple[Init | None, tuple[Stage, ...]]] = [
+        (begun, ()),
+        (replace(begun, mask=mask), ()),
+        (replace(begun, mask=replace(mask, area="masked")), ()),
+        (None, (hires("latent"),)),
+        (None, (hires("lanczos"),)),
+        (None, (Upscale("lanczos", 1.25), hires("latent"))),
+        (None, (hires("latent-bicubic"), Upscale("nearest", 1.5))),
+        (begun, (hires("lanczos"),)),
+    ]
+    init, stages = kinds[number % len(kinds)]
+    small = replace(neighbour(random), width=128, height=128, steps=3, seed=number)
+    return replace(small, init=init, stages=stages)
 
 
 @pytest.mark.parametrize("needles", [8, pytest.param(64, marks=pytest.mark.slow)])
@@ -160,9 +160,7 @@ def test_pictures_of_several_passes_are_the_same_in_every_haystack(
 @pytest.mark.slow
 def test_faces_painted_anew_are_the_same_in_company(demo_bundle: Bundle) -> None:
     asked = [
-        Request(
-            f"1girl, {hair} hair, smile", steps=6, seed=seed, stages=(Detail(strength=0.5),)
-        )
+        Request(f"1girl, {hair} hair, smile", steps=6, seed=seed, stages=(Detail(strength=0.5),))
         for seed, hair in enumerate(["blue", "red", "black", "blonde"])
     ]
     with engine_of(demo_bundle, 1) as engine:

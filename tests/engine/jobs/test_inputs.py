@@ -69,7 +69,7 @@ def test_a_file_that_was_touched_is_read_once(
 def test_a_file_that_changed_is_noticed(render: Render, jobs: list[Job], tmp_path: Path) -> None:
     render(jobs)
     paint(tmp_path / "m.bmp", 0)
-    with pytest.raises(UsageError, match="line 2 .* have changed") as caught:
+    with pytest.raises(UsageError, match=r"line 2 .* have changed") as caught:
         render(jobs)
     assert "Mask hash: " in caught.value.note and "m.bmp" in caught.value.note
     assert render(jobs, changed="keep") == []

@@ -16,11 +16,11 @@ from sakuga.engine.runtime.stages import Hires, Init, Mask, Upscale
 from sakuga.profiles.buckets import Size
 
 
-def requests(source: str = "jobs/a.jsonl", **line: Any) -> list[Request]:
-    return [job.request for job in parse_jobs(json.dumps({"prompt": "a"} | line), source)]
+def requests(**line: Any) -> list[Request]:  # noqa: ANN401 (a field's)
+    return [job.request for job in parse_jobs(json.dumps({"prompt": "a"} | line), "jobs/a.jsonl")]
 
 
-def only(**line: Any) -> Request:
+def only(**line: Any) -> Request:  # noqa: ANN401 (a field's)
     (found,) = requests(**line)
     return found
 
@@ -58,7 +58,10 @@ def test_a_hires_pass(said: object, meant: Hires) -> None:
             "face:strength=0.5,prompt=blue eyes, smile, steps=20",
             [Detail(strength=0.5, prompt="blue eyes, smile", steps=20)],
         ),
-        ("face:prompt=a [SEP] b:c,classes=a, b", [Detail(prompt="a [SEP] b:c", classes=("a", "b"))]),
+        (
+            "face:prompt=a [SEP] b:c,classes=a, b",
+            [Detail(prompt="a [SEP] b:c", classes=("a", "b"))],
+        ),
         ({"model": "face", "exclude": ["x", "y"]}, [Detail(exclude=("x", "y"))]),
         (["face", {"model": "hand"}], [Detail(), Detail("hand")]),
         ([], []),
@@ -106,7 +109,9 @@ def test_tables_and_lines_of_options_say_the_same() -> None:
     table = 'prompt,init,hires,detail\na,x.png,1.5:lanczos,"[""face"", ""hand""]"'
     (job,) = parse_jobs(table, "a.csv")
     assert job.request.stages == (Hires(1.5, upscaler="lanczos"), Detail(), Detail("hand"))
-    (line,) = parse_jobs('--prompt "a" --init x.png --detail "face:0.5" --mask-area whole --mask m.png', "a.txt")
+    (line,) = parse_jobs(
+        '--prompt "a" --init x.png --detail "face:0.5" --mask-area whole --mask m.png', "a.txt"
+    )
     assert line.request.init and line.request.init.picture == Source(Path("x.png"))
     assert line.request.stages == (Detail(strength=0.5),)
 

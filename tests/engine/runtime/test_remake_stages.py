@@ -49,9 +49,7 @@ def engine(sdxl_bundle: Bundle) -> Iterator[Engine]:
 def test_pixels_are_the_same_to_the_byte(engine: Engine, asked: Request) -> None:
     first = engine.render(asked)
     mask = MASK if asked.init and asked.init.mask else None
-    made = engine.remake(
-        parse_infotext(first.parameters), init=asked.init and PICTURE, mask=mask
-    )
+    made = engine.remake(parse_infotext(first.parameters), init=asked.init and PICTURE, mask=mask)
     assert made.notes == ()
     again = engine.render(made.request)
     assert np.array_equal(again.pixels, first.pixels)
@@ -166,7 +164,10 @@ def test_what_no_stage_can_follow_is_an_obstacle(extra: dict[str, str], key: str
 @pytest.mark.slow
 def test_a_detailed_picture_of_the_demo_is_made_again(demo_bundle: Bundle) -> None:
     asked = Request("1girl, blue hair, smile", width=192, height=192, steps=8, seed=3)
-    stages = (Hires(1.3333333333333333, upscaler="lanczos", strength=0.4), Detail(prompt="red eyes"))
+    stages = (
+        Hires(1.3333333333333333, upscaler="lanczos", strength=0.4),
+        Detail(prompt="red eyes"),
+    )
     with Engine.open(demo_bundle.path, threads=1) as engine:
         first = engine.render(replace(asked, stages=stages))
         assert "ADetailer model: face" in first.parameters
