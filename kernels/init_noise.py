@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sakuga.kernels.denoise_step import Latent
+from sakuga.kernels.guide import Latent
 
 
 def init_noise(

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sakuga.kernels.denoise_step import Latent, add_product, weighted_sum
+from sakuga.kernels.denoise_step import add_product, weighted_sum
+from sakuga.kernels.guide import Latent
 from sakuga.kernels.model_inputs import Row
 
 

@@ -22,8 +22,8 @@ def masked_window(mask: Pixels, padding: int, target: Size) -> Window:
     Raises UsageError for an empty mask.
     """
     require_marks(mask)
-    top, height = _padded(mask.any(axis=1), padding)
-    left, width = _padded(mask.any(axis=0), padding)
+    top, height = _padded(np.any(mask, axis=1), padding)
+    left, width = _padded(np.any(mask, axis=0), padding)
     return expanded(Window(top, left, height, width), target, Size(*mask.shape[::-1]))
 
 

@@ -59,7 +59,9 @@ class Detector:
         wanted = self._wanted(classes, exclude)
         height, width = pixels.shape[:2]
         letterbox = self._letterbox(Size(width, height))
-        shown = letterbox.filled(pixels).transpose(2, 0, 1)[None].astype(np.float32) / 255
+        shown = letterbox.filled(pixels).transpose(2, 0, 1)[None].astype(np.float32) / np.float32(
+            255
+        )
         outputs = self._network.run(shown)
         layout = self._read_layout([output.shape for output in outputs], len(self.classes) or None)
         found = read_outputs(outputs, layout, confidence, wanted)

@@ -25,7 +25,7 @@ def a1111_soft(mask: Pixels, latent: tuple[int, int]) -> Values:
     """The same without rounding, as with `mask_round` off. Pillow's bicubic filter."""
     height, width = latent
     small = Image.fromarray(mask).resize((width, height))
-    return np.asarray(small, np.float32) / 255
+    return np.asarray(small, np.float32) / np.float32(255)
 
 
 def diffusers(mask: Pixels, latent: tuple[int, int]) -> Values:
@@ -44,7 +44,7 @@ def comfy(mask: Pixels, latent: tuple[int, int]) -> Values:
 
     Source: `comfy/utils.py`, `reshape_mask`, torch's bilinear interpolation.
     """
-    values = mask.astype(np.float32) / 255
+    values = mask.astype(np.float32) / np.float32(255)
     return _between(_between(values, latent[0]).T, latent[1]).T
 
 

@@ -16,8 +16,8 @@ def inverted(mask: Pixels) -> Pixels:
 
 
 def require_marks(mask: Pixels) -> None:
-    """Raises UsageError for a mask that is black everywhere. A1111 renders without the mask then,
-    or nothing that is kept."""
+    """Raises UsageError for a mask that is black everywhere, which would leave nothing to do;
+    A1111 drops it and makes the whole picture anew where it should make only what is masked."""
     if not mask.any():
         raise UsageError(
             "The mask is empty: it marks nothing to be made.",

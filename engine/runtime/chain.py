@@ -12,6 +12,7 @@ import numpy as np
 
 from sakuga.engine.backend.base import Device, Latent, Pixels
 from sakuga.engine.errors import UsageError
+from sakuga.engine.refine.detail import Detail
 from sakuga.engine.refine.detail_prompts import prompts_of
 from sakuga.engine.refine.gaussian import blurred
 from sakuga.engine.refine.latents import LATENT_UPSCALERS, resize_latent
@@ -21,7 +22,7 @@ from sakuga.engine.runtime.later import latent_upscaled, tile_grid
 from sakuga.engine.runtime.made import Made
 from sakuga.engine.runtime.settings import Later, Settings
 from sakuga.engine.runtime.slot import Beginning
-from sakuga.engine.runtime.stages import Detail, Hires, Upscale
+from sakuga.engine.runtime.stages import Hires, Upscale
 from sakuga.engine.runtime.studio import Studio
 from sakuga.profiles.buckets import Size
 
@@ -59,9 +60,9 @@ Steps: TypeAlias = Generator[Sequence[Need], list[Any], T]  # all of a turn are 
 def passes(settings: Settings, studio: Studio) -> Steps[Made]:
     """Everything between a request and its picture."""
     later = settings.later
-    if later and latent_upscaled(later[0].stage):
-        begin, _ = _beginning(settings, studio)
-        (latent,) = yield [Undecoded(settings, begin)]
+    pasted = settings.init is not None and settings.init.mask is not None
+    if later and latent_upscaled(later[0].stage) and not pasted:
+        (latent,) = yield [Undecoded(settings, Easel(settings, studio).begin)]
         made = yield from _hires_of_latent(later[0], latent, studio)
         later = later[1:]
     else:
@@ -78,31 +79,27 @@ def passes(settings: Settings, studio: Studio) -> Steps[Made]:
 
 
 def _first(settings: Settings, studio: Studio) -> Steps[Made]:
-    begin, canvases = _beginning(settings, studio)
-    (decoded,) = yield [Denoise(settings, begin)]
+    easel = Easel(settings, studio)
+    (decoded,) = yield [Denoise(settings, easel.begin)]
     made = studio.finish.pixels(settings, decoded)
-    return replace(made, pixels=canvases[0].put_back(made.pixels)) if canvases else made
+    return replace(made, pixels=easel.canvas.put_back(made.pixels)) if easel.canvas else made
 
 
-def beginning(settings: Settings, studio: Studio) -> Callable[[], Beginning | None]:
-    """What a first pass begins from besides noise."""
-    return _beginning(settings, studio)[0]
+@dataclass(eq=False)
+class Easel:
+    """Holds the canvas of a first pass, which is there once the pass has begun."""
 
+    settings: Settings
+    studio: Studio
+    canvas: Canvas | None = None
 
-def _beginning(
-    settings: Settings, studio: Studio
-) -> tuple[Callable[[], Beginning | None], list[Canvas]]:
-    """What a first pass begins from; the list has its canvas once it has begun."""
-    init, canvases = settings.init, list[Canvas]()
-    if init is None:
-        return (lambda: None), canvases
-
-    def begin() -> Beginning:
-        canvas = canvas_of(init, settings.size, settings.compat)
-        canvases.append(canvas)
-        return studio.begun(canvas, settings)
-
-    return begin, canvases
+    def begin(self) -> Beginning | None:
+        """What the pass begins from besides noise. Raises PictureFileError, UsageError."""
+        init, settings = self.settings.init, self.settings
+        if init is None:
+            return None
+        self.canvas = canvas_of(init, settings.size, settings.compat)
+        return self.studio.begun(self.canvas, settings)
 
 
 def _hires_of_latent(later: Later, latent: Latent, studio: Studio) -> Steps[Made]:
@@ -134,8 +131,8 @@ def _hires(later: Later, made: Made, studio: Studio) -> Steps[Made]:
 
 def _encoded(pixels: Pixels, settings: Settings | None, studio: Studio) -> Steps[Latent]:
     assert settings is not None
-    (latent,) = yield [Work(lambda _: studio.encoded(pixels, settings))]
-    return latent
+    done: list[Latent] = yield [Work(lambda _: studio.encoded(pixels, settings))]
+    return done[0]
 
 
 def _enlarge(upscaler: str, size: Size, made: Made, studio: Studio) -> Steps[Made]:

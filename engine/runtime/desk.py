@@ -10,7 +10,7 @@ from typing import Any
 from sakuga.engine.backend.base import Decoded, Device, Latent, Pixels
 from sakuga.engine.errors import SakugaError, UsageError
 from sakuga.engine.runtime.admission import Admission, Limits, Outcome, Statistics
-from sakuga.engine.runtime.chain import Denoise, Undecoded, beginning, passes
+from sakuga.engine.runtime.chain import Denoise, Easel, Undecoded, passes
 from sakuga.engine.runtime.drive import Drive
 from sakuga.engine.runtime.made import Made
 from sakuga.engine.runtime.picture import Picture
@@ -76,7 +76,7 @@ class Desk:
     def latent(self, settings: Settings) -> "Future[Latent]":
         """A picture's final latent, not decoded and not counted."""
         slot = self._slot(0, settings, Wishes(), None)
-        slot.begin = beginning(settings, self._studio)
+        slot.begin = Easel(settings, self._studio).begin
         return self._worker.submit(Job(slot, _latent))
 
     def _hand_in(self, index: int, settings: Settings, wishes: Wishes) -> Ticket:

@@ -39,7 +39,7 @@ class Finish:
         """The picture with its settings in it. `slot`: of its first pass."""
         settings = slot.settings
         info = self._infotext(settings)
-        info = replace(info, extra=stage_facts(settings) | made.facts)
+        info = replace(info, extra={**stage_facts(settings), **made.facts})
         notes = tuple(dict.fromkeys((*notes_of(slot, self._linter), *made.notes)))
         return Picture(made.pixels, write_infotext(info), slot.ticket, settings.seed, notes)
 

@@ -18,6 +18,11 @@ class Shelf:
         self._own: Mapping[str, Path] = DEMO_DETECTORS if family.name == "sdxl-demo" else {}
         self._open: dict[Path, Detector] = {}
 
+    def names(self) -> list[str]:
+        """Of all there are: the model's own, then the folder's."""
+        files = [] if self._folder is None else sorted(self._folder.rglob("*.onnx"))
+        return [*self._own, *(file.stem for file in files)]
+
     def check(self, name: str) -> None:
         """Raise UsageError where there is none of this name, without opening anything."""
         find_detector(name, self._folder, self._own)

@@ -23,7 +23,14 @@ from sakuga.engine.serve.served import Served
 from sakuga.engine.version import VERSION
 
 _OPEN = frozenset({"/health/live", "/health/ready"}) | page.PATHS
-_WORKS = frozenset({"/v1/jobs", "/v1/images/generations", "/sdapi/v1/txt2img"})
+_WORDS = frozenset({"/v1/images/generations", "/sdapi/v1/txt2img"})
+_WORKS = _WORDS | {
+    "/v1/jobs",
+    "/v1/images/edits",
+    "/sdapi/v1/img2img",
+    "/sdapi/v1/extra-single-image",
+    "/sdapi/v1/extra-batch-images",
+}
 
 
 @dataclass(frozen=True)
@@ -62,5 +69,6 @@ def create_app(served: Served, options: AppOptions) -> FastAPI:
         token=options.token,
         open_paths=_OPEN,
         works=_WORKS,
+        words=_WORDS,
     )
     return app

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from sakuga.engine.errors import UsageError
 from sakuga.engine.presets import known_presets
+from sakuga.engine.refine.latents import LATENT_UPSCALERS
 from sakuga.engine.runtime.defaults import bundle_sizes
 from sakuga.engine.runtime.request import Defaults
 from sakuga.engine.runtime.resolver import Resolver
@@ -72,6 +73,8 @@ def _bundle(served: Served, bundle: ServedBundle, presets: Sequence[Preset]) -> 
         "sides": asdict(bundle_sizes(bundle.bundle)),
         "loras": [each.name for each in manifest.loras],
         "embeddings": [each.name for each in bundle.prompts.embeddings.usable],
+        "upscalers": [*LATENT_UPSCALERS, *bundle.tools.upscalers.names()],
+        "detectors": bundle.tools.detectors.names(),
         "preset": own.name if own else NO_PRESET,
         "presets": list(_usable(served, bundle, known)),
     }
@@ -98,7 +101,7 @@ def _settings(served: ServedBundle, preset: Preset | None) -> dict[str, Any]:
     """`defaults` and `sizes`: the family's buckets and the card's, as far as they are rendered."""
     opened = served.keeper.opened
     sizes = opened.sizes if opened else None
-    usual = Resolver(served.bundle, preset, served.prompts, sizes).defaults
+    usual = Resolver(served.bundle, preset, served.prompts, sizes, served.tools).defaults
     rule = usual.sizes or served.bundle.family.sizes
     wanted = dict.fromkeys((*served.bundle.family.buckets, *(preset.sizes if preset else ())))
     if not rule.allows(usual.size):

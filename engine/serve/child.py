@@ -48,6 +48,8 @@ def run_child(connection: Connection, opening: Opening) -> None:
             threads=opening.threads,
             vram_bytes=opening.vram_bytes,
             embeddings=opening.embeddings,
+            upscalers=opening.upscalers,
+            detectors=opening.detectors,
         )
     except SakugaError as error:
         outbox.send(_failed(None, error))

@@ -34,6 +34,8 @@ _LEAST_TOKEN = 16  # characters
 @click.option("--trace", is_flag=True, help="Send spans, as OpenTelemetry's variables say.")
 @click.option("--preset", help="Preset to use instead of the bundles' own; none: without one.")
 @click.option("--embeddings", type=click.Path(path_type=Path), help="Folder of embeddings.")
+@click.option("--upscalers", type=click.Path(path_type=Path), help="Folder of upscalers.")
+@click.option("--detectors", type=click.Path(path_type=Path), help="Folder of detectors.")
 @click.option("--threads", type=int, help="Threads of the networks [default: all cores].")
 @click.option("--backend", type=click.Choice(BACKENDS), help="Where to render.")
 @click.option("--vram", type=BYTES, help="GPU memory for each bundle, such as 8G.")
@@ -49,6 +51,8 @@ def serve(
     trace: bool,
     preset: str | None,
     embeddings: Path | None,
+    upscalers: Path | None,
+    detectors: Path | None,
     threads: int | None,
     backend: str | None,
     vram: int | None,
@@ -84,7 +88,8 @@ def serve(
         patience=usual.patience if silence is None else Patience(silence_s=silence),
         drain_s=usual.drain_s if drain is None else drain,
     )
-    openings = [Opening(path, backend, preset, threads, vram, embeddings) for path in bundles]
+    folders = (embeddings, upscalers, detectors)
+    openings = [Opening(path, backend, preset, threads, vram, *folders) for path in bundles]
     log_to_stderr()
     run_server(openings, options)
 

@@ -17,7 +17,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-MAX_JOB_BYTES = 1 << 20  # of a body that asks for pictures
+MAX_JOB_BYTES = 1 << 20  # of a body that asks for pictures of words alone
 MAX_BYTES = 32 << 20  # of one with a picture in it
 
 
@@ -27,7 +27,7 @@ class TooLargeError(Exception):
 
 class Guard:
     """ASGI middleware. `token` None: everybody may ask. `open_paths`: those that need none.
-    `works`: paths that ask for pictures."""
+    `works`: paths that ask for pictures; `words`: those of them whose bodies hold words alone."""
 
     def __init__(
         self,
@@ -36,9 +36,10 @@ class Guard:
         token: str | None,
         open_paths: frozenset[str],
         works: frozenset[str],
+        words: frozenset[str],
     ) -> None:
         self._app, self._served = app, served
-        self._open_paths, self._works = open_paths, works
+        self._open_paths, self._works, self._words = open_paths, works, words
         self._token = None if token is None else token.encode()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -47,7 +48,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        most = MAX_JOB_BYTES if scope["path"] in self._works else MAX_BYTES
+        most = MAX_JOB_BYTES if scope["path"] in self._words else MAX_BYTES
         if not self._allowed(scope["path"], headers):
             await refuse(send, 401, "UnauthorizedError", "This server wants a token.",
                          {"www-authenticate": "Bearer"})  # fmt: skip

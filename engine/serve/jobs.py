@@ -46,7 +46,7 @@ class ServedPicture:
     @property
     def total(self) -> int:
         """Evaluations in all."""
-        return self.settings.table.evaluations
+        return self.settings.evaluations_in_all
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ class Opening:
     threads: int | None = None
     vram_bytes: int | None = None
     embeddings: Path | None = None
+    upscalers: Path | None = None
+    detectors: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,15 @@ from sakuga.engine.runtime.request import Request
 from sakuga.engine.serve.jobs import Event, Job, ServedPicture, Service
 from sakuga.engine.serve.messages import Failed
 from sakuga.engine.serve.served import Served
+from sakuga.engine.serve.stage_bodies import (
+    MOST_DETAILS,
+    DetailBody,
+    HiresBody,
+    InitBody,
+    UpscaleBody,
+    check_pictures,
+    stages_of,
+)
 from sakuga.profiles.buckets import Size
 
 MOST_PICTURES = 16  # of one job
@@ -55,6 +64,12 @@ class JobBody(BaseModel):
     emphasis: Name | None = None
     pad_conds: bool = False
     prefix: Literal["preset", "none"] = "preset"
+    init: InitBody | None = None
+    hires: HiresBody | None = None
+    detail: Annotated[list[DetailBody], Field(max_length=MOST_DETAILS)] = Field(
+        default_factory=list[DetailBody]
+    )
+    upscale: UpscaleBody | None = None
     count: Annotated[int, Field(ge=1, le=MOST_PICTURES)] = 1
     format: Literal["png", "webp", "jpeg"] = "png"
     quality: Annotated[int, Field(ge=1, le=100)] | None = None
@@ -63,10 +78,13 @@ class JobBody(BaseModel):
     deadline_s: Annotated[float, Field(gt=0, le=86400)] | None = None
 
     def request(self) -> Request:
-        """What of it is the picture's."""
+        """What of it is the picture's. Raises UsageError."""
         given = self.model_dump(exclude=_NOT_THE_PICTURE)
         if self.seed_resize is not None:
             given["seed_resize"] = Size.parse(self.seed_resize)
+        if self.init is not None:
+            given["init"] = self.init.init()
+        given["stages"] = stages_of(self.hires, self.detail, self.upscale)
         return Request(**given)
 
     def service(self) -> Service:
@@ -77,6 +95,7 @@ class JobBody(BaseModel):
 
 _NOT_THE_PICTURE = {
     "bundle", "count", "format", "quality", "preview_every", "priority", "deadline_s",
+    "init", "hires", "detail", "upscale",
 }  # fmt: skip
 
 
@@ -97,8 +116,11 @@ def _add_asking(router: APIRouter, served: Served) -> None:
     ) -> dict[str, Any]:
         """Ask for pictures. With an `Idempotency-Key` that was given before: the same job."""
 
+        asked = body.request()
+        await check_pictures(asked)
+
         def make() -> Job:
-            requests = body.request().times(body.count)
+            requests = asked.times(body.count)
             return served.submit(served.bundle(body.bundle), requests, body.service())
 
         if idempotency_key is None:

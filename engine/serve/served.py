@@ -15,6 +15,7 @@ from sakuga.engine.runtime.defaults import bundle_embeddings, bundle_preset
 from sakuga.engine.runtime.prompts import PromptEncoder
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.runtime.resolver import Resolver
+from sakuga.engine.runtime.tools import Tools
 from sakuga.engine.serve.discretion import Discretion
 from sakuga.engine.serve.jobs import Job, ServedPicture, Service, new_job
 from sakuga.engine.serve.keeper import Keeper, Order, Patience
@@ -39,13 +40,14 @@ class ServedBundle:
     bundle: Bundle
     preset: Preset | None
     prompts: PromptEncoder
+    tools: Tools
     keeper: Keeper
 
     def resolver(self) -> Resolver:
         """Of requests, for the sizes its engine renders once that is known."""
         opened = self.keeper.opened
         sizes = None if opened is None else opened.sizes
-        return Resolver(self.bundle, self.preset, self.prompts, sizes)
+        return Resolver(self.bundle, self.preset, self.prompts, sizes, self.tools)
 
 
 def serve_bundle(name: str, opening: Opening, patience: Patience) -> ServedBundle:
@@ -54,7 +56,8 @@ def serve_bundle(name: str, opening: Opening, patience: Patience) -> ServedBundl
     preset = bundle_preset(bundle, opening.preset)
     known = bundle_embeddings(bundle, opening.embeddings)
     prompts = PromptEncoder(bundle, _no_session, known)
-    return ServedBundle(name, bundle, preset, prompts, Keeper(opening, patience))
+    tools = Tools.of(opening.upscalers, opening.detectors, bundle.family)
+    return ServedBundle(name, bundle, preset, prompts, tools, Keeper(opening, patience))
 
 
 class Served:
@@ -143,17 +146,17 @@ class Served:
         admitted: list[ServedPicture] = []
         try:
             for picture in pictures:
-                self.admission.admit(picture.settings.work)
+                self.admission.admit(picture.settings.work_in_all)
                 admitted.append(picture)
         except OverloadedError:
             for picture in admitted:
-                self.admission.withdraw(picture.settings.work)
+                self.admission.withdraw(picture.settings.work_in_all)
             raise
 
     def _leaver(self, job: Job, picture: ServedPicture) -> Callable[[], None]:
         def leave() -> None:
             settings = picture.settings
-            self.admission.leave(settings.work, str(settings.size), _OUTCOMES[picture.state])
+            self.admission.leave(settings.work_in_all, str(settings.size), _OUTCOMES[picture.state])
             for watcher in self.watchers:
                 watcher(job.bundle, picture)
             if job.over:

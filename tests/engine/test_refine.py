@@ -86,6 +86,15 @@ def test_a_hires_pass_is_a_picture_of_its_own_size(sdxl_engine: Engine) -> None:
     assert told["Denoising strength"] == "0.6"
 
 
+def test_what_was_put_back_is_in_a_hires_pass_of_the_latent(
+    sdxl_engine: Engine, pixels: U8, drawn: U8
+) -> None:
+    mask = Mask(Source.of(drawn), area="masked")
+    request = asked(Init(Source.of(pixels), 0.9, mask=mask), Hires(2.0), size=Size(128, 128))
+    picture = sdxl_engine.render(request)
+    assert picture.pixels.shape == (320, 256, 3)
+
+
 def test_hires_steps_are_done_all(engine: Engine) -> None:
     request = asked(None, Hires(1.25, strength=0.4, steps=5), size=Size(128, 128))
     ticket = engine.submit(request)

@@ -25,6 +25,7 @@ from sakuga.engine.errors import (
 from sakuga.engine.refine.upscaler import Upscaler
 from sakuga.engine.refine.upscaler_folder import SideRule, UpscalerFolder, open_upscaler
 from sakuga.engine.refine.upscalers import Upscalers
+from sakuga.export.build import build
 from sakuga.export.inspect import inspect
 from sakuga.export.relative_error import relative_error
 from sakuga.export.upscaler.build import build_upscaler
@@ -152,6 +153,13 @@ def test_what_is_no_upscaler_is_named(tmp_path: Path, what: str) -> None:
         build_upscaler(tmp_path / "a.safetensors", tmp_path / "a.upscaler")
     assert "1 tensor" in error.value.note and "Real-ESRGAN" in error.value.hint
     assert [each.name for each in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_the_other_build_says_where_it_belongs(network: Module, tmp_path: Path) -> None:
+    save_file(network.state_dict(), tmp_path / "a.safetensors")
+    with pytest.raises(UnknownFamilyError, match="is an upscaler, not a model") as error:
+        build(tmp_path / "a.safetensors", tmp_path / "a.sakuga")
+    assert "sakuga build-upscaler" in error.value.hint
 
 
 def test_networks_of_another_purpose(tmp_path: Path) -> None:
