@@ -16,6 +16,7 @@ from sakuga.engine.bundle import Bundle, open_bundle
 from sakuga.engine.digests import file_sha256
 from sakuga.engine.engine import Engine
 from sakuga.export.build import BuildOptions, build
+from sakuga.export.demo import DEMO_CHECKPOINT
 from sakuga.export.synthetic import Layout, write_synthetic
 from sakuga.profiles.families import FAMILIES, SD15_TINY, SDXL_TINY, Family
 
@@ -202,6 +203,13 @@ def sd15_bundle(made: Made, sd15_file: Path) -> Bundle:
     """sd15-tiny built in float32."""
     options = BuildOptions(backend="onnx")
     return open_bundle(made("sd15-tiny.sakuga", lambda out: build(sd15_file, out, options)))
+
+
+@pytest.fixture(scope="session")
+def demo_bundle(made: Made) -> Bundle:
+    """The demo model, built for the processor."""
+    options = BuildOptions(backend="onnx")
+    return open_bundle(made("demo.sakuga", lambda out: build(DEMO_CHECKPOINT, out, options)))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -15,7 +16,11 @@ from sakuga.engine.backend.onnx_networks import OnnxNetworks
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.engine import Engine
 from sakuga.engine.errors import RenderError
+from sakuga.engine.image.source import Source
+from sakuga.engine.refine.detail import Detail
+from sakuga.engine.refine.fill import Fill
 from sakuga.engine.runtime.request import Request
+from sakuga.engine.runtime.stages import Hires, Init, Mask, Stage, Upscale
 from sakuga.engine.runtime.ticket import Ticket
 
 PLACES, WAIT_S = 4, 120
@@ -104,6 +109,70 @@ def test_a_needle_is_the_same_after_a_restart(sdxl_bundle: Bundle, alone: bytes)
     with engine_of(sdxl_bundle, PLACES) as engine:
         tickets = [engine.submit(NEEDLE) for _ in range(PLACES)]
         assert {ticket.result(WAIT_S).pixels.tobytes() for ticket in tickets} == {alone}
+
+
+def staged(random: Random, number: int) -> Request:
+    """A picture that begins from another, or of several passes; which, by its number."""
+    pixels = np.random.default_rng(number).integers(0, 256, (128, 128, 3), np.uint8)
+    begun = Init(Source.of(pixels), random.choice([0.4, 0.75, 1.0]))
+    drawn = np.zeros((128, 128), np.uint8)
+    top, left = random.randrange(64), random.randrange(64)
+    drawn[top : top + random.randint(24, 64), left : left + random.randint(24, 64)] = 255
+    blur, fill = random.choice([None, 0.0, 6.0]), random.choice(list(Fill))
+    mask = Mask(Source.of(drawn), blur, fill=fill)
+
+    def hires(upscaler: str) -> Hires:
+        return Hires(random.choice([1.25, 1.5]), upscaler=upscaler, strength=0.6, steps=2)
+
+    kinds: list[tuple[Init | None, tuple[Stage, ...]]] = [
+        (begun, ()),
+        (replace(begun, mask=mask), ()),
+        (replace(begun, mask=replace(mask, area="masked")), ()),
+        (None, (hires("latent"),)),
+        (None, (hires("lanczos"),)),
+        (None, (Upscale("lanczos", 1.25), hires("latent"))),
+        (None, (hires("latent-bicubic"), Upscale("nearest", 1.5))),
+        (begun, (hires("lanczos"),)),
+    ]
+    init, stages = kinds[number % len(kinds)]
+    small = replace(neighbour(random), width=128, height=128, steps=3, seed=number)
+    return replace(small, init=init, stages=stages)
+
+
+@pytest.mark.parametrize("needles", [8, pytest.param(64, marks=pytest.mark.slow)])
+def test_pictures_of_several_passes_are_the_same_in_every_haystack(
+    needles: int, sdxl_bundle: Bundle
+) -> None:
+    random = Random(9)
+    asked = [staged(random, number) for number in range(needles)]
+    with engine_of(sdxl_bundle, 1) as engine:
+        alone = [engine.render(request).pixels for request in asked]
+    order = random.sample(range(needles), needles)
+    with engine_of(sdxl_bundle, PLACES) as engine, Crowd(engine, seed=2):
+        tickets = {at: engine.submit(asked[at], priority=random.choice([0, 2])) for at in order}
+        together = [tickets[at].result(WAIT_S).pixels for at in range(needles)]
+        company = engine.statistics.rows_per_evaluation
+    differing = [at for at in range(needles) if not np.array_equal(alone[at], together[at])]
+    assert differing == []
+    assert company > 2, "they were mostly alone, so this says nothing"
+
+
+@pytest.mark.slow
+def test_faces_painted_anew_are_the_same_in_company(demo_bundle: Bundle) -> None:
+    asked = [
+        Request(f"1girl, {hair} hair, smile", steps=6, seed=seed, stages=(Detail(strength=0.5),))
+        for seed, hair in enumerate(["blue", "red", "black", "blonde"])
+    ]
+    with engine_of(demo_bundle, 1) as engine:
+        alone = [engine.render(request) for request in asked]
+    with engine_of(demo_bundle, PLACES) as engine:
+        tickets = [engine.submit(request) for request in asked]
+        together = [ticket.result(WAIT_S) for ticket in tickets]
+    assert [np.array_equal(*pair) for pair in zip(
+        (each.pixels for each in alone), (each.pixels for each in together), strict=True
+    )] == [True] * 4  # fmt: skip
+    found = [each for each in alone if not any("found nothing" in note for note in each.notes)]
+    assert len(found) >= 2, "there was hardly a face to paint, so this says nothing"
 
 
 class Leaky:

@@ -94,8 +94,18 @@ class Painter:
             guidance=7,
             seed=request.seed,
             size=Size(self.side, self.side),
+            extra=_hashes(request),
         )
         return Picture(pixels, write_infotext(info), 0, request.seed)
+
+
+def _hashes(request: Request) -> dict[str, str]:
+    """As the settings of a picture tell what it began from."""
+    init = request.init
+    if init is None:
+        return {}
+    mask = {"Mask hash": init.mask.picture.digest[:10]} if init.mask else {}
+    return {"Init image hash": init.picture.digest[:10]} | mask
 
 
 @dataclass

@@ -5,14 +5,19 @@ from dataclasses import fields
 from typing import Any
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sakuga.engine.asked import asked, said
+from sakuga.engine.image.source import Source
 from sakuga.engine.jobs.identity import differences, request_text
+from sakuga.engine.refine.detail import Detail
+from sakuga.engine.refine.fill import Fill
 from sakuga.engine.runtime.request import Request
+from sakuga.engine.runtime.stages import Hires, Init, Mask, Upscale
 from sakuga.profiles.buckets import Size
 
 OTHERS: dict[str, Any] = {
@@ -41,6 +46,29 @@ def test_every_field_counts(name: str) -> None:
     assert before != now
     (told,) = differences(before, now)
     assert told.startswith(f"{name}: ")
+
+
+def test_stages_are_what_they_say_beside_their_defaults() -> None:
+    picture = Source.of(np.zeros((8, 8, 3), np.uint8))
+    init = Init(picture, 1.0, mask=Mask(Source.of("m.png"), fill=Fill.NOISE))
+    text = request_text(Request("a", init=init, stages=(Hires(1.5), Detail(), Upscale("x"))))
+    assert json.loads(text) == {
+        "prompt": "a",
+        "init": {"picture": picture.digest, "strength": 1, "mask": {"fill": "noise"}},
+        "stages": [{"hires": {"scale": 1.5}}, {"detail": {}}, {"upscale": {"upscaler": "x"}}],
+    }
+    assert request_text(Request("a", stages=(Hires(2),))) == request_text(
+        Request("a", stages=(Hires(2.0, strength=0.7),))
+    )
+
+
+def test_where_a_picture_file_lies_is_not_said_and_of_tools_which_they_are() -> None:
+    here, there = (Request("a", init=Init(Source.of(name))) for name in ("a.png", "b/a.png"))
+    assert request_text(here) == request_text(there) != request_text(Request("a"))
+    now = request_text(Request("a"), {"face": "0123456789"})
+    assert differences(request_text(Request("a")), now) == [
+        'tools: none then, {"face": "0123456789"} now'
+    ]
 
 
 def test_what_is_not_said_is_not_there() -> None:

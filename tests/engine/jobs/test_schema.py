@@ -27,7 +27,19 @@ NAMES = {
     "emphasis": ["No norm", "none"],
     "id": ["x", "asuka-1"],
     "guidance_interval": ["0.2-0.8", "0-1"],
+    "init": ["a.png", "in/b.png"],
+    "mask": ["m.png"],
+    "hires": ["2", "1.5:dat_x2:0.45", "128x192:latent:0.5:20:guidance=6"],
+    "detail": ["face", "face:0.5:prompt=a, b", ":0.5"],
+    "upscale": ["dat_x2", "dat_x2:2"],
 }
+STAGES: list[Any] = [
+    {}, {"scale": 2}, {"scale": 9}, {"scale": True}, {"size": "1x1"}, {"strength": None},
+    {"upscaler": "a"}, {"upscaler": None}, {"upscaler": "a", "scale": 1}, {"classes": ["a"]},
+    {"classes": "a, b"}, {"classes": [1]}, {"only_masked": "true"}, {"model": ""}, {"steps": 1.0},
+    {"merge": "merge"}, {"merge": "Merge"}, ["face"], [{}], [5], [None], [[]], [["face"], []],
+    [["face"], "face"], "", " ", "face:0.5:0.5", "x:2", "15", "2:x:", ["face"] * 15, ["face"] * 16,
+]  # fmt: skip
 ODD: list[Any] = [
     None, True, False, -1, 0, 1, 28, 28.0, 0.5, -0.0, 1000, 1001, 9999, 10000, 2**31 - 1, 2**31,
     2**53, 2**53 + 2, 2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 1e19, 1e300, -5.5, "", "a",
@@ -53,6 +65,9 @@ def fields(draw: st.DrawFn) -> dict[str, Any]:
 LINES = fields() | st.builds(lambda inside: {"defaults": inside}, fields()) | st.sampled_from(ODD)
 
 
+AMONG_FIELDS = ("the seeds of", "count of variations", "needs a picture", "needs a mask")
+
+
 def read(line: object) -> bool:
     """Whether the reader takes a line."""
     try:
@@ -63,7 +78,7 @@ def read(line: object) -> bool:
         )
     except UsageError as error:
         # A schema does not compare the values of fields with each other.
-        return "the seeds of" in error.what or "count of variations" in error.what
+        return any(words in error.what for words in AMONG_FIELDS)
     return True
 
 
@@ -92,6 +107,13 @@ def test_both_see_every_limit(name: str) -> None:
             assert VALIDATOR.is_valid(line) == read(line), line
             taken += VALIDATOR.is_valid(line)
     assert taken >= 3
+
+
+@pytest.mark.parametrize("name", ["hires", "detail", "upscale"])
+def test_both_see_what_stages_may_say(name: str) -> None:
+    for value in STAGES:
+        for line in ({name: value}, {name: [value]}):
+            assert VALIDATOR.is_valid(line) == read(line), line
 
 
 @pytest.mark.parametrize("name", ["prompt", "negative_prompt"])

@@ -135,7 +135,7 @@ def test_another_model_is_refused(sd15_bundle: Bundle, info: Infotext) -> None:
         ({"loras": {"thick": "0a1b"}}, "Lora hashes thick: 0a1b", "lora"),
         ({"embeddings": {"easy": "0a1b"}}, "TI hashes easy: 0a1b", "ti"),
         ({"emphasis": "Loud"}, "Emphasis Loud", "emphasis"),
-        ({"extra": {"Hires upscale": "2", "Hires steps": "9"}}, "Hires upscale 2; Hires", "hires"),
+        ({"extra": {"Hires upscale": "2", "Hires upscaler": "DAT"}}, "Hires upscaler DAT", "hires"),
         ({"extra": {"ADetailer model": "face.pt"}}, "ADetailer model face.pt", "adetailer"),
         ({"extra": {"Denoising strength": "0.5"}}, "Denoising strength 0.5", "denoising"),
     ],
@@ -185,7 +185,7 @@ def test_embeddings_are_followed_where_they_are_the_same(
 
 
 def test_everything_is_listed_at_once(sdxl_engine: Engine, info: Infotext) -> None:
-    extra = {"Hires upscale": "2", "User": "me", "Tiling": "True"}
+    extra = {"Hires checkpoint": "2", "User": "me", "Tiling": "True"}
     asked = replace(info, model_hash="0123456789", sampler="x", extra=extra)
     with pytest.raises(MetadataError) as caught:
         sdxl_engine.remake(asked)
