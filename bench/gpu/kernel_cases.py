@@ -84,7 +84,8 @@ def inputs_case(site: Site, held: Memory, count: int, slots: int, noisy: bool) -
     row["c_in"], row["timestep"] = 0.07, 999
     arguments: list[Argument] = [
         _launch(slots), held.holding(row), np.int32(1), np.uint64(count),
-        np.uint64(count), np.uint64(0), held.normal(slots * count, np.float32), held.normal(2 * slots * count, np.float16),
+        np.uint64(count), np.uint64(0), held.normal(slots * count, np.float32),
+        held.normal(2 * slots * count, np.float16),
         held.holding(np.zeros(2 * slots, np.float32)),
     ]  # fmt: skip
     return Case(INPUTS, grid(count, slots), arguments, MOVED[INPUTS] * count * slots)
