@@ -114,9 +114,10 @@ def _starts(length: int, tile: int, overlap: int, step: int) -> list[int]:
 
 def _ramp(starts: list[int], at: int, length: int, scale: int) -> Values:
     """One axis of a window's weights. With three windows on one point, all three count."""
-    position = scale * starts[at] + np.arange(scale * length) + 0.5
+    position = np.arange(scale * length, dtype=np.float64) + (scale * starts[at] + 0.5)
     share = [_share(position, starts, each, length, scale) for each in range(len(starts))]
-    return (share[at] / np.sum(share, axis=0)).astype(np.float32)
+    weights: Values = (share[at] / np.sum(share, axis=0)).astype(np.float32)
+    return weights
 
 
 def _share(

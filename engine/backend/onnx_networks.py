@@ -10,13 +10,13 @@ from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.backend.side_by_side import SideBySide
 from sakuga.engine.bundle import Bundle, check_same
 
-_ORDER = ("text_encoder", "text_encoder_2", "unet", "vae_decoder")
+_ORDER = ("text_encoder", "text_encoder_2", "unet", "vae_decoder")  # of a picture from words
 _SMALL_BYTES = 256 << 20  # of weights; the demo model's UNet has 80 MiB, that of SD1.5 3 GiB
 
 
 class OnnxNetworks:
     """Sessions by name, loaded in the order a picture needs them, each while the one before it is
-    at work. `threads`: of a network, None for all cores."""
+    at work; others when they are first asked for. `threads`: of a network, None for all cores."""
 
     def __init__(self, bundle: Bundle, threads: int | None) -> None:
         self._bundle, self._threads = bundle, threads
@@ -30,6 +30,8 @@ class OnnxNetworks:
 
     def __call__(self, name: str) -> Session:
         """The network, once it is loaded. Raises BundleDamagedError where it cannot be."""
+        if name not in self._sessions:
+            self._sessions[name] = self._loader.submit(self._load, name)
         return self._sessions[name].result()
 
     def close(self) -> None:
