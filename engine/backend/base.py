@@ -8,7 +8,7 @@ row is one sample of a network call. Rows of prompts with k chunks of 77 tokens 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ GROUP = 64  # more rows than any call has; and keeps the first of each group ali
 Array = NDArray[Any]
 Latent = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
+Image = NDArray[np.float32]
 
 
 class Session(Protocol):
@@ -70,6 +71,14 @@ class Decoded:
     pixels: Pixels
     latent: Latent
     whole: bool
+
+
+class Moments(NamedTuple):
+    """What the VAE makes of a picture: mean and log-variance of its latent, each float32
+    [4, height / 8, width / 8], not scaled."""
+
+    mean: Latent
+    logvar: Latent
 
 
 class Lane(Protocol):
@@ -160,6 +169,11 @@ class Device(Protocol):
 
     def decode(self, latent: tuple[int, int], slot: int, rounding: Rounding) -> "Future[Decoded]":
         """The picture of a slot, which may leave at once; begun by `flush` at the latest."""
+        ...
+
+    def encode(self, image: Image) -> Moments:
+        """The latent of one picture, float32 [3, height, width] in [-1, 1], whose sides are
+        multiples of 8; at once. Raises SizeError for one that is too small for the VAE."""
         ...
 
     def flush(self) -> None:

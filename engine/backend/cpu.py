@@ -6,10 +6,23 @@ from typing import Protocol
 
 import numpy as np
 
-from sakuga.engine.backend.base import GROUP, Array, Block, Decoded, Latent, Pixels, Session, Start
-from sakuga.engine.backend.network import Networks, dtype_of, latent_shape, row_shape
+from sakuga.engine.backend.base import (
+    GROUP,
+    Array,
+    Block,
+    Decoded,
+    Image,
+    Latent,
+    Moments,
+    Pixels,
+    Session,
+    Start,
+)
+from sakuga.engine.backend.network import Networks, dtype_of, image_latent, latent_shape, row_shape
 from sakuga.engine.backend.onnxruntime import onnxruntime_library
 from sakuga.engine.backend.rows import check_rows
+from sakuga.engine.backend.tiled_vae import decode, encode
+from sakuga.engine.backend.vae_calls import PROCESSOR, tile_for
 from sakuga.kernels.denoise_step import SCRATCH, denoise_step
 from sakuga.kernels.guide import Guide, held
 from sakuga.kernels.init_noise import init_noise
@@ -80,12 +93,19 @@ class CpuDevice:
         """Decode at once, on the calling thread."""
         found: Future[Decoded] = Future()
         values = self.lane(latent).latent(slot)
-        scaled = np.empty((1, *values.shape), np.float32)
-        model_inputs(values, self._networks.decode_scale, scaled)
-        image = self.network("vae_decoder").run({"latent": scaled})["image"]
-        pixels = to_rgb8(image[0], rounding)
+        scaled = np.empty_like(values)
+        model_inputs(values, self._networks.decode_scale, scaled[None])
+        tile = tile_for(self._networks.entries["vae_decoder"], latent, room=PROCESSOR)
+        image = decode(scaled, self.network("vae_decoder"), tile)
+        pixels = to_rgb8(image, rounding)
         found.set_result(Decoded(pixels, values, bool(np.isfinite(image).all())))
         return found
+
+    def encode(self, image: Image) -> Moments:
+        """The latent of one picture. Raises SizeError."""
+        latent = image_latent(image)
+        tile = tile_for(self._networks.entries["vae_encoder"], latent, room=PROCESSOR)
+        return encode(image, self.network("vae_encoder"), tile)
 
     def leave(self, latent: tuple[int, int], slot: int) -> None:
         """Drop the lane with its last picture."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.manifest import NetworkEntry, TensorEntry
@@ -55,6 +56,11 @@ def row_shape(tensor: TensorEntry, latent: tuple[int, int], chunks: int = 1) -> 
         "context": CHUNK * chunks,
     }
     return tuple(lengths[dim] if isinstance(dim, str) else dim for dim in tensor.dims[1:])
+
+
+def image_latent(image: NDArray[np.float32]) -> tuple[int, int]:
+    """Latent (height, width) of a picture, [3, height, width]."""
+    return image.shape[1] // VAE_FACTOR, image.shape[2] // VAE_FACTOR
 
 
 def latent_shape(latent: tuple[int, int]) -> tuple[int, int, int]:

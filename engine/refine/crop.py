@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sakuga.engine.backend.base import Pixels
 from sakuga.engine.refine.mask import require_marks
 from sakuga.engine.refine.resize import resized
-from sakuga.engine.refine.tiles import Window
+from sakuga.kernels.tiles import Window
 from sakuga.profiles.buckets import Size
 
 

@@ -9,8 +9,8 @@ from PIL import Image
 
 from sakuga.engine.backend.base import Pixels, Session
 from sakuga.engine.errors import RenderError
-from sakuga.engine.refine.tiles import Blend, Grid, Values
 from sakuga.engine.refine.upscaler_folder import SideRule, UpscalerFolder
+from sakuga.kernels.tiles import Blend, Grid, Values
 from sakuga.profiles.buckets import Size
 
 PASSES = 3  # at most, as A1111's Upscaler.upscale takes them

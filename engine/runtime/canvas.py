@@ -16,9 +16,9 @@ from sakuga.engine.refine.gaussian import blurred
 from sakuga.engine.refine.mask import doubled, inverted, require_marks
 from sakuga.engine.refine.paste import overlaid, pasted
 from sakuga.engine.refine.resize import Fit, resized
-from sakuga.engine.refine.tiles import Window
 from sakuga.engine.runtime.stages import Init, Mask, blur_of
 from sakuga.engine.sampling.compat import Compat
+from sakuga.kernels.tiles import Window
 from sakuga.profiles.buckets import Size
 
 Values = NDArray[np.float32]

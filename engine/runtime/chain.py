@@ -16,7 +16,6 @@ from sakuga.engine.refine.detail import Detail
 from sakuga.engine.refine.detail_prompts import prompts_of
 from sakuga.engine.refine.gaussian import blurred
 from sakuga.engine.refine.latents import LATENT_UPSCALERS, resize_latent
-from sakuga.engine.refine.tiles import Blend
 from sakuga.engine.runtime.canvas import Canvas, Part, canvas_of, cut_out, whole
 from sakuga.engine.runtime.later import latent_upscaled, tile_grid
 from sakuga.engine.runtime.made import Made
@@ -24,6 +23,7 @@ from sakuga.engine.runtime.settings import Later, Settings
 from sakuga.engine.runtime.slot import Beginning
 from sakuga.engine.runtime.stages import Hires, Upscale
 from sakuga.engine.runtime.studio import Studio
+from sakuga.kernels.tiles import Blend
 from sakuga.profiles.buckets import Size
 
 T = TypeVar("T")

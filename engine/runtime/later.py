@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from sakuga.engine.errors import UsageError
 from sakuga.engine.refine.detail import Detail
 from sakuga.engine.refine.latents import LATENT_UPSCALERS
-from sakuga.engine.refine.tiles import Grid
 from sakuga.engine.refine.upscaler import target_size
 from sakuga.engine.runtime.settings import Later, Settings
 from sakuga.engine.runtime.slot import edited_steps
 from sakuga.engine.runtime.stages import Hires, Init, Stage, Upscale
 from sakuga.engine.sampling.strength import Strength
+from sakuga.kernels.tiles import Grid
 from sakuga.profiles.buckets import Size, Sizes
 from sakuga.profiles.families import VAE_FACTOR
 

@@ -6,6 +6,8 @@ import numpy as np
 
 from sakuga.engine.backend.base import Latent, Pixels
 from sakuga.engine.backend.onnxruntime import OnnxSession
+from sakuga.engine.backend.tiled_vae import decode
+from sakuga.engine.backend.vae_calls import PROCESSOR, tile_for
 from sakuga.engine.bundle import Bundle
 from sakuga.kernels.model_inputs import model_inputs
 from sakuga.kernels.to_rgb8 import Rounding, to_rgb8
@@ -33,7 +35,9 @@ class Rescue:
         assert graph is not None
         with self._lock:
             self._session = self._session or OnnxSession(self._bundle.path / graph)
-            scaled = np.empty((1, *latent.shape), np.float32)
-            model_inputs(latent, 1 / self._bundle.family.vae.scaling_factor, scaled)
-            image = self._session.run({"latent": scaled})["image"][0]
+            scaled = np.empty_like(latent)
+            model_inputs(latent, 1 / self._bundle.family.vae.scaling_factor, scaled[None])
+            _, height, width = latent.shape
+            entry = self._bundle.manifest.networks["vae_decoder"]
+            image = decode(scaled, self._session, tile_for(entry, (height, width), room=PROCESSOR))
         return to_rgb8(image, rounding) if np.isfinite(image).all() else None

@@ -97,8 +97,7 @@ class Studio:
 
     def _encoded(self, image: Values, settings: Settings, draw: int) -> Latent:
         """`draw`: the number of the generator's draw, where there is one."""
-        found = self.device().network("vae_encoder").run({"image": image[None]})
-        mean, logvar = found["mean"][0], found["logvar"][0]
+        mean, logvar = self.device().encode(image)
         check_finite(mean, "vae_encoder", self.bundle)
         if settings.compat.samples_encoding:
             noise, spread = settings.noise, np.exp(np.float32(0.5) * np.clip(logvar, *_LOGVAR))

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from hand_made_upscalers import ANY_SIDE, Pixels, scene
 
-from sakuga.engine.refine.tiles import Values
 from sakuga.engine.refine.upscaler import padded
 from sakuga.engine.refine.upscaler_folder import SideRule
 from sakuga.export.upscaler.library import spandrel_library
 from sakuga.export.upscaler.verify import computed
+from sakuga.kernels.tiles import Values
 
 Module = torch.nn.Module
 

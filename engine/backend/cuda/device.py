@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from sakuga.engine.backend.base import Decoded, Session
+from sakuga.engine.backend.base import Decoded, Image, Moments, Session
 from sakuga.engine.backend.cuda.calls import Calls, Key, Padding
 from sakuga.engine.backend.cuda.decoder import Decoder, Finished
 from sakuga.engine.backend.cuda.driver import Driver, Event, Stream
@@ -22,7 +22,9 @@ from sakuga.engine.backend.cuda.previews import Previews
 from sakuga.engine.backend.cuda.row_by_row import RowByRow
 from sakuga.engine.backend.cuda.session import Arena, DeviceSession
 from sakuga.engine.backend.cuda.staging import Staging
-from sakuga.engine.backend.network import Networks
+from sakuga.engine.backend.network import Networks, image_latent
+from sakuga.engine.backend.tiled_vae import encode
+from sakuga.engine.backend.vae_calls import tile_for
 from sakuga.engine.errors import DeviceMemoryError, EngineFault, RenderError
 from sakuga.kernels.launch import ENTRIES
 from sakuga.kernels.to_rgb8 import Rounding
@@ -147,6 +149,11 @@ class CudaDevice:
         finished = Finished(latent, rounding, held)
         self._finished.append(finished)
         return finished.result
+
+    def encode(self, image: Image) -> Moments:
+        """The latent of one picture; waits for it. Raises SizeError and DeviceMemoryError."""
+        tile = tile_for(self._networks.entries["vae_encoder"], image_latent(image), self.sizes)
+        return encode(image, self.network("vae_encoder"), tile)
 
     def flush(self) -> None:
         """Decode all latents taken since the last time, those alike together.

@@ -1,4 +1,5 @@
-"""A network on the GPU, run on arrays of the host: for the text encoders, once for each prompt."""
+"""A network on the GPU, run on arrays of the host: text encoders, once for each prompt, and the
+VAE's encoder, once for each picture that is read."""
 
 from collections.abc import Callable, Mapping
 
@@ -86,8 +87,11 @@ class HostCall:
             for dim, length in zip(tensor.dims, inputs[tensor.name].shape, strict=True):
                 if isinstance(dim, str):
                     lengths[dim] = length
-        for side in ("height", "width"):  # what only the decoder's output has
-            lengths.setdefault(side, VAE_FACTOR * lengths.get(f"latent_{side}", 0))
+        for side in ("height", "width"):  # a VAE's inputs have one kind, its outputs the other
+            if side in lengths:
+                lengths[f"latent_{side}"] = lengths[side] // VAE_FACTOR
+            elif f"latent_{side}" in lengths:
+                lengths[side] = VAE_FACTOR * lengths[f"latent_{side}"]
         return {
             tensor.name: tuple(lengths[dim] if isinstance(dim, str) else dim for dim in tensor.dims)
             for tensor in self._tensors

@@ -21,7 +21,8 @@ from sakuga.profiles.buckets import Size, SizeList, SizeRule, Sizes
 from sakuga.profiles.plan_shapes import ROWS_PER_PICTURE
 
 _ONNX_ROWS = 8  # of a call where nothing says how many fit; memory that runs out halves them
-_UNUSED = "vae_encoder"  # until pictures are read
+_SELDOM = "vae_encoder"  # loaded when a picture is first read; no start waits for it, no plan of
+# the memory keeps room for it
 
 
 class PlanLoader:
@@ -38,9 +39,9 @@ class PlanLoader:
         self.name = f"{plans.backend} {plans.version}"
         self._tensorrt = TensorRt(plans.backend, jit)
         paths: dict[str, Path] = {
-            name: bundle.path / plan.file for name, plan in plans.plans.items() if name != _UNUSED
+            name: bundle.path / plan.file for name, plan in plans.plans.items()
         }
-        self._files = PlanFiles(paths, ahead=frozenset(paths) - visitors)
+        self._files = PlanFiles(paths, ahead=frozenset(paths) - visitors - {_SELDOM})
 
     def __call__(self, name: str, stream: Stream) -> DeviceSession:
         """A plan serves any stream."""
@@ -90,7 +91,7 @@ def open_plans(
         residency.rows,
         sizes_of(bundle, plans),
         residency=str(residency),
-        visitors=residency.visitors,
+        visitors=_visitors(residency),
         turns=residency.turns,
         padding=padding,
     )
@@ -135,6 +136,11 @@ def fixed_residency_of(plans: PlanSetEntry, free_bytes: int, vram_bytes: int | N
     return plan_fixed(_needs(plans), budget_bytes, _largest(plans), rows)
 
 
+def _visitors(residency: Residency) -> frozenset[str]:
+    """Where others only visit, memory is too short for the VAE's encoder to stay."""
+    return residency.visitors and residency.visitors | {_SELDOM}
+
+
 def _rows(plans: PlanSetEntry) -> int:
     return ROWS_PER_PICTURE * plans.max_batch
 
@@ -154,5 +160,5 @@ def _needs(plans: PlanSetEntry) -> dict[str, Need]:
             1 if name.startswith("text") else covered.width * covered.height,
         )
         for name, plan in plans.plans.items()
-        if name != _UNUSED
+        if name != _SELDOM
     }  # fmt: skip

@@ -4,7 +4,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import NoReturn
 
-from sakuga.engine.backend.base import Decoded, Device, Lane, Session
+from sakuga.engine.backend.base import Decoded, Device, Image, Lane, Moments, Session
 from sakuga.engine.bundle import open_bundle
 from sakuga.engine.engine import Engine
 from sakuga.engine.errors import SakugaError
@@ -40,6 +40,10 @@ class DeviceElsewhere:
         """Nothing is held."""
 
     def decode(self, latent: tuple[int, int], slot: int, rounding: Rounding) -> "Future[Decoded]":
+        """It is not here."""
+        _not_here()
+
+    def encode(self, image: Image) -> Moments:
         """It is not here."""
         _not_here()
 

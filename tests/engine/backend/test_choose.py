@@ -175,3 +175,15 @@ def test_fixed_rows_are_those_of_plans_or_limit_and_never_of_what_is_free() -> N
     for vram_bytes in (None, limit):
         with pytest.raises(DeviceMemoryError, match="too little for calls of"):
             opening.fixed_residency_of(made, 4000 * MB, vram_bytes)
+
+
+@pytest.mark.parametrize("gigabytes", [8, 9, 24])
+def test_no_room_is_kept_for_the_encoder_of_pictures(gigabytes: int) -> None:
+    """It is there, and what is planned is the same: no start is slower or takes more for it."""
+    made = plans()
+    encoder = PlanEntry("plans/x/vae_encoder.plan", "key", 100 * MB, 9000 * MB, ())
+    more = replace(made, plans={**made.plans, "vae_encoder": encoder})
+    found = opening.residency_of(more, gigabytes << 30)
+    assert found == opening.residency_of(made, gigabytes << 30)
+    others = opening._visitors(found)
+    assert others == (found.visitors | {"vae_encoder"} if found.visitors else frozenset())

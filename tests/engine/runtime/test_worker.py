@@ -89,6 +89,9 @@ class FakeDevice:
     def decode(self, latent: tuple[int, int], slot: int, rounding: Any) -> "Future[Decoded]":  # noqa: ANN401
         raise NotImplementedError
 
+    def encode(self, image: Any) -> Any:  # noqa: ANN401
+        raise NotImplementedError
+
     def flush(self) -> None:
         pass
 

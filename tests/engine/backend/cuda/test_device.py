@@ -17,19 +17,21 @@ import pytest
 from numpy.typing import NDArray
 
 from sakuga.engine.backend.base import Session
-from sakuga.engine.backend.cuda.device import CudaOptions
+from sakuga.engine.backend.cuda.device import CudaDevice, CudaOptions
 from sakuga.engine.backend.cuda.driver import Buffer, Graph, NotCapturedError, Stream
 from sakuga.engine.backend.cuda.host_driver import HostDriver, HostSession
 from sakuga.engine.backend.cuda.session import Binding, DeviceSession
+from sakuga.engine.backend.tiled_vae import encode
 from sakuga.engine.bundle import Bundle, open_bundle
 from sakuga.engine.engine import Engine
 from sakuga.engine.errors import DeviceMemoryError, EngineFault, RenderError
 from sakuga.engine.manifest import MANIFEST
 from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.request import Request
-from sakuga.profiles.buckets import Size
+from sakuga.profiles.buckets import Size, SizeList
 
 EngineOn = Callable[..., AbstractContextManager[Engine]]
+DeviceOn = Callable[..., CudaDevice]
 STEP = "denoise_step_float"
 
 SMALL = Request("1girl, green hair", "lowres", width=128, height=160, steps=4, seed=11)
@@ -124,6 +126,36 @@ def test_float16_networks_have_float16_rows(engine_on: EngineOn, sdxl_fp16_bundl
         wanted = [engine.render(request).pixels for request in MANY[:3]]
     with engine_on(sdxl_fp16_bundle, HostDriver()) as engine:
         assert_same(list(engine.render_many(MANY[:3])), wanted)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        CudaOptions(rows=4),
+        CudaOptions(rows=4, visitors=VISITORS | {"vae_encoder"}, turns=True),
+        CudaOptions(rows=5, padding="full"),
+        CudaOptions(rows=4, sizes=SizeList((Size(128, 160), Size(128, 192)))),
+    ],
+    ids=["usual", "everything visits", "full rows", "sizes of its own"],
+)
+def test_pictures_are_encoded_between_others(
+    device_on: DeviceOn,
+    load_network: Callable[[Path], Session],
+    sdxl_bundle: Bundle,
+    options: CudaOptions,
+) -> None:
+    """Of several sizes, some of them twice, with the decoder on the same stream and memory."""
+    random, device = np.random.default_rng(5), device_on(sdxl_bundle, HostDriver(), options)
+    encoder = load_network(sdxl_bundle.graph("vae_encoder"))
+    for height, width in ((160, 128), (192, 128), (160, 128), (256, 160)):
+        image = random.uniform(-1, 1, (3, height, width)).astype(np.float32)
+        tile = (24, 16) if options.sizes and height > 192 else (height // 8, width // 8)
+        wanted, found = encode(image, encoder, tile), device.encode(image)
+        assert np.array_equal(found.mean, wanted.mean)
+        assert np.array_equal(found.logvar, wanted.logvar)
+        latent = np.zeros((1, 4, height // 8, width // 8), np.float32)
+        device.network("vae_decoder").run({"latent": latent})
+    device.close()
 
 
 def test_odd_latents_of_sd15(engine_on: EngineOn, sd15_bundle: Bundle) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sakuga.engine.refine.tiles import Blend, Grid
+from sakuga.kernels.tiles import Blend, Grid, Window
 
 SIDES = st.integers(1, 40)
 
@@ -35,3 +35,19 @@ def test_windows_begin_at_multiples(length: int, tile: int, overlap: int) -> Non
     grid = Grid(8 * length, 8 * length, (8 * tile, 8 * tile), 8 * overlap, step=8)
     assert all(start % 8 == 0 for start in grid.tops)
     assert all(after - before <= 8 * (tile - overlap) for before, after in pairwise(grid.tops))
+
+
+@given(*[st.integers(0, 12)] * 4, *[st.integers(1, 9)] * 4)
+def test_what_two_windows_share(
+    top: int, left: int, down: int, right: int, tall: int, wide: int, high: int, broad: int
+) -> None:
+    one, other = Window(top, left, tall, wide), Window(down, right, high, broad)
+    marks = np.zeros((25, 25), int)
+    for each in (one, other):
+        marks[each.rows, each.columns] += 1
+    both, shared = (marks == 2).sum(), one.shared(other)
+    assert shared == other.shared(one)
+    assert both == (0 if shared is None else shared.height * shared.width)
+    if shared is not None:
+        inner = shared.within(one)
+        assert (marks[one.rows, one.columns][inner.rows, inner.columns] == 2).all()

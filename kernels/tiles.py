@@ -29,6 +29,17 @@ class Window:
         """Which of the whole's columns it takes."""
         return slice(self.left, self.left + self.width)
 
+    def shared(self, other: "Window") -> "Window | None":
+        """What lies in both, None where nothing does."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        height = min(self.top + self.height, other.top + other.height) - top
+        width = min(self.left + self.width, other.left + other.width) - left
+        return Window(top, left, height, width) if height > 0 and width > 0 else None
+
+    def within(self, outer: "Window") -> "Window":
+        """The same part, as it lies in a window around it."""
+        return Window(self.top - outer.top, self.left - outer.left, self.height, self.width)
+
     def times(self, scale: int) -> "Window":
         """The same part of a whole this many times as large."""
         return Window(*(scale * each for each in (self.top, self.left, self.height, self.width)))
@@ -103,9 +114,10 @@ def _starts(length: int, tile: int, overlap: int, step: int) -> list[int]:
 
 def _ramp(starts: list[int], at: int, length: int, scale: int) -> Values:
     """One axis of a window's weights. With three windows on one point, all three count."""
-    position = scale * starts[at] + np.arange(scale * length) + 0.5
+    position = np.arange(scale * length, dtype=np.float64) + (scale * starts[at] + 0.5)
     share = [_share(position, starts, each, length, scale) for each in range(len(starts))]
-    return (share[at] / np.sum(share, axis=0)).astype(np.float32)
+    weights: Values = (share[at] / np.sum(share, axis=0)).astype(np.float32)
+    return weights
 
 
 def _share(
