@@ -23,7 +23,7 @@ Module = torch.nn.Module
 
 def dat(**parameters: Any) -> Module:  # noqa: ANN401
     """DAT, by default a small one; `DAT_X2` is what DAT_x2.pth holds."""
-    small = {"embed_dim": 32, "split_size": [4, 8], "depth": [3, 1], "num_heads": [2, 2]}
+    small = {"embed_dim": 32, "split_size": [4, 8], "depth": [3], "num_heads": [2]}
     return _seeded("DAT", small | {"expansion_factor": 2.0, "upscale": 2} | parameters)
 
 
