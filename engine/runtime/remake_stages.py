@@ -255,7 +255,7 @@ def cut_by_a1111(extra: Mapping[str, str], size: Size) -> bool:
     if found is None:
         return False
     width, height = int(found[1]), int(found[2])
-    return 0 < width * height and width * size.height != height * size.width
+    return width * height > 0 and width * size.height != height * size.width
 
 
 def without(begun: Begun, topics: set[str]) -> Begun:
