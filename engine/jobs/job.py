@@ -6,6 +6,7 @@ from hashlib import sha256
 from sakuga.engine.jobs.wildcards import Wildcards
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.runtime.seeds import RANDOM_SEED
+from sakuga.engine.runtime.stages import Stage, Upscale
 
 _ANY = (None, RANDOM_SEED)
 
@@ -65,8 +66,22 @@ def with_wildcards_replaced(job: Job) -> Job:
         request,
         prompt=wildcards.replaced(request.prompt, seed, "prompt"),
         negative_prompt=negative and wildcards.replaced(negative, seed, "negative_prompt"),
+        stages=tuple(_worded(wildcards, seed, *each) for each in enumerate(request.stages, 1)),
     )
     return replace(job, request=request, wildcards=None)
+
+
+def _worded(wildcards: Wildcards, seed: int, number: int, stage: Stage) -> Stage:
+    """A stage with words in place of the wildcards of its prompts, if it has any."""
+    if isinstance(stage, Upscale):
+        return stage
+    prompt, negative = stage.prompt, stage.negative_prompt
+    place = f"stage {number}"
+    return replace(
+        stage,
+        prompt=prompt and wildcards.replaced(prompt, seed, f"{place} prompt"),
+        negative_prompt=negative and wildcards.replaced(negative, seed, f"{place} negative_prompt"),
+    )
 
 
 def _varies_at_random(request: Request) -> bool:

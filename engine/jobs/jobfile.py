@@ -16,6 +16,8 @@ from sakuga.engine.jobs.line import Line, Place, checked_defaults, merged
 from sakuga.engine.jobs.prompt_lines import read_prompt_lines
 from sakuga.engine.jobs.text_file import read_text
 from sakuga.engine.jobs.wildcards import Wildcards, holds_wildcard
+from sakuga.engine.refine.detail import Detail
+from sakuga.engine.runtime.stages import Hires
 
 MIN_DIGITS = 5  # of a default id, so that a growing file keeps its ids
 MOST_BYTES = 1 << 30
@@ -31,6 +33,7 @@ READERS: dict[str, Reader] = {
 }
 _LOOKS_LIKE_JSON = re.compile(r'\s*\{\s*"')
 _PROMPTS = ("prompt", "negative_prompt")
+_STAGES_WITH_PROMPTS = ("hires", "detail")
 
 
 def read_jobs(
@@ -143,6 +146,17 @@ def _texts(line: Line) -> Iterator[str]:
     for name in _PROMPTS:
         value = line.values.get(name, "")
         yield from value if isinstance(value, list) else (value,)
+    for name in _STAGES_WITH_PROMPTS:
+        for stage in _flat(line.values.get(name, ())):
+            yield from filter(None, (stage.prompt, stage.negative_prompt))
+
+
+def _flat(stages: Any) -> Iterator[Hires | Detail]:  # noqa: ANN401 (one, several, lists of either)
+    if isinstance(stages, list | tuple):
+        for each in stages:
+            yield from _flat(each)
+    else:
+        yield stages
 
 
 def _refuse_duplicates(jobs: Iterable[Job]) -> None:

@@ -12,7 +12,14 @@ from sakuga.engine.image.infotext_keys import KEYS, NAMES
 from sakuga.engine.runtime import rescue
 from sakuga.engine.runtime.merged import merged_doubts, merged_obstacles
 from sakuga.engine.runtime.parameters import made_by
-from sakuga.engine.runtime.remake_stages import NOTHING, Begun, Given, read_stages, without
+from sakuga.engine.runtime.remake_stages import (
+    NOTHING,
+    Begun,
+    Given,
+    cut_by_a1111,
+    read_stages,
+    without,
+)
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.runtime.seeds import random_seed
 from sakuga.engine.sampling.compat import COMPATS
@@ -219,6 +226,11 @@ def _doubts(info: Infotext, bundle: Bundle, backend: str) -> list[str]:
             doubts.append(
                 "Its noise was drawn on a GPU; it is drawn as NV here, which is the same for GPUs "
                 "that draw the whole picture's noise at once."
+            )
+        if cut_by_a1111(info.extra, info.size):
+            doubts.append(
+                "Its hires pass has another aspect: A1111 cuts off what is over, and here the "
+                "picture is stretched."
             )
         return doubts
     differing = [

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from sakuga.engine.errors import UsageError
 from sakuga.engine.jobs.jobfile import parse_jobs
 from sakuga.engine.jobs.wildcards import MOST_NESTED, Wildcards, holds_wildcard
+from sakuga.engine.refine.detail import Detail
+from sakuga.engine.runtime.stages import Hires
 from sakuga.engine.text.tokenizer import MAX_CHARACTERS
 
 FILES = {
@@ -215,3 +217,20 @@ def test_any_text_is_replaced_or_refused(
         assert holds_wildcard(text)
     else:
         assert "__a__" not in found.replaced(text, seed, "prompt")
+
+
+def test_prompts_of_stages_have_wildcards_too(folder: Path) -> None:
+    line = (
+        '{"prompt": "a", "seed": 9, "hires": {"prompt": "__hair__"}, '
+        '"detail": ["face:prompt=__hair__ [SEP] x"]}'
+    )
+    (job,) = parse_jobs(line, "a.jsonl", wildcards=folder)
+    (again,) = parse_jobs(line, "a.jsonl", wildcards=folder)
+    hires, detail = job.request.stages
+    assert isinstance(hires, Hires) and isinstance(detail, Detail) and hires.prompt is not None
+    assert "__" not in hires.prompt and detail.prompt.endswith(" [SEP] x")
+    assert "__" not in detail.prompt and again == job
+    with pytest.raises(UsageError, match="no wildcard __hairr__"):
+        parse_jobs(line.replace("__hair__ [", "__hairr__ ["), "a.jsonl", wildcards=folder)
+    (plain,) = parse_jobs(line, "a.jsonl")
+    assert "wildcard" in plain.notes[0]
