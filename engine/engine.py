@@ -1,18 +1,21 @@
 """The facade: open a bundle, render pictures from it."""
 
 import os
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from sakuga.engine.backend.base import Array, Device
+from sakuga.engine.backend.base import Array, Device, Pixels
 from sakuga.engine.backend.choose import choose_device
 from sakuga.engine.bundle import Bundle, check_same, open_bundle
 from sakuga.engine.errors import EngineFault, SakugaError, UsageError
 from sakuga.engine.image.infotext import Infotext
 from sakuga.engine.image.source import Source
+from sakuga.engine.refine.upscaler import Watch, unwatched
 from sakuga.engine.runtime.admission import NO_LIMITS, Limits, Statistics
 from sakuga.engine.runtime.defaults import bundle_embeddings, bundle_preset
 from sakuga.engine.runtime.desk import Desk, OnPreview, OnStep, Wishes
@@ -219,6 +222,33 @@ class Engine:
         """
         ticket = self.submit(request, priority=priority, deadline_s=deadline_s, on_step=on_step)
         return await ticket.as_asyncio()
+
+    def upscale(
+        self, pixels: Pixels, upscaler: str, size: Size, watch: Watch = unwatched
+    ) -> "Future[Pixels]":
+        """Have a picture enlarged, with no pass of a sampler, between those of others.
+
+        `pixels`: uint8 [h, w, 3], and so is the result, at exactly `size`. `upscaler`: a filter
+        ("lanczos", "nearest") or one of the engine's folder. `watch` is told (tile, tiles) before
+        each tile, on the engine's thread. Cancelling the future ends it before the next tile.
+
+        Raises UsageError for an upscaler that is not here; the future, what opening or running it
+        raises.
+        """
+        self.tools.upscalers.check(upscaler)
+        left = threading.Event()
+
+        def told(tile: int, tiles: int) -> None:
+            if left.is_set():
+                raise CancelledError
+            watch(tile, tiles)
+
+        def enlarge(_: Device) -> Pixels:
+            return self.tools.upscalers.find(upscaler).enlarge(pixels, size, told)
+
+        found = self._worker.call(enlarge)
+        found.add_done_callback(lambda _: left.set())
+        return found
 
     @property
     def appetite(self) -> int:

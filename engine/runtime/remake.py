@@ -80,11 +80,15 @@ def remake(
 
 
 def remake_in_part(
-    info: Infotext, bundle: Bundle, backend: str, embeddings: Embeddings = NO_EMBEDDINGS
+    info: Infotext,
+    bundle: Bundle,
+    backend: str,
+    embeddings: Embeddings = NO_EMBEDDINGS,
+    given: Given = NOTHING,
 ) -> Remake:
     """What the settings say and this bundle can do, for a person to look at; the notes tell what
     was left out."""
-    begun = read_stages(info.extra, info.size)
+    begun = read_stages(info.extra, info.size, given)
     obstacles = _obstacles(info, bundle, begun) | _lacking(info, embeddings)
     return _remake(info, bundle, backend, begun, obstacles, "Left out")
 

@@ -81,15 +81,16 @@ class Worker:
         return job.result
 
     def call(self, work: Callable[[Device], T]) -> "Future[T]":
-        """Do something else on the worker's thread, between two evaluations."""
+        """Do something else on the worker's thread, between two evaluations; nothing once its
+        result is cancelled."""
         result: Future[T] = Future()
 
         def message(ended: SakugaError | None) -> None:
-            if ended is None:
+            if ended is not None:
+                _fail(result, ended)
+            elif not result.cancelled():
                 _resolve(result, lambda: work(self.device))
                 self._raise_fault(result)
-            else:
-                _fail(result, ended)
 
         self._post(message)
         return result

@@ -4,19 +4,26 @@ Source: AUTOMATIC1111/stable-diffusion-webui, modules/api/api.py and models.py.
 """
 
 import base64
-import json
-import time
 from typing import Any
 
 from fastapi import APIRouter, Request
 
 from sakuga.engine.errors import UsageError
 from sakuga.engine.image.formats import PNG
-from sakuga.engine.serve.a1111_body import Txt2ImgBody
+from sakuga.engine.runtime.request import Request as PictureRequest
+from sakuga.engine.serve.a1111_answers import (
+    info_of,
+    model_hash,
+    parameters_of,
+    progress_of,
+    title_of,
+)
+from sakuga.engine.serve.a1111_body import Img2ImgBody, PictureBody, Txt2ImgBody
 from sakuga.engine.serve.jobs import Job, Service
+from sakuga.engine.serve.messages import Made
+from sakuga.engine.serve.sent import check_pictures
 from sakuga.engine.serve.served import Served, ServedBundle
 from sakuga.engine.serve.waiting import finish
-from sakuga.engine.version import VERSION
 
 PREVIEW_EVERY = 5
 
@@ -34,6 +41,11 @@ class Options:
             if name in (bundle.name, title_of(bundle), model_hash(bundle)):
                 return bundle
         return self._served.bundle(str(name))
+
+    def of(self, body: PictureBody) -> ServedBundle:
+        """The one a request wants. Raises UsageError."""
+        chosen = body.override_settings and body.override_settings.sd_model_checkpoint
+        return self.bundle if chosen is None else self.find(chosen)
 
     def read(self) -> dict[str, Any]:
         """As A1111 tells them."""
@@ -58,134 +70,91 @@ class Options:
             self.bundle = self.find(options["sd_model_checkpoint"])
 
 
-def routes(served: Served, options: Options) -> APIRouter:
+class Asked:
+    """The jobs of this dialect, for `progress` and `interrupt`."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self._jobs: list[Job] = []
+
+    @property
+    def under_way(self) -> list[Job]:
+        """Those that are not over, the oldest first."""
+        return [job for job in self._jobs if not job.over]
+
+    async def wait(self, request: Request, job: Job) -> list[Made]:
+        """All files of a job, once it is over, and then it is forgotten. Raises as `finish`."""
+        self._jobs[:] = [*self.under_way, job]
+        try:
+            await finish(request, self._served, job)
+        finally:
+            self._served.jobs.forget(job)  # the answer has all of it, and nobody knows of the job
+        return [picture.made for picture in job.pictures if picture.made is not None]
+
+
+def routes(served: Served, options: Options, asked: Asked) -> APIRouter:
     """Pictures, how far they are, and their end."""
     router = APIRouter(prefix="/sdapi/v1", tags=["a1111"])
-    mine: list[Job] = []  # what this dialect asked for, for progress and interrupt
+    _add_pictures(router, served, options, asked)
+    _add_control(router, served, asked)
+    return router
+
+
+def _add_pictures(router: APIRouter, served: Served, options: Options, asked: Asked) -> None:
+    async def answer(
+        body: PictureBody, bundle: ServedBundle, wanted: PictureRequest, request: Request
+    ) -> dict[str, Any]:
+        count = body.batch_size * body.n_iter
+        service = Service(PNG, preview_every=PREVIEW_EVERY)
+        job = served.submit(bundle, wanted.times(count), service)
+        made = await asked.wait(request, job)
+        images = [base64.b64encode(each.data).decode() for each in made] if body.send_images else []
+        return {
+            "images": images,
+            "parameters": parameters_of(body),
+            "info": info_of(job, bundle, body),
+        }
 
     @router.post("/txt2img")
     async def txt2img(body: Txt2ImgBody, request: Request) -> dict[str, Any]:
         """Pictures of a prompt, when all are there."""
-        chosen = body.override_settings and body.override_settings.sd_model_checkpoint
-        bundle = options.bundle if chosen is None else options.find(chosen)
-        count = body.batch_size * body.n_iter
-        wanted = body.request(clip_skip_of(bundle)).times(count)
-        job = served.submit(bundle, wanted, Service(PNG, preview_every=PREVIEW_EVERY))
-        mine[:] = [each for each in mine if not each.over] + [job]
-        try:
-            await finish(request, served, job)
-        finally:
-            served.jobs.forget(job)  # the answer has all of it, and nobody else knows of the job
-        made = [picture.made for picture in job.pictures if picture.made is not None]
-        images = [base64.b64encode(each.data).decode() for each in made] if body.send_images else []
-        return {
-            "images": images,
-            "parameters": body.model_dump(),
-            "info": json.dumps(_info(job, bundle, body)),
-        }
+        bundle = options.of(body)
+        return await answer(body, bundle, body.request(clip_skip_of(bundle)), request)
 
+    @router.post("/img2img")
+    async def img2img(body: Img2ImgBody, request: Request) -> dict[str, Any]:
+        """Pictures of a picture, when all are there."""
+        bundle = options.of(body)
+        wanted = body.request(clip_skip_of(bundle))
+        assert wanted.init is not None
+        await check_pictures(wanted.init, "init_images", "mask")
+        return await answer(body, bundle, wanted, request)
+
+
+def _add_control(router: APIRouter, served: Served, asked: Asked) -> None:
     @router.get("/progress")
     async def progress(skip_current_image: bool = False) -> dict[str, Any]:
         """Of the oldest request of this dialect that is under way."""
-        under_way = [job for job in mine if not job.over]
-        return _progress(under_way, with_image=not skip_current_image)
+        jobs = asked.under_way
+        previews = [each.preview for each in jobs[0].pictures if each.preview] if jobs else []
+        shown = base64.b64encode(previews[-1]).decode() if previews else None
+        return progress_of(jobs, None if skip_current_image else shown)
 
     @router.post("/interrupt")
     async def interrupt() -> dict[str, Any]:
         """Stop what this dialect has under way; its callers get an error instead of pictures."""
-        for job in mine:
+        for job in asked.under_way:
             served.cancel(job)
         return {}
 
     @router.post("/skip")
     async def skip() -> dict[str, Any]:
         """The same, of the oldest alone."""
-        for job in [job for job in mine if not job.over][:1]:
+        for job in asked.under_way[:1]:
             served.cancel(job)
         return {}
-
-    return router
-
-
-def title_of(bundle: ServedBundle) -> str:
-    """What A1111 calls a checkpoint: its name and its hash."""
-    return f"{bundle.name} [{model_hash(bundle)}]"
-
-
-def model_hash(bundle: ServedBundle) -> str | None:
-    """The first ten digits of the checkpoint's SHA-256."""
-    return bundle.bundle.manifest.checkpoint.model_hash
 
 
 def clip_skip_of(bundle: ServedBundle) -> int | None:
     """Where nothing else is asked for: the preset's."""
     return None if bundle.preset is None else bundle.preset.clip_skip
-
-
-def _info(job: Job, bundle: ServedBundle, body: Txt2ImgBody) -> dict[str, Any]:
-    settings = [picture.settings for picture in job.pictures]
-    noises = [each.noise for each in settings]
-    texts = [picture.made.parameters for picture in job.pictures if picture.made is not None]
-    return {
-        "prompt": settings[0].prompt,
-        "all_prompts": [each.prompt for each in settings],
-        "negative_prompt": body.negative_prompt,
-        "all_negative_prompts": [body.negative_prompt] * len(settings),
-        "seed": settings[0].seed,
-        "all_seeds": [each.seed for each in settings],
-        "subseed": noises[0].variation_seed or 0,
-        "all_subseeds": [each.variation_seed or 0 for each in noises],
-        "subseed_strength": body.subseed_strength,
-        "width": body.width,
-        "height": body.height,
-        "sampler_name": body.sampler_name or body.sampler_index or "Euler a",
-        "cfg_scale": body.cfg_scale,
-        "steps": body.steps,
-        "batch_size": body.batch_size,
-        "restore_faces": False,
-        "face_restoration_model": None,
-        "sd_model_name": bundle.name,
-        "sd_model_hash": model_hash(bundle),
-        "sd_vae_name": None,
-        "sd_vae_hash": None,
-        "seed_resize_from_w": body.seed_resize_from_w,
-        "seed_resize_from_h": body.seed_resize_from_h,
-        "denoising_strength": None,
-        "extra_generation_params": {},
-        "index_of_first_image": 0,
-        "infotexts": texts,
-        "styles": [],
-        "job_timestamp": time.strftime("%Y%m%d%H%M%S", time.localtime(job.created)),
-        "clip_skip": settings[0].clip_skip or 1,
-        "is_using_inpainting_conditioning": False,
-        "version": f"sakuga {VERSION}",
-    }
-
-
-def _progress(jobs: list[Job], with_image: bool) -> dict[str, Any]:
-    job = jobs[0] if jobs else None
-    pictures = job.pictures if job else []
-    done = sum(each.step for each in pictures)
-    total = sum(each.total for each in pictures)
-    previews = [each.preview for each in pictures if each.preview is not None]
-    shown = base64.b64encode(previews[-1]).decode() if previews and with_image else None
-    current = next((each for each in pictures if each.state == "running"), None)
-    return {
-        "progress": done / total if total else 0.0,
-        "eta_relative": (job.eta_s or 0.0) if job else 0.0,
-        "state": {
-            "skipped": False,
-            "interrupted": False,
-            "stopping_generation": False,
-            "job": job.id if job else "",
-            "job_count": len(jobs),
-            "job_timestamp": time.strftime("%Y%m%d%H%M%S", time.localtime(job.created))
-            if job
-            else "0",
-            "job_no": 0,
-            "sampling_step": current.step if current else 0,
-            "sampling_steps": current.total if current else 0,
-        },
-        "current_image": shown,
-        "textinfo": None,
-    }

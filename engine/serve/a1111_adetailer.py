@@ -7,7 +7,7 @@ for each tab.
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from sakuga.engine.errors import UsageError
 from sakuga.engine.refine.detail import Detail, Merge, TopBy
@@ -22,6 +22,7 @@ from sakuga.engine.serve.stage_bodies import (
     Tool,
     Words,
 )
+from sakuga.engine.serve.strict import Strict
 
 SCRIPT = "ADetailer"
 _TOP_BY: Mapping[str, TopBy] = {"Area": "area", "Confidence": "confidence"}
@@ -39,10 +40,8 @@ _NOT_HERE = {
 }
 
 
-class AdetailerTab(BaseModel):
+class AdetailerTab(Strict):
     """One tab, with ADetailer's names and defaults."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     ad_model: Tool = "None"
     ad_model_classes: Words = ""
@@ -52,6 +51,7 @@ class AdetailerTab(BaseModel):
     ad_confidence: Share = 0.3
     ad_mask_filter_method: Literal["Area", "Confidence"] = "Area"
     ad_mask_k: Annotated[int, Field(ge=0, le=1000)] = 0
+    ad_mask_k_largest: Annotated[int, Field(ge=0, le=1000)] = 0  # older versions' name
     ad_mask_min_ratio: Share = 0
     ad_mask_max_ratio: Share = 1
     ad_x_offset: Shift = 0
@@ -101,7 +101,7 @@ class AdetailerTab(BaseModel):
             classes=classes,
             confidence=self.ad_confidence,
             top_by=_TOP_BY[self.ad_mask_filter_method],
-            top_k=self.ad_mask_k,
+            top_k=self.ad_mask_k or self.ad_mask_k_largest,
             min_ratio=self.ad_mask_min_ratio,
             max_ratio=self.ad_mask_max_ratio,
             x_offset=self.ad_x_offset,

@@ -7,7 +7,7 @@ one: steps 50, cfg_scale 7, 512x512, seeds -1.
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from sakuga.engine.errors import UsageError
 from sakuga.engine.refine.fill import Fill
@@ -17,7 +17,8 @@ from sakuga.engine.runtime.stages import Hires, Init, Mask, Resize, Stage
 from sakuga.engine.sampling.samplers import SAMPLERS, find_sampler
 from sakuga.engine.serve.a1111_adetailer import details_in
 from sakuga.engine.serve.native import Name, Prompt, Seed
-from sakuga.engine.serve.stage_bodies import picture_in
+from sakuga.engine.serve.sent import picture_in
+from sakuga.engine.serve.strict import Strict
 from sakuga.profiles.buckets import Size
 
 Count = Annotated[int, Field(ge=1, le=16)]
@@ -43,10 +44,8 @@ _FILLS = (Fill.FILL, Fill.ORIGINAL, Fill.NOISE, Fill.NOTHING)
 _KEPT_VAE = ("Automatic", "None", None)
 
 
-class Overrides(BaseModel):
+class Overrides(Strict):
     """The settings of A1111 that a request may say for itself."""
-
-    model_config = ConfigDict(extra="forbid")
 
     sd_model_checkpoint: Name | None = None
     CLIP_stop_at_last_layers: Annotated[int, Field(ge=1, le=100)] | None = None
@@ -57,11 +56,9 @@ class Overrides(BaseModel):
     sd_vae: Name | None = None
 
 
-class PictureBody(BaseModel):
+class PictureBody(Strict):
     """What all requests for pictures have. Fields of things that are off are taken and not looked
     at."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     prompt: Prompt = ""
     negative_prompt: Prompt = ""

@@ -12,7 +12,8 @@ from sakuga.engine.image.infotext_parser import parse_infotext
 from sakuga.engine.image.metadata import metadata_of
 from sakuga.engine.sampling.samplers import SAMPLERS
 from sakuga.engine.sampling.schedules import AUTOMATIC, SCHEDULES
-from sakuga.engine.serve.a1111 import Options, model_hash, title_of
+from sakuga.engine.serve.a1111 import Options
+from sakuga.engine.serve.a1111_answers import model_hash, title_of
 from sakuga.engine.serve.memory import memory
 from sakuga.engine.serve.served import Served, ServedBundle
 from sakuga.engine.text.embeddings import Embedding

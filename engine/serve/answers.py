@@ -68,7 +68,7 @@ def answer_errors(app: FastAPI, discretion: Discretion) -> None:
 
 def _faults(error: RequestValidationError) -> str:
     found = [
-        f"{'.'.join(str(part) for part in each['loc'][1:])}: {each['msg']}"
+        ": ".join(filter(None, (".".join(map(str, each["loc"][1:])), each["msg"].rstrip("."))))
         for each in error.errors()[:_MOST_FAULTS]
     ]
     return f"{'; '.join(found)}." if found else "The request cannot be read."

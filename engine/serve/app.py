@@ -8,12 +8,14 @@ from fastapi import FastAPI
 
 from sakuga.engine.serve import (
     a1111,
+    a1111_extras,
     a1111_lists,
     bundles,
     health,
     metrics,
     native,
     openai,
+    openai_edits,
     page,
     reading,
 )
@@ -27,6 +29,7 @@ _WORDS = frozenset({"/v1/images/generations", "/sdapi/v1/txt2img"})
 _WORKS = _WORDS | {
     "/v1/jobs",
     "/v1/images/edits",
+    "/v1/images/variations",
     "/sdapi/v1/img2img",
     "/sdapi/v1/extra-single-image",
     "/sdapi/v1/extra-batch-images",
@@ -60,8 +63,10 @@ def create_app(served: Served, options: AppOptions) -> FastAPI:
     app.include_router(reading.routes(served))
     app.include_router(page.routes())
     app.include_router(openai.routes(served))
-    chosen = a1111.Options(served)
-    app.include_router(a1111.routes(served, chosen))
+    app.include_router(openai_edits.routes(served))
+    chosen, asked = a1111.Options(served), a1111.Asked(served)
+    app.include_router(a1111.routes(served, chosen, asked))
+    app.include_router(a1111_extras.routes(served, chosen, asked))
     app.include_router(a1111_lists.routes(served, chosen))
     app.add_middleware(
         Guard,

@@ -7,10 +7,12 @@ more; then another process takes its place.
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection
 
+from sakuga.engine.backend.base import Pixels
 from sakuga.engine.engine import Engine
 from sakuga.engine.errors import SakugaError
 from sakuga.engine.image.formats import encode
@@ -20,6 +22,7 @@ from sakuga.engine.serve.messages import (
     Ask,
     Beat,
     Cancel,
+    Enlarge,
     Failed,
     FromEngine,
     Made,
@@ -76,7 +79,7 @@ class _Desk:
 
     def __init__(self, engine: Engine, outbox: _Outbox, encoders: ThreadPoolExecutor) -> None:
         self._engine, self._outbox, self._encoders = engine, outbox, encoders
-        self._tickets: dict[PictureId, Ticket] = {}
+        self._wanted: dict[PictureId, Ticket | Future[Pixels]] = {}
 
     def serve(self, connection: Connection) -> None:
         """Until there is nothing more to come."""
@@ -85,9 +88,11 @@ class _Desk:
                 match message:
                     case Ask():
                         self._take(message)
+                    case Enlarge():
+                        self._soon(partial(self._enlarge, message))
                     case Cancel():
-                        if (ticket := self._tickets.pop(message.id, None)) is not None:
-                            ticket.cancel()
+                        if (wanted := self._wanted.pop(message.id, None)) is not None:
+                            wanted.cancel()
 
     def _take(self, ask: Ask) -> None:
         try:
@@ -102,8 +107,28 @@ class _Desk:
         except SakugaError as error:
             self._outbox.send(_failed(ask.id, error))
         else:
-            self._tickets[ask.id] = ticket
+            self._wanted[ask.id] = ticket
             ticket.add_done_callback(lambda done: self._finished(ask, done))
+
+    def _enlarge(self, message: Enlarge) -> None:
+        id, wanted = message.id, message.enlargement
+
+        def watch(tile: int, tiles: int) -> None:  # which is a sign of life, too
+            self._outbox.send(Stepped(id, 0, wanted.evaluations_in_all))
+
+        try:
+            pixels = wanted.picture.read()
+            found = self._engine.upscale(pixels, wanted.upscaler, wanted.enlarged, watch)
+        except SakugaError as error:
+            self._outbox.send(_failed(id, error))
+        else:
+            self._wanted[id] = found
+            found.add_done_callback(lambda done: self._enlarged(message, done))
+
+    def _enlarged(self, message: Enlarge, done: "Future[Pixels]") -> None:
+        self._wanted.pop(message.id, None)
+        if not done.cancelled():
+            self._soon(lambda: self._outbox.send(_enlarged(message, done)))
 
     def _shower(self, id: PictureId) -> Callable[[Ticket], None]:
         def show(ticket: Ticket) -> None:
@@ -115,7 +140,7 @@ class _Desk:
         return lambda ticket: self._soon(lambda: show(ticket))
 
     def _finished(self, ask: Ask, ticket: Ticket) -> None:
-        self._tickets.pop(ask.id, None)
+        self._wanted.pop(ask.id, None)
         if not ticket.cancelled:
             self._soon(lambda: self._outbox.send(_outcome(ask, ticket)))
 
@@ -131,6 +156,15 @@ def _outcome(ask: Ask, ticket: Ticket) -> FromEngine:
     except Exception as error:  # whatever it is, somebody waits for the picture
         return _failed(ask.id, error)
     return Made(ask.id, data, picture.parameters, picture.seed, picture.notes)
+
+
+def _enlarged(message: Enlarge, done: "Future[Pixels]") -> FromEngine:
+    wanted = message.enlargement
+    try:
+        data = encode(wanted.cut(done.result()), wanted.parameters, message.format.options)
+    except Exception as error:  # whatever it is, somebody waits for the picture
+        return _failed(message.id, error)
+    return Made(message.id, data, wanted.parameters, wanted.seed, ())
 
 
 def _failed(id: PictureId | None, error: Exception) -> Failed:

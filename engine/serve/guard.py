@@ -6,10 +6,11 @@ All of it before the body is read, so that a server under load refuses in micros
 import hmac
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
+from sakuga.engine.errors import OverloadedError
 from sakuga.engine.serve.answers import RETRY_AFTER_S, error_body
+from sakuga.engine.serve.holding import Holding
 from sakuga.engine.serve.served import Served
 
 Message = MutableMapping[str, Any]
@@ -21,8 +22,8 @@ MAX_JOB_BYTES = 1 << 20  # of a body that asks for pictures of words alone
 MAX_BYTES = 32 << 20  # of one with a picture in it
 
 
-class TooLargeError(Exception):
-    """A body beyond the limit."""
+class RefusedError(Exception):
+    """A body that is not read any further."""
 
 
 class Guard:
@@ -77,24 +78,64 @@ class Guard:
                          {"retry-after": str(self._served.retry_after_s())})  # fmt: skip
 
     async def _pass_on(self, scope: Message, receive: Receive, send: Send, most: int) -> None:
-        seen = 0
+        body = _Body(receive, self._served.holding, most, _length(dict(scope["headers"])))
 
-        async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > most:
-                raise TooLargeError
-            return message
-
-        async def unless_too_large(message: Message) -> None:
-            if seen <= most:  # else the framework's answer to an error it does not know
+        async def unless_refused(message: Message) -> None:
+            if body.refused is None:  # else the framework's answer to an error it does not know
                 await send(message)
 
-        with suppress(TooLargeError):
-            await self._app(scope, counted, unless_too_large)
-        if seen > most:
+        try:
+            body.reserve()
+            await self._app(scope, body.counted, unless_refused)
+        except RefusedError:
+            pass
+        finally:
+            body.release()
+        if body.refused == 413:
             await refuse(send, 413, "TooLargeError", f"At most {most} bytes are read.")
+        elif body.refused is not None:
+            await refuse(send, 429, "OverloadedError", "As many pictures lie here as may.",
+                         {"retry-after": str(self._served.retry_after_s())})  # fmt: skip
+
+
+class _Body:
+    """One request's, as long as it is answered. What its length says is taken before the first
+    byte is read, so that of many large ones some are read whole instead of all in part."""
+
+    def __init__(self, receive: Receive, holding: Holding, most: int, declared: int) -> None:
+        self.refused: int | None = None  # the status to refuse it with
+        self._receive, self._holding, self._most = receive, holding, most
+        self._declared, self._taken, self._seen = declared, 0, 0
+
+    def reserve(self) -> None:
+        """Take what its length says. Raises RefusedError."""
+        self._take(self._declared)
+
+    async def counted(self) -> Message:
+        """The next part of it. Raises RefusedError."""
+        message = await self._receive()
+        self._seen += len(message.get("body", b""))
+        if self._seen > self._most:
+            self._refuse(413)
+        self._take(self._seen - self._taken)
+        return message
+
+    def release(self) -> None:
+        """It is answered."""
+        self._holding.give(self._taken)
+
+    def _take(self, count: int) -> None:
+        if count <= 0:
+            return
+        try:
+            self._holding.take(count)
+        except OverloadedError:
+            self._refuse(429)
+        self._taken += count
+
+    def _refuse(self, status: int) -> NoReturn:
+        self.refused = status
+        raise RefusedError
 
 
 async def refuse(

@@ -4,12 +4,14 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from sakuga.engine.image.formats import FileFormat
+from sakuga.engine.image.source import Source
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.runtime.settings import Settings
+from sakuga.engine.serve.enlargement import Enlargement
 from sakuga.engine.serve.messages import Failed, Made, PictureId
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -28,11 +30,12 @@ class Service:
 
 @dataclass(eq=False)
 class ServedPicture:
-    """One picture of a job. `deaths`: engines that died while they had it at work."""
+    """One picture of a job. `deaths`: engines that died while they had it at work. Of one that is
+    enlarged, `settings` is the request itself."""
 
     id: PictureId
-    request: Request
-    settings: Settings
+    request: Request | Enlargement
+    settings: Settings | Enlargement
     state: State = "waiting"
     step: int = 0
     deaths: int = 0
@@ -47,6 +50,14 @@ class ServedPicture:
     def total(self) -> int:
         """Evaluations in all."""
         return self.settings.evaluations_in_all
+
+    def forget_pictures(self) -> None:
+        """It is over, and what came with it need not lie here any longer."""
+        if isinstance(self.request, Request) and isinstance(self.settings, Settings):
+            self.request = replace(self.request, init=None)
+            self.settings = replace(self.settings, init=None)
+        elif isinstance(self.request, Enlargement):
+            self.request = self.settings = replace(self.request, picture=Source.of(b""))
 
 
 @dataclass(frozen=True)
@@ -129,8 +140,8 @@ class Job:
 def new_job(
     bundle: str,
     service: Service,
-    requests: Sequence[Request],
-    settings: Sequence[Settings],
+    requests: Sequence[Request | Enlargement],
+    settings: Sequence[Settings | Enlargement],
 ) -> Job:
     """A job with a name nobody can guess."""
     name = uuid.uuid4().hex

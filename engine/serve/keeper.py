@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from time import monotonic
 
 from sakuga.engine.runtime.admission import Statistics
+from sakuga.engine.serve.enlargement import Enlargement
 from sakuga.engine.serve.jobs import Event, ServedPicture, Service, State
 from sakuga.engine.serve.messages import (
     Ask,
     Beat,
     Cancel,
+    Enlarge,
     Failed,
     FromEngine,
     Made,
@@ -142,18 +144,8 @@ class Keeper:
         self._process = process
 
     def _ask(self, order: Order) -> None:
-        picture, service = order.picture, order.service
         assert self._process is not None
-        self._process.send(
-            Ask(
-                picture.id,
-                picture.request,
-                service.format,
-                service.priority,
-                service.deadline_s,
-                service.preview_every,
-            )
-        )
+        self._process.send(_message(order.picture, order.service))
 
     def _hear(self, message: FromEngine) -> None:
         self._heard = monotonic()
@@ -253,6 +245,19 @@ class Keeper:
         order.leave()
         order.tell(Event("state", id[1]))
         self._news.set()
+
+
+def _message(picture: ServedPicture, service: Service) -> Ask | Enlarge:
+    if isinstance(picture.request, Enlargement):
+        return Enlarge(picture.id, picture.request, service.format)
+    return Ask(
+        picture.id,
+        picture.request,
+        service.format,
+        service.priority,
+        service.deadline_s,
+        service.preview_every,
+    )
 
 
 def _in_full(error: Failed) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from sakuga.engine.image.formats import FileFormat
 from sakuga.engine.runtime.admission import Statistics
 from sakuga.engine.runtime.request import Request
+from sakuga.engine.serve.enlargement import Enlargement
 from sakuga.profiles.buckets import Sizes
 
 PictureId = tuple[str, int]  # a job's id, and which of its pictures
@@ -35,6 +36,15 @@ class Ask:
     priority: int = 0
     deadline_s: float | None = None
     preview_every: int = 0
+
+
+@dataclass(frozen=True)
+class Enlarge:
+    """Enlarge a picture."""
+
+    id: PictureId
+    enlargement: Enlargement
+    format: FileFormat
 
 
 @dataclass(frozen=True)
@@ -105,5 +115,5 @@ class Failed:
     hint: str = ""
 
 
-ToEngine = Ask | Cancel | Stop
+ToEngine = Ask | Enlarge | Cancel | Stop
 FromEngine = Opened | Beat | Stepped | Previewed | Made | Failed

@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, HTTPException, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from sakuga.engine.image.formats import format_called
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.serve.jobs import Event, Job, ServedPicture, Service
 from sakuga.engine.serve.messages import Failed
+from sakuga.engine.serve.sent import check_pictures
 from sakuga.engine.serve.served import Served
 from sakuga.engine.serve.stage_bodies import (
     MOST_DETAILS,
@@ -21,9 +22,9 @@ from sakuga.engine.serve.stage_bodies import (
     HiresBody,
     InitBody,
     UpscaleBody,
-    check_pictures,
     stages_of,
 )
+from sakuga.engine.serve.strict import Strict
 from sakuga.profiles.buckets import Size
 
 MOST_PICTURES = 16  # of one job
@@ -36,10 +37,8 @@ Seed = Annotated[int, Field(ge=-1, lt=2**64)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class JobBody(BaseModel):
+class JobBody(Strict):
     """A job: one picture, or `count` of one request. Fields are those of `sakuga.Request`."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     prompt: Prompt
     negative_prompt: Prompt | None = None
@@ -117,7 +116,8 @@ def _add_asking(router: APIRouter, served: Served) -> None:
         """Ask for pictures. With an `Idempotency-Key` that was given before: the same job."""
 
         asked = body.request()
-        await check_pictures(asked)
+        if asked.init is not None:
+            await check_pictures(asked.init, mask="init.mask.picture")
 
         def make() -> Job:
             requests = asked.times(body.count)

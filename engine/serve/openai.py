@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from sakuga.engine.errors import UsageError
 from sakuga.engine.image.formats import format_called
@@ -19,6 +19,7 @@ from sakuga.engine.runtime.request import Request as PictureRequest
 from sakuga.engine.serve.jobs import Event, Job, ServedPicture, Service
 from sakuga.engine.serve.native import Name, Prompt, Seed
 from sakuga.engine.serve.served import Served, ServedBundle
+from sakuga.engine.serve.strict import Strict
 from sakuga.engine.serve.waiting import as_error, finish
 from sakuga.profiles.buckets import Size
 
@@ -26,11 +27,9 @@ Output = Literal["png", "webp", "jpeg"]
 _GUIDANCE = Annotated[float, Field(ge=0, le=100)]
 
 
-class GenerationBody(BaseModel):
+class GenerationBody(Strict):
     """OpenAI's fields; behind them Sakuga's. `quality`, `style`, `moderation` and `user` mean
     nothing to these models and are taken as they are."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     prompt: Prompt
     model: Name | None = None
@@ -73,8 +72,9 @@ class GenerationBody(BaseModel):
             compat=self.compat,
         )
 
-    def service(self, bundle: ServedBundle) -> Service:
-        """How it wants to be served, by which bundle. Raises UsageError, SizeError."""
+    def service(self, bundle: ServedBundle, wanted: PictureRequest) -> Service:
+        """How what it asks for wants to be served, by which bundle. Raises UsageError, SizeError.
+        """
         if self.background == "transparent":
             raise UsageError(
                 "background: these models paint no transparent pictures.",
@@ -90,7 +90,7 @@ class GenerationBody(BaseModel):
         format = format_called(output, None if quality is None else max(quality, 1))
         if not (self.partial_images and self.stream):
             return Service(format)
-        evaluations = bundle.resolver()(self.request()).table.evaluations
+        evaluations = bundle.resolver()(wanted).table.evaluations
         return Service(format, preview_every=evaluations // (self.partial_images + 1))
 
 
@@ -101,18 +101,7 @@ def routes(served: Served) -> APIRouter:
     @router.post("/v1/images/generations", response_model=None)
     async def generate(body: GenerationBody, request: Request) -> Response | dict[str, Any]:
         """Pictures of a prompt, all at once or with partial pictures on the way."""
-        bundle = served.bundle(body.model)
-        job = served.submit(bundle, body.request().times(body.n or 1), body.service(bundle))
-        if body.stream:
-            stream = _stream(served, job, job.events(), body)
-            return StreamingResponse(stream, media_type="text/event-stream")
-        urls = str(request.base_url) if body.response_format == "url" else None
-        try:
-            await finish(request, served, job)
-            return _answer(job, body, urls)
-        finally:
-            if urls is None:  # the answer has all of it, and nobody else knows of the job
-                served.jobs.forget(job)
+        return await answer(served, body, body.request(), request, "image_generation")
 
     @router.get("/v1/models")
     async def models() -> dict[str, Any]:
@@ -127,6 +116,25 @@ def routes(served: Served) -> APIRouter:
         return _model(served, id)
 
     return router
+
+
+async def answer(
+    served: Served, body: GenerationBody, wanted: PictureRequest, request: Request, events: str
+) -> Response | dict[str, Any]:
+    """Render what a body asks for, and answer it. `events`: how the names of its events begin."""
+    bundle = served.bundle(body.model)
+    service = body.service(bundle, wanted)
+    job = served.submit(bundle, wanted.times(body.n or 1), service)
+    if body.stream:
+        stream = _stream(served, job, job.events(), body, events)
+        return StreamingResponse(stream, media_type="text/event-stream")
+    urls = str(request.base_url) if body.response_format == "url" else None
+    try:
+        await finish(request, served, job)
+        return _answer(job, body, urls)
+    finally:
+        if urls is None:  # the answer has all of it, and nobody else knows of the job
+            served.jobs.forget(job)
 
 
 def _answer(job: Job, body: GenerationBody, urls: str | None) -> dict[str, Any]:
@@ -154,18 +162,18 @@ def _datum(job: Job, picture: ServedPicture, urls: str | None) -> dict[str, Any]
 
 
 async def _stream(
-    served: Served, job: Job, events: AsyncIterator[Event], body: GenerationBody
+    served: Served, job: Job, events: AsyncIterator[Event], body: GenerationBody, kind: str
 ) -> AsyncIterator[str]:
     try:
         seen = 0
         async for event in events:
             picture = job.pictures[event.index]
             if event.kind == "preview" and picture.preview and seen < (body.partial_images or 0):
-                yield _event("image_generation.partial_image", picture.preview, job, "jpeg", seen)
+                yield _event(f"{kind}.partial_image", picture.preview, job, "jpeg", seen)
                 seen += 1
             elif event.kind == "state" and picture.made is not None:
                 output = body.output_format or "png"
-                yield _event("image_generation.completed", picture.made.data, job, output, None)
+                yield _event(f"{kind}.completed", picture.made.data, job, output, None)
         if job.error is not None:
             yield _error_event(served, job)
     finally:

@@ -17,6 +17,8 @@ from sakuga.engine.runtime.request import Request
 from sakuga.engine.runtime.resolver import Resolver
 from sakuga.engine.runtime.tools import Tools
 from sakuga.engine.serve.discretion import Discretion
+from sakuga.engine.serve.enlargement import Enlargement
+from sakuga.engine.serve.holding import Holding, bytes_of, check_made
 from sakuga.engine.serve.jobs import Job, ServedPicture, Service, new_job
 from sakuga.engine.serve.keeper import Keeper, Order, Patience
 from sakuga.engine.serve.kept import Keeping, KeptJobs
@@ -67,6 +69,7 @@ class Served:
         self.bundles: Mapping[str, ServedBundle] = {each.name: each for each in bundles}
         self.admission = Admission(limits)
         self.discretion = Discretion(each.keeper.opening for each in bundles)
+        self.holding = Holding()
         self.jobs = KeptJobs(Keeping())
         self.draining = False
         self.watchers: list[OnOver] = []  # told of every picture that is over
@@ -104,10 +107,27 @@ class Served:
 
         Raises UsageError, SizeError, OverloadedError; also where the server is stopping.
         """
-        if self.draining:
-            raise OverloadedError("The server is stopping.", hint="Ask another one.")
         resolver = bundle.resolver()
         job = new_job(bundle.name, service, requests, [resolver(each) for each in requests])
+        return self._take(bundle, job)
+
+    def enlarge(
+        self, bundle: ServedBundle, wanted: Sequence[Enlargement], service: Service
+    ) -> Job:
+        """Take pictures to be enlarged by a bundle's engine: all of them, or none.
+
+        Raises UsageError, OverloadedError.
+        """
+        for each in wanted:
+            bundle.tools.upscalers.check(each.upscaler)
+        return self._take(bundle, new_job(bundle.name, service, wanted, wanted))
+
+    def _take(self, bundle: ServedBundle, job: Job) -> Job:
+        if self.draining:
+            raise OverloadedError("The server is stopping.", hint="Ask another one.")
+        service = job.service
+        for picture in job.pictures:
+            check_made(picture.settings)
         self._admit(job.pictures)
         self.jobs.add(job)
         for picture in job.pictures:
@@ -144,11 +164,14 @@ class Served:
 
     def _admit(self, pictures: Sequence[ServedPicture]) -> None:
         admitted: list[ServedPicture] = []
+        held = _held(pictures)
+        self.holding.take(held)
         try:
             for picture in pictures:
                 self.admission.admit(picture.settings.work_in_all)
                 admitted.append(picture)
         except OverloadedError:
+            self.holding.give(held)
             for picture in admitted:
                 self.admission.withdraw(picture.settings.work_in_all)
             raise
@@ -160,10 +183,21 @@ class Served:
             for watcher in self.watchers:
                 watcher(job.bundle, picture)
             if job.over:
+                self.holding.give(_held(job.pictures))
+                for each in job.pictures:
+                    each.forget_pictures()
                 job.finished = time.time()
                 self.jobs.ended(job)
 
         return leave
+
+
+def _held(pictures: Sequence[ServedPicture]) -> int:
+    """Bytes of what came with them; those of one job share what they begin from."""
+    first = pictures[0].request
+    if isinstance(first, Enlargement):
+        return sum(bytes_of(each.request) for each in pictures)
+    return bytes_of(first)
 
 
 def name_of(path: Path) -> str:

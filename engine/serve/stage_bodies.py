@@ -1,26 +1,18 @@
 """A picture to begin from and stages, as the native API has them: fields of `sakuga.Init` and more.
-
-Pictures come in the body, in base64; no path and no URL is ever followed.
 """
 
-import asyncio
-import base64
-import binascii
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from sakuga.engine.errors import UsageError
-from sakuga.engine.image.source import Source
 from sakuga.engine.refine.detail import Detail, Merge, Sort, TopBy
 from sakuga.engine.refine.fill import Fill
-from sakuga.engine.refine.mask import require_marks
-from sakuga.engine.runtime.request import Request
 from sakuga.engine.runtime.stages import Hires, Init, Mask, Resize, Stage, Upscale
+from sakuga.engine.serve.sent import picture_in
+from sakuga.engine.serve.strict import Strict
 from sakuga.profiles.buckets import Size
 
-MOST_PIXELS = 1 << 25  # of a picture that is sent
 MOST_DETAILS = 8
 
 Words = Annotated[str, Field(max_length=1 << 14)]
@@ -34,9 +26,7 @@ Scale = Annotated[float, Field(ge=1, le=8)]
 Side = Annotated[int, Field(ge=1, le=1 << 14)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
+class _Body(Strict):
     def given(self, *without: str) -> dict[str, Any]:
         """What was said, by name."""
         return self.model_dump(exclude_unset=True, exclude=set(without))
@@ -146,46 +136,3 @@ def stages_of(
     found: list[Stage] = [] if hires is None else [hires.stage()]
     found += [each.stage() for each in detail]
     return (*found, *([] if upscale is None else [upscale.stage()]))
-
-
-def picture_in(text: str, field: str) -> Source:
-    """A picture in base64, with or without `data:image/png;base64,` before it. Raises UsageError,
-    PictureFileError for what is no picture or has too many pixels."""
-    encoded = text.partition(",")[2] if text.startswith("data:") else text
-    try:
-        data = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise UsageError(
-            f"{field} is no base64.",
-            note="Paths and addresses are not followed.",
-            hint="Send the picture itself: a PNG, JPEG or WebP file's bytes in base64.",
-        ) from error
-    return picture_of(data, field)
-
-
-def picture_of(data: bytes, field: str) -> Source:
-    """A picture file's bytes. Raises UsageError, PictureFileError; its header is read."""
-    source = Source.of(data)
-    size = source.size
-    if size.width * size.height > MOST_PIXELS:
-        raise UsageError(
-            f"{field} is {size}, more than this server takes.",
-            note=f"It takes {MOST_PIXELS:,} pixels.",
-            hint="Send a smaller one.",
-        )
-    return source
-
-
-async def check_pictures(request: Request) -> None:
-    """Decode what a request begins from, on a thread of its own: what is no picture is known
-    before anything is promised. Raises PictureFileError, UsageError."""
-    init = request.init
-    if init is not None:
-        await asyncio.to_thread(_decode, init)
-
-
-def _decode(init: Init) -> None:
-    init.picture.read(MOST_PIXELS)
-    if init.mask is not None:
-        drawn = init.mask.picture.read_mask(max_pixels=MOST_PIXELS)
-        require_marks(255 - drawn if init.mask.invert else drawn)

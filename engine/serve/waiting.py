@@ -8,8 +8,10 @@ from sakuga.engine.errors import (
     DeadlineError,
     EngineFault,
     OverloadedError,
+    PictureFileError,
     RenderError,
     SakugaError,
+    SizeError,
     UsageError,
 )
 from sakuga.engine.serve.jobs import Job
@@ -18,7 +20,10 @@ from sakuga.engine.serve.served import Served
 
 _KINDS = {
     kind.__name__: kind
-    for kind in (UsageError, RenderError, DeadlineError, OverloadedError, EngineFault)
+    for kind in (
+        UsageError, SizeError, PictureFileError, RenderError, DeadlineError, OverloadedError,
+        EngineFault,
+    )  # fmt: skip
 }
 
 

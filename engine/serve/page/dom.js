@@ -28,17 +28,19 @@ export function say(words) {
   byId("said").textContent = words;
 }
 
-/** Show what, note and hint until they are dismissed. What is `calm` and short goes by itself. */
+/** Show what, note and hint, and an `action`'s button, until they are dismissed or it is taken. What
+ * is `calm` and short goes by itself. */
 export function notice(error) {
   const lines = [error.what ?? String(error), error.note, error.hint].filter(Boolean);
   const box = make("div", { className: "notice", role: error.calm ? "status" : "alert" });
   box.classList.toggle("wrong", !error.calm);
   box.append(
-    make("div", {}, ...lines.map((line) => make("p", {}, line))),
+    make("div", {}, ...lines.map((line) => make("p", {}, line)), error.action),
     button("×", () => box.remove(), { className: "icon", ariaLabel: "Dismiss" }),
   );
+  error.action?.addEventListener("click", () => box.remove());
   byId("notices").prepend(box);
-  if (error.calm && lines.length === 1) setTimeout(() => box.remove(), CALM_MS);
+  if (error.calm && lines.length === 1 && !error.action) setTimeout(() => box.remove(), CALM_MS);
 }
 
 /** Copy text; also where the page is not on HTTPS and the clipboard's own interface is missing. */

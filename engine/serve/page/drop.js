@@ -1,8 +1,9 @@
-/** Pictures that are dropped, pasted or chosen, for the settings in them. */
+/** Pictures that are dropped, pasted or chosen, for the settings in them or to begin from. */
 
 import { request } from "./api.js";
-import { byId, notice, say } from "./dom.js";
+import { button, byId, notice, say } from "./dom.js";
 import { chosenBundle, fill } from "./form.js";
+import { beginFrom } from "./init.js";
 
 /** Take pictures from everywhere on the page. */
 export function setUpDrop() {
@@ -30,6 +31,7 @@ export function setUpDrop() {
 
 async function readFirst([file]) {
   if (!file) return;
+  const action = button("Begin from this picture", () => beginFrom(file).catch(notice));
   try {
     const path = `/v1/settings?bundle=${encodeURIComponent(chosenBundle().name)}`;
     const headers = { "content-type": "application/octet-stream" };
@@ -38,9 +40,9 @@ async function readFirst([file]) {
     fill(job);
     say("The settings are in the form.");
     const what = `The settings of ${file.name} are in the form.`;
-    notice({ what, note: notes.join(" "), calm: true });
+    notice({ what, note: notes.join(" "), calm: true, action });
     byId("prompt").focus();
   } catch (error) {
-    notice(error);
+    notice(file.type.startsWith("image/") ? Object.assign(error, { action }) : error);
   }
 }

@@ -2,7 +2,11 @@
 
 import { byId, button, make, option } from "./dom.js";
 import { showCard, showTags } from "./card.js";
+import { fillInit, initBody, setUpInit, showInit } from "./init.js";
 import { drawShapes, markShape, swapSides } from "./shapes.js";
+import {
+  fillStages, keptStages, offerTools, restoreStages, setUpStages, showStages, stagesBody,
+} from "./stages.js";
 import { recall, remember } from "./store.js";
 import { withWords } from "./words.js";
 
@@ -22,7 +26,7 @@ const SLIDERS = ["steps", "guidance"];
 const CARRIED = {
   compat: "Compat", rng: "Noise", eta: "Eta", s_noise: "Sigma noise", seed_resize: "Seed of size",
   ensd: "ENSD", emphasis: "Emphasis", pad_conds: "Padded prompts",
-  guidance_interval: "Guidance interval", negative_prompt: "Negative prompt",
+  guidance_interval: "Guidance interval", negative_prompt: "Negative prompt", upscale: "Upscaler",
 };
 const NO_PRESET = "none";
 
@@ -63,7 +67,7 @@ export function body() {
   else for (const name of ["variation_strength", "variation_seed"]) delete job[name];
   job.count = Number(byId("form").elements.count.value);
   job.preview_every = Math.max(1, Math.round(job.steps / 30));
-  return { ...job, ...carried };
+  return { ...job, ...carried, ...initBody(), ...stagesBody() };
 }
 
 /** Put a job into the form. */
@@ -79,6 +83,8 @@ export function fill(job) {
   for (const [name, id] of Object.entries(OWN)) {
     if (name !== "format" || job.format) put(id, job[name] ?? "");
   }
+  fillInit(job);
+  fillStages(job);
   byId("form").elements.count.value = "1";
   carried = Object.fromEntries(Object.keys(CARRIED).filter((name) => isCarried(name, job))
     .map((name) => [name, job[name] ?? null]));
@@ -107,6 +113,8 @@ function listen() {
   for (const name of SLIDERS) {
     byId(`${name}-range`).oninput = () => { byId(name).value = byId(`${name}-range`).value; };
   }
+  setUpInit(show, takeSize);
+  setUpStages();
   const form = byId("form");
   form.addEventListener("input", show);
   form.addEventListener("change", show);
@@ -126,7 +134,19 @@ function chooseBundle(name) {
   for (const id of ["width", "height"]) {
     Object.assign(byId(id), { min: sides.minimum, max: sides.maximum, step: sides.step });
   }
+  offerTools(chosenBundle());
   choosePreset(preset);
+}
+
+/** The shape of a picture, at about the preset's size. */
+function takeSize(picture) {
+  const { minimum, maximum, step } = chosenBundle().sides;
+  const { width, height } = chosenPreset().defaults ?? picture;
+  const shrink = Math.min(1, Math.sqrt((width * height) / (picture.width * picture.height)));
+  for (const side of ["width", "height"]) {
+    const wanted = Math.round((picture[side] * shrink) / step) * step;
+    put(side, Math.min(maximum, Math.max(minimum, wanted)));
+  }
 }
 
 function choosePreset(name) {
@@ -152,6 +172,7 @@ function restore(kept) {
   byId("prefix").checked = kept.prefix;
   byId("form").elements.count.value = kept.count;
   carried = kept.carried;
+  restoreStages(kept.stages);
   show();
 }
 
@@ -163,6 +184,7 @@ function save() {
     prefix: byId("prefix").checked,
     count: byId("form").elements.count.value,
     carried,
+    stages: keptStages(),
   });
 }
 
@@ -172,6 +194,8 @@ function show() {
   const preset = chosenPreset();
   drawShapes(preset.sizes ?? [], show);
   markShape();
+  showInit();
+  showStages();
   showCard(chosenBundle(), preset);
   showTags(preset, show);
   byId("prefix").parentElement.hidden = !isOwn();
@@ -182,12 +206,17 @@ function show() {
 
 function showCarried() {
   const chips = Object.entries(carried).map(([name, value]) => {
-    const words = `${CARRIED[name]}: ${value === null ? "not given" : value}`;
+    const words = `${CARRIED[name]}: ${valueInWords(value)}`;
     const drop = () => { delete carried[name]; show(); };
     return button(words, drop, { className: "chip", title: "Leave it out" });
   });
   byId("carried").replaceChildren(make("small", {}, "Taken over from the picture:"), ...chips);
   byId("carried").hidden = chips.length === 0;
+}
+
+function valueInWords(value) {
+  if (value === null) return "not given";
+  return Object.getPrototypeOf(value) === Object.prototype ? Object.values(value).join(", ") : value;
 }
 
 const isOwn = () => byId("preset").value === chosenBundle().preset;

@@ -2,6 +2,7 @@
 
 import { byId, button, copy, make, notice, say } from "./dom.js";
 import { chosenBundle, fill, putSeed } from "./form.js";
+import { beginFrom } from "./init.js";
 import { forgetPicture, forgetPictures, keepPicture, keptPictures } from "./store.js";
 
 const MOST = 200;
@@ -48,6 +49,7 @@ export async function addPicture(record) {
 export function actionsOf(record) {
   return [
     button("Use these settings", () => use(record)),
+    button("Begin from it", async () => { byId("viewer").close(); await beginFrom(record.blob); }),
     button("Copy settings", async (event) => {
       await copy(record.text).then(() => flash(event.target, "Copied"), notice);
     }),

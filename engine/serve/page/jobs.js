@@ -5,6 +5,7 @@ import { showCards } from "./cards.js";
 import { notice, say } from "./dom.js";
 import { follow, isOver, newJob, take } from "./follow.js";
 import { addPicture } from "./history.js";
+import { withoutPicture } from "./init.js";
 import { recall, remember } from "./store.js";
 
 const jobs = [];
@@ -12,7 +13,7 @@ const jobs = [];
 /** Ask for a job. Throws ApiError. */
 export async function ask(body) {
   const view = await json("/v1/jobs", { method: "POST", body });
-  const job = newJob(view.id, body, Date.now());
+  const job = newJob(view.id, withoutPicture(body), Date.now()); // which may be of many megabytes
   take(job, view);
   jobs.push(job);
   keep();

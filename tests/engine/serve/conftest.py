@@ -11,9 +11,13 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import httpx
+import numpy as np
 import pytest
+from hand_made_upscalers import hand_made, sharpener
+from yolo_files import yolo_file
 
 from sakuga.engine.bundle import Bundle
+from sakuga.engine.engine import Engine
 
 WAIT_S = 60.0
 
@@ -99,10 +103,32 @@ def serving(
 
 
 @pytest.fixture(scope="package")
-def server(sdxl_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def tools(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders with an upscaler of twice the size, `sharp`, and a detector, `face_yolov8n`, that
+    finds one face in the middle of whatever it sees."""
+    folders = {name: tmp_path_factory.mktemp(name) for name in ("upscalers", "detectors")}
+    (folders["upscalers"] / "sharp.upscaler").mkdir()
+    hand_made(folders["upscalers"] / "sharp.upscaler", sharpener(2))
+    face = np.array([[32, 32, 24, 24, 0.9, 0.0]], np.float32).T[None]
+    yolo_file(folders["detectors"] / "face_yolov8n.onnx", face)
+    return folders
+
+
+@pytest.fixture(scope="package")
+def server(
+    sdxl_bundle: Bundle, tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """One that all these tests share; they leave nothing behind on it."""
-    with serving(sdxl_bundle.path, tmp_path_factory.mktemp("server")) as server:
+    options = [each for name, path in tools.items() for each in (f"--{name}", str(path))]
+    with serving(sdxl_bundle.path, tmp_path_factory.mktemp("server"), *options) as server:
         yield server
+
+
+@pytest.fixture
+def equipped(sdxl_bundle: Bundle, tools: dict[str, Path]) -> Iterator[Engine]:
+    """An engine with the server's tools."""
+    with Engine.open(sdxl_bundle.path, threads=1, **tools) as engine:  # type: ignore[arg-type]
+        yield engine
 
 
 @pytest.fixture

@@ -86,9 +86,13 @@ def test_progress_and_interrupt(api: Any, until: Any) -> None:  # noqa: ANN401
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"enable_hr": True}, "hires"),
+        ({"enable_hr": True, "hr_checkpoint_name": "other"}, "another checkpoint"),
+        ({"enable_hr": True, "hr_upscaler": "R-ESRGAN 4x+"}, "no upscaler 'R-ESRGAN 4x+'"),
+        ({"hr_scal": 1.5}, "Did you mean 'hr_scale'?"),
         ({"styles": ["a"]}, "styles"),
-        ({"alwayson_scripts": {"ADetailer": {}}}, "scripts"),
+        ({"alwayson_scripts": {"ControlNet": {"args": []}}}, "no script 'ControlNet'"),
+        ({"alwayson_scripts": {"ADetailer": {"args": [{"ad_modl": "x"}]}}}, "'ad_model'"),
+        ({"alwayson_scripts": {"ADetailer": {"args": [{"ad_model": "hand"}]}}}, "no detector"),
         ({"override_settings": {"sd_vae": "other.safetensors"}}, "VAE"),
         ({"override_settings": {"colour": 1}}, "colour"),
         ({"override_settings": {"CLIP_stop_at_last_layers": "two"}}, "clip"),

@@ -20,8 +20,8 @@ OPEN = {
     "/", "/health/live", "/health/ready",
     *(f"/page/{name}.css" for name in ("base", "form", "pictures")),
     *(f"/page/{name}.js" for name in (
-        "api", "card", "cards", "dom", "drop", "follow", "form", "history", "jobs", "page",
-        "readiness", "shapes", "store", "theme", "token", "words",
+        "api", "card", "cards", "dom", "drop", "follow", "form", "history", "init", "jobs",
+        "page", "readiness", "shapes", "stages", "store", "theme", "token", "words",
     )),
 }  # fmt: skip
 

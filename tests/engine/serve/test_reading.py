@@ -20,6 +20,9 @@ JOBS: list[dict[str, Any]] = [
     {"seed": 3, "ensd": 31337, "variation_seed": 2**63, "variation_strength": 0.25, "eta": 0.5,
      "emphasis": "No norm", "guidance_interval": [0.25, 0.75], "format": "jpeg"},
     {"seed_resize": "192x128", "sampler": "DDIM", "pad_conds": True},
+    {"hires": {"size": "160x192", "upscaler": "sharp", "strength": 0.5, "prompt": "hat"},
+     "detail": [{"model": "face_yolov8n", "confidence": 0.5}, {"model": "face", "top_k": 1}],
+     "upscale": {"upscaler": "lanczos", "scale": 1.5}},
 ]  # fmt: skip
 Until = Callable[[Callable[[], bool]], None]
 
@@ -54,13 +57,15 @@ def test_the_job_makes_the_same_file(
 def test_what_cannot_be_followed_is_told(client: httpx.Client) -> None:
     text = (
         "1girl, <lora:line:1>\nNegative prompt: bad\nSteps: 7, Sampler: Euler a, CFG scale: 6, "
-        "Seed: 5, Size: 320x224, Model hash: 0123456789, Hires upscale: 2, Version: v1.10.1"
+        "Seed: 5, Size: 320x224, Model hash: 0123456789, Denoising strength: 0.5, "
+        "Hires upscale: 2, Hires upscaler: SwinIR 4x, Version: v1.10.1"
     )
     answer = read(client, png(text)).json()
     assert answer["parameters"] == text
     assert answer["job"]["steps"] == 7 and answer["job"]["prefix"] == "none"
     notes = " ".join(answer["notes"])
-    assert "Left out: Model hash 0123456789" in notes and "Hires upscale 2" in notes
+    assert "Left out: Model hash 0123456789" in notes and "SwinIR 4x" in notes
+    assert "hires" not in answer["job"]
 
 
 def test_what_holds_no_settings_is_refused(client: httpx.Client) -> None:
