@@ -148,7 +148,9 @@ def _add_lists(router: APIRouter, options: Options) -> None:
     async def upscalers() -> list[dict[str, Any]]:
         """What enlarges pictures: of the folder and without one."""
         usual = {"model_name": None, "model_path": None, "model_url": None, "scale": 4}
-        return [{"name": each} | usual for each in ("None", *options.bundle.tools.upscalers.names())]
+        return [
+            {"name": each} | usual for each in ("None", *options.bundle.tools.upscalers.names())
+        ]
 
     @router.get("/latent-upscale-modes")
     async def latent_upscale_modes() -> list[dict[str, str]]:

@@ -154,7 +154,9 @@ def log_to_stderr() -> None:
 
 
 def _check_packages() -> None:
-    missing = [name for name in ("fastapi", "python_multipart", "uvicorn") if find_spec(name) is None]
+    missing = [
+        name for name in ("fastapi", "python_multipart", "uvicorn") if find_spec(name) is None
+    ]
     if missing:
         raise MissingDependencyError(
             f"Serving needs {' and '.join(missing)}.", hint="pip install 'sakuga[serve]'"

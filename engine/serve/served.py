@@ -111,9 +111,7 @@ class Served:
         job = new_job(bundle.name, service, requests, [resolver(each) for each in requests])
         return self._take(bundle, job)
 
-    def enlarge(
-        self, bundle: ServedBundle, wanted: Sequence[Enlargement], service: Service
-    ) -> Job:
+    def enlarge(self, bundle: ServedBundle, wanted: Sequence[Enlargement], service: Service) -> Job:
         """Take pictures to be enlarged by a bundle's engine: all of them, or none.
 
         Raises UsageError, OverloadedError.

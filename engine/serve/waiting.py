@@ -21,7 +21,12 @@ from sakuga.engine.serve.served import Served
 _KINDS = {
     kind.__name__: kind
     for kind in (
-        UsageError, SizeError, PictureFileError, RenderError, DeadlineError, OverloadedError,
+        UsageError,
+        SizeError,
+        PictureFileError,
+        RenderError,
+        DeadlineError,
+        OverloadedError,
         EngineFault,
     )  # fmt: skip
 }

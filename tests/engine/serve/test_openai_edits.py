@@ -103,7 +103,11 @@ def test_variations(images: openai.OpenAI, equipped: Engine) -> None:
     found = images.images.create_variation(
         image=("a.png", data), response_format="b64_json", extra_body=MORE
     )
-    same(pictures(found)[0], equipped, Request("", steps=3, seed=9, init=Init(Source.of(data), resize="crop")))  # noqa: E501
+    same(
+        pictures(found)[0],
+        equipped,
+        Request("", steps=3, seed=9, init=Init(Source.of(data), resize="crop")),
+    )  # noqa: E501
 
 
 @pytest.mark.parametrize(
