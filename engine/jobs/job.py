@@ -75,13 +75,13 @@ def _worded(wildcards: Wildcards, seed: int, number: int, stage: Stage) -> Stage
     """A stage with words in place of the wildcards of its prompts, if it has any."""
     if isinstance(stage, Upscale):
         return stage
-    prompt, negative = stage.prompt, stage.negative_prompt
-    place = f"stage {number}"
-    return replace(
-        stage,
-        prompt=prompt and wildcards.replaced(prompt, seed, f"{place} prompt"),
-        negative_prompt=negative and wildcards.replaced(negative, seed, f"{place} negative_prompt"),
-    )
+    texts = {"prompt": stage.prompt, "negative_prompt": stage.negative_prompt}
+    words = {
+        name: wildcards.replaced(text, seed, f"stage {number} {name}")
+        for name, text in texts.items()
+        if text
+    }
+    return replace(stage, **words)
 
 
 def _varies_at_random(request: Request) -> bool:

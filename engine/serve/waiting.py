@@ -28,7 +28,7 @@ _KINDS = {
         DeadlineError,
         OverloadedError,
         EngineFault,
-    )  # fmt: skip
+    )
 }
 
 
