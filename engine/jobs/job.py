@@ -75,13 +75,13 @@ def _worded(wildcards: Wildcards, seed: int, number: int, stage: Stage) -> Stage
     """A stage with words in place of the wildcards of its prompts, if it has any."""
     if isinstance(stage, Upscale):
         return stage
-    texts = {"prompt": stage.prompt, "negative_prompt": stage.negative_prompt}
-    words = {
-        name: wildcards.replaced(text, seed, f"stage {number} {name}")
-        for name, text in texts.items()
-        if text
-    }
-    return replace(stage, **words)
+    place = f"stage {number}"
+    if stage.prompt:
+        stage = replace(stage, prompt=wildcards.replaced(stage.prompt, seed, f"{place} prompt"))
+    if stage.negative_prompt:
+        negative = wildcards.replaced(stage.negative_prompt, seed, f"{place} negative_prompt")
+        stage = replace(stage, negative_prompt=negative)
+    return stage
 
 
 def _varies_at_random(request: Request) -> bool:

@@ -107,7 +107,7 @@ def test_variations(images: openai.OpenAI, equipped: Engine) -> None:
         pictures(found)[0],
         equipped,
         Request("", steps=3, seed=9, init=Init(Source.of(data), resize="crop")),
-    )  # noqa: E501
+    )
 
 
 @pytest.mark.parametrize(
