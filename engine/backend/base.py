@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sakuga.kernels.guide import Guide
 from sakuga.kernels.launch import Records, Seat
 from sakuga.kernels.to_rgb8 import Rounding
-from sakuga.profiles.buckets import Sizes
+from sakuga.profiles.buckets import Size, Sizes
 
 GROUP = 64  # more rows than any call has; and keeps the first of each group aligned
 
@@ -66,11 +66,13 @@ class Block:
 @dataclass(frozen=True, eq=False)
 class Decoded:
     """A finished picture, uint8 [height, width, 3], and the latent it was decoded from, float32
-    [4, height / 8, width / 8]. `whole`: every value the VAE gave was finite."""
+    [4, height / 8, width / 8]. `whole`: every value the VAE gave was finite. `window`: the size of
+    the parts it was decoded in, None for all at once."""
 
     pixels: Pixels
     latent: Latent
     whole: bool
+    window: Size | None = None
 
 
 class Moments(NamedTuple):

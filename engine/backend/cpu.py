@@ -31,7 +31,8 @@ from sakuga.kernels.model_inputs import model_inputs
 from sakuga.kernels.philox import normals
 from sakuga.kernels.preview import Foresight, preview
 from sakuga.kernels.to_rgb8 import Rounding, to_rgb8
-from sakuga.profiles.families import LATENT_CHANNELS
+from sakuga.profiles.buckets import Size
+from sakuga.profiles.families import LATENT_CHANNELS, VAE_FACTOR
 
 _Draw = tuple[int, int]  # seed, number of the draw
 _Arrays = dict[str, Array]
@@ -98,7 +99,8 @@ class CpuDevice:
         tile = tile_for(self._networks.entries["vae_decoder"], latent, room=PROCESSOR)
         image = decode(scaled, self.network("vae_decoder"), tile)
         pixels = to_rgb8(image, rounding)
-        found.set_result(Decoded(pixels, values, bool(np.isfinite(image).all())))
+        window = None if tile == latent else Size(VAE_FACTOR * tile[1], VAE_FACTOR * tile[0])
+        found.set_result(Decoded(pixels, values, bool(np.isfinite(image).all()), window))
         return found
 
     def encode(self, image: Image) -> Moments:

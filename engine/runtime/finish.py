@@ -22,6 +22,11 @@ from sakuga.engine.runtime.slot import Slot
 from sakuga.engine.runtime.stage_facts import stage_facts
 from sakuga.profiles.preset import Preset
 
+WINDOWS = "Decoder windows"  # in the settings of a picture that was decoded in parts
+_IN_WINDOWS = (
+    "The picture is too large for the VAE to decode in one go here: it was decoded in windows."
+)
+
 
 class Finish:
     """The last step of every picture of an engine. `backend`: as metadata names it; `preset`: whose
@@ -46,10 +51,14 @@ class Finish:
     def pixels(self, settings: Settings, decoded: Decoded) -> Made:
         """What a pass has made; decoded once more where the VAE made NaN of it. Raises
         RenderError."""
-        if decoded.whole:
-            return Made(decoded.pixels)
-        pixels = self._rescued(decoded, settings)
-        return Made(pixels, (rescue.NOTE,), {rescue.KEY: rescue.EXACT})
+        made = Made(decoded.pixels)
+        if not decoded.whole:
+            pixels = self._rescued(decoded, settings)
+            made = Made(pixels, (rescue.NOTE,), {rescue.KEY: rescue.EXACT})
+        if decoded.window is None:
+            return made
+        told = Made(made.pixels, (_IN_WINDOWS,), {WINDOWS: str(decoded.window)})
+        return made.then(told)
 
     def _rescued(self, decoded: Decoded, settings: Settings) -> Pixels:
         check_finite(decoded.latent, "unet", self._bundle)

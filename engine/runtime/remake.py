@@ -10,6 +10,7 @@ from sakuga.engine.errors import MetadataError, UsageError
 from sakuga.engine.image.infotext import DEFAULTS, Infotext
 from sakuga.engine.image.infotext_keys import KEYS, NAMES
 from sakuga.engine.runtime import rescue
+from sakuga.engine.runtime.finish import WINDOWS
 from sakuga.engine.runtime.merged import merged_doubts, merged_obstacles
 from sakuga.engine.runtime.parameters import made_by
 from sakuga.engine.runtime.remake_stages import (
@@ -39,6 +40,7 @@ _HARMLESS = {
     "Civitai metadata",
     "Template",
     rescue.KEY,
+    WINDOWS,
 }
 GPU = "GPU"  # A1111's usual noise source, of which NV is the part that all GPUs agree on
 

@@ -39,8 +39,8 @@ def test_windows_are_what_the_graph_takes(name: str, height: int, width: int) ->
 @pytest.mark.parametrize("name", NAMES)
 def test_what_fits_goes_whole(name: str) -> None:
     known = ENTRIES["sdxl", name]
-    assert tile_for(known, (160, 160), room=PROCESSOR) == (160, 160)
-    assert tile_for(known, (164, 160), room=PROCESSOR) == (128, 128)
+    assert tile_for(known, (192, 192), room=PROCESSOR) == (192, 192)
+    assert tile_for(known, (196, 192), room=PROCESSOR) == (128, 128)
     assert tile_for(known, (256, 256)) == (256, 256)
     assert tile_for(known, (512, 300)) == (256, 256)
     assert tile_for(known, (64, 400), room=PROCESSOR) == (64, 256)
