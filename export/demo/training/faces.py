@@ -26,8 +26,8 @@ _MIDDLES, _STRIDES = places()
 class FaceOptions:
     """`pictures` painted; `steps` of `batch` compositions; learning rate."""
 
-    pictures: int = 400
-    steps: int = 900
+    pictures: int = 300
+    steps: int = 450
     batch: int = 16
     rate: float = 4e-3
     seed: int = 6
