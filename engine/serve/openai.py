@@ -73,7 +73,7 @@ class GenerationBody(Strict):
         )
 
     def service(self, bundle: ServedBundle, wanted: PictureRequest) -> Service:
-        """How what it asks for wants to be served, by which bundle. Raises UsageError, SizeError."""
+        """How that wants to be served, by which bundle. Raises UsageError, SizeError."""
         if self.background == "transparent":
             raise UsageError(
                 "background: these models paint no transparent pictures.",

@@ -63,7 +63,7 @@ def routes(served: Served) -> APIRouter:
 
     @router.post("/v1/images/edits", response_model=None, openapi_extra=_FORM)
     async def edit(request: Request) -> Response | dict[str, Any]:
-        """Pictures of a prompt that begin from a picture, or paint anew what its mask leaves open."""
+        """Pictures of a prompt from a picture, or with what its mask leaves open painted anew."""
         form = await _form(request)
         body = _read(EditBody, form.fields)
         return await _edited(served, body, form, request, "image_edit")

@@ -1,4 +1,4 @@
-"""A picture to begin from and stages, as the native API has them: fields of `sakuga.Init` and more."""
+"""A picture to begin from and stages, as the native API has them: fields of `sakuga.Init` …"""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
