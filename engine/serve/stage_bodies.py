@@ -44,7 +44,7 @@ class MaskBody(_Body):
 
     def mask(self) -> Mask:
         """The mask. Raises UsageError."""
-        return Mask(picture_in(self.picture, "mask.picture"), **self.given("picture"))
+        return Mask(picture_in(self.picture, "init.mask.picture"), **self.given("picture"))
 
 
 class InitBody(_Body):

@@ -1,6 +1,6 @@
 /** The picture to begin from: chosen, dropped or made here, and how strongly it is made anew. */
 
-import { byId, say } from "./dom.js";
+import { byId, notice, say } from "./dom.js";
 
 let picture = null; // { data, size }: the file as a data: URL, and how large it is
 let changed = null;
@@ -55,8 +55,9 @@ export function withoutPicture(job) {
 
 /** Put a job's strength into the form. One that began from no picture leaves out the one here. */
 export function fillInit(job) {
-  if (!job.init) leaveOut();
-  else if (job.init.strength !== undefined) byId("init-strength").value = job.init.strength;
+  if (!job.init) return leaveOut();
+  byId("init-strength").value = job.init.strength;
+  if (!picture) notice({ what: "The picture it began from is not kept: choose it again.", calm: true });
 }
 
 /** Bring the slider up to date. */
