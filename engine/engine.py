@@ -1,25 +1,24 @@
 """The facade: open a bundle, render pictures from it."""
 
-import os
-import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-
-import numpy as np
 
 from sakuga.engine.backend.base import Array, Device, Pixels
 from sakuga.engine.backend.choose import choose_device
 from sakuga.engine.bundle import Bundle, check_same, open_bundle
-from sakuga.engine.errors import EngineFault, SakugaError, UsageError
+from sakuga.engine.errors import EngineFault, SakugaError
 from sakuga.engine.image.infotext import Infotext
 from sakuga.engine.image.source import Source
 from sakuga.engine.refine.upscaler import Watch, unwatched
 from sakuga.engine.runtime.admission import NO_LIMITS, Limits, Statistics
+from sakuga.engine.runtime.checks import check_threads
+from sakuga.engine.runtime.decoding import decoded
 from sakuga.engine.runtime.defaults import bundle_embeddings, bundle_preset
 from sakuga.engine.runtime.desk import Desk, OnPreview, OnStep, Wishes
-from sakuga.engine.runtime.finish import Finish, check_finite
+from sakuga.engine.runtime.enlarging import enlarging
+from sakuga.engine.runtime.finish import Finish
 from sakuga.engine.runtime.lookahead import in_order_of_completion
 from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.policy import Policy
@@ -110,7 +109,7 @@ class Engine:
         PlanMismatchError where the bundle's plans are not for this machine,
         DeviceMemoryError where it has too little memory, MissingDependencyError, and UsageError.
         """
-        _check_threads(threads)
+        check_threads(threads)
         bundle = open_bundle(Path(path))
         device = choose_device(bundle, backend, threads, vram_bytes, deterministic)
         given = (embeddings, upscalers, detectors)
@@ -235,20 +234,7 @@ class Engine:
         Raises UsageError for an upscaler that is not here; the future, what opening or running it
         raises.
         """
-        self.tools.upscalers.check(upscaler)
-        left = threading.Event()
-
-        def told(tile: int, tiles: int) -> None:
-            if left.is_set():
-                raise CancelledError
-            watch(tile, tiles)
-
-        def enlarge(_: Device) -> Pixels:
-            return self.tools.upscalers.find(upscaler).enlarge(pixels, size, told)
-
-        found = self._worker.call(enlarge)
-        found.add_done_callback(lambda _: left.set())
-        return found
+        return enlarging(self._worker, self.tools.upscalers, upscaler, pixels, size, watch)
 
     @property
     def appetite(self) -> int:
@@ -294,13 +280,7 @@ class Engine:
 
         Raises RenderError where the latent or what the decoder makes of it is not finite.
         """
-        check_finite(latent, "unet", self.bundle)
-        scaled = latent[None] * np.float32(1 / self.bundle.family.vae.scaling_factor)
-        inputs = {"latent": scaled.astype(np.float32)}
-        run = self._worker.call(lambda device: device.network("vae_decoder").run(inputs))
-        image = run.result()["image"]
-        check_finite(image, "vae_decoder", self.bundle)
-        return image
+        return decoded(self._worker, self.bundle, latent)
 
     def close(self) -> None:
         """Let go of the networks and the device; pictures still waiting are not made."""
@@ -316,13 +296,3 @@ class Engine:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _check_threads(threads: int | None) -> None:
-    cores = os.cpu_count() or 1
-    if threads is not None and not 1 <= threads <= cores:
-        raise UsageError(
-            f"A network cannot run on {threads} threads here.",
-            note=f"This machine has {cores} cores; more threads than cores only wait.",
-            hint="Leave it out to use all cores.",
-        )

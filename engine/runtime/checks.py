@@ -1,6 +1,7 @@
 """What a request says in numbers and words, checked."""
 
 import math
+import os
 
 from sakuga.engine.errors import UsageError
 from sakuga.engine.text.segments import Emphasis, emphasis_name
@@ -39,3 +40,14 @@ def checked_guidance(guidance: float) -> float:
             hint="Give a number from 0 up; 5 to 7 are usual, 1 turns guidance off.",
         )
     return float(guidance)
+
+
+def check_threads(threads: int | None) -> None:
+    """Of networks on the processor. Raises UsageError for more than it has cores."""
+    cores = os.cpu_count() or 1
+    if threads is not None and not 1 <= threads <= cores:
+        raise UsageError(
+            f"A network cannot run on {threads} threads here.",
+            note=f"This machine has {cores} cores; more threads than cores only wait.",
+            hint="Leave it out to use all cores.",
+        )
