@@ -59,7 +59,9 @@ def test_the_padded_part_fills_the_target() -> None:
     window = masked_window(mask, 5, Size(64, 64))
     assert (window.top, window.left, window.height, window.width) == (35, 35, 30, 30)
     picture = np.random.default_rng(0).integers(0, 256, (100, 100, 3), np.uint8)
-    theirs = Image.fromarray(picture).crop((35, 35, 65, 65)).resize((64, 64), Image.LANCZOS)
+    theirs = (
+        Image.fromarray(picture).crop((35, 35, 65, 65)).resize((64, 64), Image.Resampling.LANCZOS)
+    )
     np.testing.assert_array_equal(cropped(picture, window, Size(64, 64)), np.asarray(theirs))
 
 

@@ -25,7 +25,7 @@ def masks(latent: tuple[int, int]) -> list[np.ndarray]:
 def test_of_a1111(latent: tuple[int, int]) -> None:
     """Its steps with Pillow and NumPy: three equal channels, the first of them."""
     for mask in masks(latent):
-        small = Image.fromarray(mask).convert("RGB").resize(latent[::-1])
+        small = Image.fromarray(mask).convert("RGB").resize((latent[1], latent[0]))
         soft = (np.moveaxis(np.array(small, dtype=np.float32), 2, 0) / 255)[0]
         np.testing.assert_array_equal(latent_mask.a1111_soft(mask, latent), soft)
         np.testing.assert_array_equal(latent_mask.a1111(mask, latent), np.around(soft))

@@ -26,7 +26,7 @@ def test_pixels_are_those_of_diffusers(sigma: float) -> None:
     made = RANDOM.integers(0, 256, (TARGET.height, TARGET.width, 3), np.uint8)
     region = window.left, window.top, window.left + window.width, window.top + window.height
     theirs = VaeImageProcessor().apply_overlay(
-        *map(Image.fromarray, (mask, ORIGINAL, made)), region
+        Image.fromarray(mask), Image.fromarray(ORIGINAL), Image.fromarray(made), region
     )
     np.testing.assert_array_equal(pasted(ORIGINAL, made, mask, window), np.asarray(theirs))
 
@@ -34,7 +34,9 @@ def test_pixels_are_those_of_diffusers(sigma: float) -> None:
 def test_a_whole_picture_is_laid_under() -> None:
     made = RANDOM.integers(0, 256, ORIGINAL.shape, np.uint8)
     mask = blurred(MASK, 4, 4)
-    theirs = VaeImageProcessor().apply_overlay(*map(Image.fromarray, (mask, ORIGINAL, made)))
+    theirs = VaeImageProcessor().apply_overlay(
+        Image.fromarray(mask), Image.fromarray(ORIGINAL), Image.fromarray(made)
+    )
     result = overlaid(ORIGINAL, made, mask)
     np.testing.assert_array_equal(result, np.asarray(theirs))
     np.testing.assert_array_equal(result[mask == 255], made[mask == 255])
