@@ -41,7 +41,8 @@ class Form:
             value = dict(self._said(value))
         if not isinstance(value, dict):
             raise ValueError
-        given = {name: self._field(name, each) for name, each in value.items() if each is not None}
+        read = {name: self._field(name, each) for name, each in value.items()}
+        given = {name: each for name, each in read.items() if each is not None}
         for name in self.required:
             if name not in given:
                 raise UsageError(f"{name!r} is missing.", hint=f"An example: {self.example}")
@@ -51,7 +52,9 @@ class Form:
     def schema(self) -> list[Mapping[str, Any]]:
         """The forms of its value in JSON."""
         properties = {
-            name: {"anyOf": [dict(kind.schema), {"type": "null"}]}
+            name: dict(kind.schema)
+            if name in self.required
+            else {"anyOf": [dict(kind.schema), {"type": "null"}]}
             for name, kind in self.fields.items()
         }
         whole = {"type": "object", "properties": properties, "additionalProperties": False}
@@ -95,6 +98,8 @@ class Form:
         if name not in self.fields:
             self._refuse(name)
         kind = self.fields[name]
+        if value is None:
+            return None
         try:
             return kind.read(value)
         except ValueError as error:

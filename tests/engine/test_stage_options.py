@@ -55,10 +55,10 @@ def render(run: Run, sdxl_bundle: Bundle, tmp_path: Path) -> Render:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """A folder with a picture, 144x128, and a mask of its right half."""
-    pixels = np.random.default_rng(1).integers(0, 256, (128, 144, 3), np.uint8)
-    mask = np.zeros((128, 144), np.uint8)
-    mask[:, 72:] = 255
+    """A folder with a picture, 160x128, and a mask of its right half."""
+    pixels = np.random.default_rng(1).integers(0, 256, (128, 160, 3), np.uint8)
+    mask = np.zeros((128, 160), np.uint8)
+    mask[:, 80:] = 255
     Image.fromarray(pixels).save(tmp_path / "a.png")
     Image.fromarray(mask).save(tmp_path / "m.png")
     return tmp_path
@@ -82,9 +82,9 @@ def test_a_part_of_a_picture_is_painted_anew(render: Render, files: Path, run: R
     told, pixels = render("1girl", *begun, *options)
     with Image.open(files / "a.png") as image:
         before = np.asarray(image)
-    assert pixels.shape == (128, 144, 3)  # as the picture it began from
+    assert pixels.shape == (128, 160, 3)  # as the picture it began from
     assert np.array_equal(pixels[:, :64], before[:, :64])
-    assert not np.array_equal(pixels[:, 80:], before[:, 80:])
+    assert not np.array_equal(pixels[:, 96:], before[:, 96:])
     assert "Denoising strength: 0.5, " in told["parameters"]
     _, same = render("--from", told["path"], *begun[:4])
     assert np.array_equal(same, pixels)

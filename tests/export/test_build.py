@@ -18,6 +18,7 @@ from sakuga.engine.bundle import Bundle, open_bundle
 from sakuga.engine.manifest import SCHEMA
 from sakuga.engine.platform import fsync_folder
 from sakuga.export import build as build_module
+from sakuga.export import workshop as workshop_module
 from sakuga.export.build import build
 
 Edit = Callable[[str, NDArray[Any]], NDArray[Any]]
@@ -192,6 +193,6 @@ def test_every_folder_of_a_bundle_is_on_the_disk_before_it_takes_its_place(
         assert new / "onnx" in folders
         exchange(new, target)
 
-    monkeypatch.setattr(build_module, "fsync_folder", note)
+    monkeypatch.setattr(workshop_module, "fsync_folder", note)
     monkeypatch.setattr(build_module, "replace_folder", check)
     build(sd15_file, tmp_path / "b")

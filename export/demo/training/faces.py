@@ -27,7 +27,7 @@ class FaceOptions:
     """`pictures` painted; `steps` of `batch` compositions; learning rate."""
 
     pictures: int = 300
-    steps: int = 450
+    steps: int = 1000
     batch: int = 16
     rate: float = 4e-3
     seed: int = 6

@@ -11,6 +11,7 @@ from sakuga.engine.errors import UsageError
 from sakuga.engine.jobs.fields import ALIASES, FIELDS
 from sakuga.engine.jobs.job import Job
 from sakuga.engine.jobs.jobfile import parse_jobs
+from sakuga.engine.jobs.stage_fields import STAGE_FIELDS
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.text.tokenizer import MAX_CHARACTERS
 from sakuga.profiles.buckets import Size
@@ -55,7 +56,7 @@ def test_all_fields() -> None:
         "ensd": -31337,
         "count": 1,
     }
-    assert set(fields) == set(FIELDS)
+    assert set(fields) == set(FIELDS) - set(STAGE_FIELDS)
     (job,) = parse_jobs(json.dumps(fields, ensure_ascii=False), "jobs.jsonl")
     del fields["count"]
     fields["seed_resize"], fields["guidance_interval"] = Size(512, 768), (0.25, 1.0)
@@ -145,10 +146,14 @@ def test_any_text_gives_jobs_or_a_clear_error(text: str) -> None:
 def test_a_field_by_every_name() -> None:
     values = {"guidance": 5.5, "sampler": "Euler", "schedule": "Karras", "steps": 9,
               "negative_prompt": "b", "variation_seed": 3, "variation_strength": 0.5, "ensd": 2,
-              "count": 1}  # fmt: skip
+              "count": 1, "init": "a.png", "mask": "m.png", "strength": 0.5}  # fmt: skip
     assert set(ALIASES.values()) == values.keys()
     for alias, name in ALIASES.items():
-        more = {"variation_strength": 0.5} if name == "variation_seed" else {}
+        more: dict[str, Any] = {}
+        if name == "variation_seed":
+            more = {"variation_strength": 0.5}
+        elif name in ("mask", "strength"):
+            more = {"init": "a.png"}
         assert request_of(**{alias: values[name]}, **more) == request_of(
             **{name: values[name]}, **more
         )

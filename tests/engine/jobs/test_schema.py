@@ -44,7 +44,7 @@ ODD: list[Any] = [
     None, True, False, -1, 0, 1, 28, 28.0, 0.5, -0.0, 1000, 1001, 9999, 10000, 2**31 - 1, 2**31,
     2**53, 2**53 + 2, 2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 1e19, 1e300, -5.5, "", "a",
     "28", "a1111", "A1111", "diffusers", "preset", "none", "832x1216", "x1", "123456x1", "1x1 ",
-    "a\0", "\ud800", "x" * 201, {}, {"a": 1}, [],
+    "crop", "noise", "masked", "a\0", "\ud800", "x" * 201, {}, {"a": 1}, [],
 ]  # fmt: skip
 NAME = st.sampled_from([*FIELD_OF, *FIELD_OF, "promt", "defaults", "Seed", ""])
 
@@ -113,7 +113,10 @@ def test_both_see_every_limit(name: str) -> None:
 def test_both_see_what_stages_may_say(name: str) -> None:
     for value in STAGES:
         for line in ({name: value}, {name: [value]}):
-            assert VALIDATOR.is_valid(line) == read(line), line
+            words = '"' in json.dumps(value) and not isinstance(value, dict)
+            # A pattern says less of words than their reader, and never refuses what that takes.
+            agree = VALIDATOR.is_valid(line) or not read(line)
+            assert agree if words else VALIDATOR.is_valid(line) == read(line), line
 
 
 @pytest.mark.parametrize("name", ["prompt", "negative_prompt"])

@@ -63,7 +63,7 @@ def test_the_pictures_it_began_from_must_be_given(engine: Engine) -> None:
     told = PICTURE.digest[:10], MASK.digest[:10]
     assert f"Init image hash {told[0]} is of a picture" in caught.value.note
     assert f"Mask hash {told[1]} is of a mask: give that with --mask" in caught.value.note
-    assert "--ignore init,mask leaves that out" in caught.value.hint
+    assert "--ignore mask,init leaves that out" in caught.value.hint
     plain = engine.remake(info, ignore=["init", "mask"])
     assert plain.request.init is None and plain.request.stages == (Hires(1.5),)
 

@@ -44,6 +44,8 @@ class QuickSession:
         for side in ("height", "width"):
             if f"latent_{side}" in lengths:
                 lengths[side] = VAE_FACTOR * lengths[f"latent_{side}"]
+            elif side in lengths:
+                lengths[f"latent_{side}"] = lengths[side] // VAE_FACTOR
         return {
             tensor.name: np.zeros(
                 [lengths[each] if isinstance(each, str) else each for each in tensor.dims],

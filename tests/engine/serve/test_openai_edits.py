@@ -98,6 +98,7 @@ def test_partial_pictures_and_addresses(images: openai.OpenAI) -> None:
     assert Image.open(io.BytesIO(httpx.get(found.data[0].url).content)).format == "WEBP"
 
 
+@pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")
 def test_variations(images: openai.OpenAI, equipped: Engine) -> None:
     data = file_of(PICTURE)
     found = images.images.create_variation(

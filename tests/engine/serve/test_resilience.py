@@ -143,13 +143,15 @@ def test_without_the_token_nothing_is_open(serve: Any, tmp_path: Any) -> None:  
 
 
 def test_bodies_are_bounded(client: httpx.Client) -> None:
-    assert client.post("/v1/jobs", content=b"x" * (2 << 20)).status_code == 413
+    words = "/v1/images/generations"
+    assert client.post(words, content=b"x" * (2 << 20)).status_code == 413
+    assert client.post("/v1/jobs", content=b"x" * (40 << 20)).status_code == 413
 
     def pieces() -> Any:  # noqa: ANN401
         for _ in range(40):
             yield b"x" * (64 << 10)
 
-    assert client.post("/v1/jobs", content=pieces()).status_code == 413
+    assert client.post(words, content=pieces()).status_code == 413
 
 
 def test_more_than_the_limit_is_told_to_come_again(serve: Any, until: Any) -> None:  # noqa: ANN401
