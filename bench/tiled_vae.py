@@ -125,8 +125,8 @@ def by_diffusers(latent: Values, module: Any, tile: int) -> Values:  # noqa: ANN
 
 def psnr(found: Values, wanted: Values) -> float:
     """In dB of the range from -1 to 1, beyond which a picture is cut off."""
-    found, wanted = (np.clip(each, -1, 1).astype(np.float64) for each in (found, wanted))
-    return 10 * math.log10(2**2 / float(np.mean((found - wanted) ** 2)))
+    apart = np.clip(found, -1, 1).astype(np.float64) - np.clip(wanted, -1, 1)
+    return 10 * math.log10(2**2 / float(np.mean(apart**2)))
 
 
 def largest_step(found: Values, wanted: Values, grid: Grid) -> float:

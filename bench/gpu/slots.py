@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from sakuga.engine.runtime.request import Defaults, Request, resolve
+from sakuga.engine.runtime.request import Defaults, Request
+from sakuga.engine.runtime.resolve import resolve
 from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.runtime.slot import Course, Slot, row_sources
 from sakuga.engine.text.conditioning import Conditioning

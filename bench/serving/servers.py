@@ -8,7 +8,8 @@ import numpy as np
 
 from sakuga.engine.runtime.batcher import Batcher
 from sakuga.engine.runtime.policy import Policy
-from sakuga.engine.runtime.request import Defaults, Request, resolve
+from sakuga.engine.runtime.request import Defaults, Request
+from sakuga.engine.runtime.resolve import resolve
 from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.runtime.slot import RowSource, Slot, Sources
 from sakuga.engine.text.conditioning import Conditioning

@@ -41,6 +41,7 @@ class ColourFit:
         """The values mapped, [channels, height, width]."""
         matrix = self.matrix + np.eye(len(self.mean), dtype=np.float32)
         constant = self.offset - self.matrix @ self.mean
-        flat = matrix @ values.reshape(len(values), -1) + constant[:, None]
+        flat: Values = matrix @ values.reshape(len(values), -1)
+        flat += constant[:, None]
         mapped: Values = flat.reshape(values.shape)
         return mapped

@@ -61,7 +61,6 @@ def _between(values: Values, count: int) -> Values:
     place = np.clip((np.arange(count) + 0.5) * (len(values) / count) - 0.5, 0, last)
     before = place.astype(np.intp)
     share = (place - before).astype(np.float32)[:, None]
-    result: Values = (
-        values[before] * (np.float32(1) - share) + values[np.minimum(before + 1, last)] * share
-    )
+    result: Values = values[before] * np.subtract(1, share, dtype=np.float32)
+    result += values[np.minimum(before + 1, last)] * share
     return result

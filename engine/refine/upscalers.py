@@ -104,7 +104,9 @@ class Upscalers:
 
     def _opened(self, path: Path) -> Upscaler:
         folder = open_upscaler(path)
-        precision = self._precision if self._precision in folder.manifest.graphs else "float32"
+        precision: UpscalerPrecision = "float32"
+        if self._precision in folder.manifest.graphs:
+            precision = self._precision
         return Upscaler(folder, self._load(folder.graph(precision)))
 
 

@@ -91,7 +91,8 @@ def _places(values: Values, layout: Layout) -> _Read:
     assert layout.classes is not None
     middles, sides, rest = values[:2].T, values[2:4].T, values[4:].T
     scores, coefficients = rest[:, : layout.classes], rest[:, layout.classes :]
-    boxes = np.concatenate([middles - sides / 2, middles + sides / 2], axis=1)
+    half = sides * np.float32(0.5)
+    boxes: Values = np.concatenate([middles - half, middles + half], axis=1)
     return boxes, scores.max(axis=1), scores.argmax(axis=1), coefficients
 
 

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from sakuga.engine.errors import UsageError
 from sakuga.engine.refine.detail import Detail
 from sakuga.engine.refine.latents import LATENT_UPSCALERS
 from sakuga.engine.refine.upscaler import target_size
+from sakuga.engine.runtime.request import Request
 from sakuga.engine.runtime.settings import Later, Settings
 from sakuga.engine.runtime.slot import edited_steps
 from sakuga.engine.runtime.stages import Hires, Init, Stage, Upscale
@@ -17,16 +18,13 @@ from sakuga.kernels.tiles import Grid
 from sakuga.profiles.buckets import Size, Sizes
 from sakuga.profiles.families import VAE_FACTOR
 
-if TYPE_CHECKING:
-    from sakuga.engine.runtime.request import Request
-
-ResolvePass: TypeAlias = "Callable[[Request, Strength | None], Settings]"
+ResolvePass: TypeAlias = Callable[[Request, Strength | None], Settings]
 
 USUAL_SCALE = 2.0  # A1111's of a hires pass, and of an upscaler that says nothing
 TILE_OVERLAP = 64  # pixels, as A1111's script SD upscale has it
 
 
-def with_size_of(request: "Request", init: Init, sizes: Sizes, usual: Size) -> "Request":
+def with_size_of(request: Request, init: Init, sizes: Sizes, usual: Size) -> Request:
     """The request with a size: its own, or the nearest to the picture's that can be rendered.
 
     Where a part is cut out of the picture, that is worked on at the usual size. Raises
@@ -54,7 +52,7 @@ def encoding_first(settings: Settings, masked: bool, unseen: bool = False) -> Se
 
 
 def later_stages(
-    request: "Request", first: Settings, resolve_pass: ResolvePass, sizes: Sizes
+    request: Request, first: Settings, resolve_pass: ResolvePass, sizes: Sizes
 ) -> tuple[Later, ...]:
     """What is known of them before the first pass. Raises UsageError and SizeError."""
     size, found = _first_size(first), list[Later]()
@@ -85,7 +83,7 @@ def _first_size(first: Settings) -> Size:
 
 def _hires(
     stage: Hires,
-    plain: "Request",
+    plain: Request,
     first: Settings,
     resolve_pass: ResolvePass,
     sizes: Sizes,
@@ -108,7 +106,7 @@ def _hires(
 
 
 def _detail(
-    stage: Detail, plain: "Request", first: Settings, resolve_pass: ResolvePass, size: Size
+    stage: Detail, plain: Request, first: Settings, resolve_pass: ResolvePass, size: Size
 ) -> Later:
     worked = first.size
     if stage.width is not None and stage.height is not None:
@@ -120,7 +118,7 @@ def _detail(
     return Later(stage, settings, size)
 
 
-def _asked(stage: Hires | Detail, plain: "Request", first: Settings, size: Size) -> "Request":
+def _asked(stage: Hires | Detail, plain: Request, first: Settings, size: Size) -> Request:
     """What the stage's pass would be as a request of its own."""
     asked = replace(
         plain,

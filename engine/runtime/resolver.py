@@ -9,7 +9,8 @@ from sakuga.engine.refine.detail import Detail
 from sakuga.engine.refine.detail_prompts import all_prompts
 from sakuga.engine.runtime.defaults import bundle_defaults
 from sakuga.engine.runtime.prompts import PromptEncoder
-from sakuga.engine.runtime.request import Request, resolve
+from sakuga.engine.runtime.request import Request
+from sakuga.engine.runtime.resolve import resolve
 from sakuga.engine.runtime.settings import Later, Settings
 from sakuga.engine.runtime.tools import Tools
 from sakuga.profiles.buckets import Size, Sizes

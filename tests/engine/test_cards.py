@@ -12,7 +12,8 @@ from sakuga.engine.bundle import Bundle
 from sakuga.engine.engine import Engine
 from sakuga.engine.presets import known_presets
 from sakuga.engine.runtime.defaults import preset_defaults
-from sakuga.engine.runtime.request import Defaults, Request, resolve
+from sakuga.engine.runtime.request import Defaults, Request
+from sakuga.engine.runtime.resolve import resolve
 from sakuga.profiles.families import FAMILIES
 
 CARDS = ["animagine-xl-3.1", "aidxl", "baxl-v2", "baxl-v3", "anything-v3.1", "anything-v3.2"]

@@ -18,6 +18,7 @@ from sakuga.engine.errors import PictureFileError, SizeError, UsageError
 from sakuga.engine.image.infotext_parser import parse_infotext
 from sakuga.engine.image.source import Source
 from sakuga.engine.refine.detail import Detail
+from sakuga.engine.runtime.desk import OnStep
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.runtime.stages import Hires, Init, Mask, Stage, Upscale
 from sakuga.profiles.buckets import Size
@@ -31,6 +32,16 @@ def asked(init: Init | None = None, *stages: Stage, size: Size | None = None) ->
         "1girl, green hair", "lowres", size and size.width, size and size.height, 3, 5.0, "euler",
         seed=11, init=init, stages=stages,
     )  # fmt: skip
+
+
+def after(evaluations: int, event: threading.Event) -> OnStep:
+    """Sets the event once more than so many are done."""
+
+    def told(_: int, done: int, __: int) -> None:
+        if done > evaluations:
+            event.set()
+
+    return told
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +136,7 @@ def test_passes_of_several_pictures_share_calls(engine: Engine) -> None:
     alone = engine.render(hires).pixels, engine.render(plain).pixels
     evaluations, rows = engine.statistics.evaluations, engine.statistics.rows
     begun = threading.Event()
-    ticket = engine.submit(hires, on_step=lambda _, done, __: done > 5 and begun.set())
+    ticket = engine.submit(hires, on_step=after(5, begun))
     assert begun.wait(WAIT_S)
     joined = engine.submit(plain)
     together = ticket.result(WAIT_S).pixels, joined.result(WAIT_S).pixels
@@ -138,7 +149,7 @@ def test_passes_of_several_pictures_share_calls(engine: Engine) -> None:
 def test_cancelled_between_its_passes(engine: Engine) -> None:
     seen = threading.Event()
     request = asked(None, Hires(1.25, strength=0.6, steps=400), size=Size(128, 128))
-    ticket = engine.submit(request, on_step=lambda _, done, __: done > 4 and seen.set())
+    ticket = engine.submit(request, on_step=after(4, seen))
     assert seen.wait(WAIT_S)
     assert ticket.cancel()
     with pytest.raises(CancelledError):

@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from sakuga.engine.refine.suppression import Values, suppressed
 
@@ -12,9 +13,9 @@ CASES = st.lists(st.tuples(_SIDES, st.integers(0, 10), st.integers(0, 2)), max_s
 
 def arrays(
     cases: list[tuple[tuple[int, ...], int, int]],
-) -> tuple[Values, Values, np.ndarray]:
+) -> tuple[Values, Values, NDArray[np.intp]]:
     boxes = [(x, y, x + w, y + h) for (x, y, w, h), _, _ in cases]
-    scores = np.array([score for _, score, _ in cases], np.float32) / 10
+    scores = np.array([score / 10 for _, score, _ in cases], np.float32)
     classes = np.array([number for _, _, number in cases], np.intp)
     return np.array(boxes, np.float32).reshape(-1, 4), scores, classes
 

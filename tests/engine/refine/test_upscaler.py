@@ -1,5 +1,6 @@
 """Pictures in tiles against pictures whole, and sizes a network does not make by itself."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from hand_made_upscalers import (
 )
 from PIL import Image
 
+from sakuga.engine.backend.base import Array
 from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.errors import RenderError
 from sakuga.engine.refine.upscaler import Resampler, Upscaler, target_size
@@ -65,7 +67,7 @@ def test_a_network_that_wants_squares_gets_them(tmp_path: Path) -> None:
     asked: list[tuple[int, ...]] = []
 
     class Asked(OnnxSession):
-        def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:  # type: ignore[override]
+        def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
             asked.append(inputs["image"].shape)
             return super().run(inputs)
 
@@ -78,7 +80,7 @@ def test_a_network_that_wants_squares_gets_them(tmp_path: Path) -> None:
 
 def test_values_that_are_no_numbers_are_an_error(tmp_path: Path) -> None:
     nodes, constants = sharpener(2)
-    constants["kernel"] = constants["kernel"] * np.float32(np.nan)
+    constants["kernel"] = np.full_like(constants["kernel"], np.nan)
     with pytest.raises(RenderError, match="no numbers"):
         opened(hand_made(tmp_path / "nan", (nodes, constants)))(PICTURE)
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sakuga.engine.runtime.batcher import Batch, Batcher
 from sakuga.engine.runtime.policy import POLICIES, Policy, ShortAhead, ShortestFirst, TakingTurns
-from sakuga.engine.runtime.request import Defaults, Request, resolve
+from sakuga.engine.runtime.request import Defaults, Request
+from sakuga.engine.runtime.resolve import resolve
 from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.runtime.size_queue import SHARE, UnreadyError
 from sakuga.engine.runtime.slot import RowSource, Slot

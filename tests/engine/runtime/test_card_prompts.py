@@ -14,7 +14,8 @@ from sakuga.engine.bundle import Bundle
 from sakuga.engine.presets import known_presets
 from sakuga.engine.runtime.defaults import preset_defaults
 from sakuga.engine.runtime.prompts import PromptEncoder
-from sakuga.engine.runtime.request import Defaults, Request, resolve
+from sakuga.engine.runtime.request import Defaults, Request
+from sakuga.engine.runtime.resolve import resolve
 from sakuga.engine.text.conditioning import Conditioning
 from sakuga.export.reference_pipeline import reference
 from sakuga.export.relative_error import relative_error

@@ -9,7 +9,8 @@ import pytest
 from sakuga.engine.lint.length import Ruler
 from sakuga.engine.lint.linter import Linter
 from sakuga.engine.runtime.notes import notes_of
-from sakuga.engine.runtime.request import Defaults, Request, resolve
+from sakuga.engine.runtime.request import Defaults, Request
+from sakuga.engine.runtime.resolve import resolve
 from sakuga.engine.runtime.slot import Course, Slot, row_sources
 from sakuga.engine.text.conditioning import Conditioning
 from sakuga.engine.text.tokenizer import clip_tokenizer

@@ -14,7 +14,8 @@ from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.errors import UsageError
 from sakuga.engine.runtime.prompts import PromptEncoder
-from sakuga.engine.runtime.request import Defaults, Request, resolve
+from sakuga.engine.runtime.request import Defaults, Request
+from sakuga.engine.runtime.resolve import resolve
 from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.text.conditioning import Conditioning
 

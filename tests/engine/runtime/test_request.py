@@ -13,7 +13,8 @@ from sakuga.engine.bundle import Bundle
 from sakuga.engine.errors import SizeError, UsageError
 from sakuga.engine.manifest import AxisEntry
 from sakuga.engine.runtime.defaults import bundle_defaults, bundle_preset, preset_defaults
-from sakuga.engine.runtime.request import Defaults, Request, resolve
+from sakuga.engine.runtime.request import Defaults, Request
+from sakuga.engine.runtime.resolve import resolve
 from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.sampling.noise_schedule import stable_diffusion_schedule
 from sakuga.engine.sampling.schedules import make_schedule

@@ -11,7 +11,8 @@ from sakuga.engine.backend.cpu import CpuDevice
 from sakuga.engine.backend.network import Networks
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.runtime.batcher import Batcher
-from sakuga.engine.runtime.request import Defaults, Request, resolve
+from sakuga.engine.runtime.request import Defaults, Request
+from sakuga.engine.runtime.resolve import resolve
 from sakuga.engine.runtime.runner import Runner
 from sakuga.engine.runtime.slot import RowSource, Slot
 from sakuga.engine.text.conditioning import Conditioning

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sakuga.engine.backend.base import GROUP, Block
-from sakuga.engine.runtime.request import Defaults, Request, resolve
+from sakuga.engine.runtime.request import Defaults, Request
+from sakuga.engine.runtime.resolve import resolve
 from sakuga.engine.runtime.seats import Seats, fits
 from sakuga.engine.runtime.slot import RowSource, Slot
 from sakuga.engine.text.conditioning import Conditioning

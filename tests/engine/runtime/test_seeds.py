@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from sakuga.engine.errors import UsageError
-from sakuga.engine.runtime.request import Defaults, Request, resolve
+from sakuga.engine.runtime.request import Defaults, Request
+from sakuga.engine.runtime.resolve import resolve
 from sakuga.engine.runtime.seeds import noise_plan
 from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.runtime.step_table import step_table

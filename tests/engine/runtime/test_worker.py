@@ -17,7 +17,8 @@ from sakuga.engine.errors import (
     RenderError,
     SakugaError,
 )
-from sakuga.engine.runtime.request import Defaults, Request, resolve
+from sakuga.engine.runtime.request import Defaults, Request
+from sakuga.engine.runtime.resolve import resolve
 from sakuga.engine.runtime.slot import RowSource, Slot
 from sakuga.engine.runtime.worker import Job, Worker
 from sakuga.engine.text.conditioning import Conditioning

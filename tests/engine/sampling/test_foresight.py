@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sakuga.engine.runtime.request import Defaults, Request, resolve
+from sakuga.engine.runtime.request import Defaults, Request
+from sakuga.engine.runtime.resolve import resolve
 from sakuga.engine.sampling.foresight import foresight
 from sakuga.engine.sampling.noise_schedule import stable_diffusion_schedule
 from sakuga.engine.sampling.table import Prediction

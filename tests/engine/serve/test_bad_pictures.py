@@ -93,11 +93,12 @@ STATUS: dict[Ask, int] = {native: 422, a1111: 422, extras: 422, openai: 400}
 
 def refused(client: httpx.Client, ask: Ask, picture: bytes, mask: bytes | None) -> str:
     """What is said, of the quickest of three answers."""
-    times = []
+    answers, times = list[httpx.Response](), list[float]()
     for _ in range(3):
         begin = perf_counter()
-        answer = ask(client, picture, mask)
+        answers.append(ask(client, picture, mask))
         times.append(perf_counter() - begin)
+    answer = answers[-1]
     assert answer.status_code == STATUS[ask], answer.text
     assert min(times) < LIMIT_S
     body = answer.json()

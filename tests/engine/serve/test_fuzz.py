@@ -9,7 +9,7 @@ import base64
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -82,7 +82,7 @@ def ask(operation: Any, known: Known, examples: int) -> Counter[int]:  # noqa: A
         cases |= operation.as_strategy(generation_mode=modes.NEGATIVE)
 
     @settings(max_examples=examples, deadline=None, database=None,
-              suppress_health_check=list(HealthCheck))  # fmt: skip
+              suppress_health_check=cast("list[HealthCheck]", list(HealthCheck)))  # fmt: skip
     @given(case=cases, data=st.data())
     def each(case: Any, data: st.DataObject) -> None:  # noqa: ANN401
         if data.draw(st.booleans()):

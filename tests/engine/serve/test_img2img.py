@@ -17,6 +17,7 @@ from sakuga.engine.runtime.request import Request
 from sakuga.engine.runtime.stages import Hires, Init, Mask
 from sakuga.profiles.buckets import Size
 
+CLIENT: Any = webuiapi  # whose annotations are not what it takes
 SMALL = {"width": 128, "height": 128, "steps": 3, "seed": 9}
 PICTURE = Image.fromarray(scene(160, 128))
 MASK = Image.new("L", (128, 160))
@@ -81,7 +82,7 @@ def test_hires_pass(api: Any, equipped: Engine) -> None:  # noqa: ANN401
 
 
 def test_adetailer(api: Any, equipped: Engine) -> None:  # noqa: ANN401
-    tab = webuiapi.ADetailer(
+    tab = CLIENT.ADetailer(
         ad_model="face_yolov8n.pt", ad_prompt="smile", ad_denoising_strength=0.5, ad_use_steps=True,
         ad_steps=4, ad_mask_k_largest=1,
     )  # fmt: skip
@@ -150,7 +151,7 @@ def test_lists(api: Any) -> None:  # noqa: ANN401
 def test_what_is_not_done_is_refused_by_name(
     client: httpx.Client, path: str, change: dict[str, Any], words: str
 ) -> None:
-    picture = webuiapi.webuiapi.b64_img(PICTURE)
+    picture = CLIENT.webuiapi.b64_img(PICTURE)
     usual: dict[str, Any] = {"image": picture}
     if path == "img2img":
         usual = {"init_images": [picture], "width": 128, "height": 128}

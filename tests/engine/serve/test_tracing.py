@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from sakuga.engine.runtime.admission import Limits
-from sakuga.engine.runtime.request import Defaults, Request, resolve
+from sakuga.engine.runtime.request import Defaults, Request
+from sakuga.engine.runtime.resolve import resolve
 from sakuga.engine.serve.jobs import ServedPicture
 from sakuga.engine.serve.messages import Failed
 from sakuga.engine.serve.served import Served

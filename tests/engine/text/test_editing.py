@@ -134,7 +134,7 @@ def test_a_hires_pass_counts_on() -> None:
     """A1111's `hires_steps`: whole numbers go on behind the first pass, parts from 1 to 2."""
 
     def said(prompt: str) -> list[tuple[int, str]]:
-        return [tuple(each) for each in read_edits(prompt, 20, before=10)]
+        return [(each.last, each.text) for each in read_edits(prompt, 20, before=10)]
 
     assert said("[a:b:0.5]") == said("[a:b:7]") == [(20, "b")]
     assert said("[a:b:1.5]") == [(10, "a"), (20, "b")]

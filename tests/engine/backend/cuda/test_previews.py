@@ -25,7 +25,8 @@ from sakuga.engine.bundle import Bundle
 from sakuga.engine.engine import Engine
 from sakuga.engine.errors import DeviceMemoryError
 from sakuga.engine.runtime.batcher import Batcher
-from sakuga.engine.runtime.request import Defaults, Request, resolve
+from sakuga.engine.runtime.request import Defaults, Request
+from sakuga.engine.runtime.resolve import resolve
 from sakuga.engine.runtime.runner import Runner
 from sakuga.engine.runtime.slot import RowSource, Slot
 from sakuga.engine.runtime.ticket import Ticket

@@ -10,6 +10,7 @@ from sakuga.engine.backend.cuda.host_driver import HostDriver
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.engine import Engine
 from sakuga.engine.image.source import Source
+from sakuga.engine.refine.fill import Fill
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.runtime.stages import Hires, Init, Mask
 
@@ -20,7 +21,7 @@ def asked(compat: str, sampler: str, masked: bool) -> Request:
     pixels = np.random.default_rng(3).integers(0, 256, (128, 160, 3)).astype(np.uint8)
     drawn = np.zeros((128, 160), np.uint8)
     drawn[30:90, 40:110] = 255
-    mask = Mask(Source.of(drawn), fill="noise") if masked else None
+    mask = Mask(Source.of(drawn), fill=Fill.NOISE) if masked else None
     return Request(
         "1girl, sweater", "nsfw", 160, 128, 4, 5.0, sampler, seed=7, compat=compat,
         init=Init(Source.of(pixels), 0.7, mask=mask),
