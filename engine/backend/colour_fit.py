@@ -41,7 +41,7 @@ class ColourFit:
         """The values mapped, [channels, height, width]."""
         matrix = self.matrix + np.eye(len(self.mean), dtype=np.float32)
         constant = self.offset - self.matrix @ self.mean
-        flat: Values = matrix @ values.reshape(len(values), -1)
+        flat: Values = np.matmul(matrix, values.reshape(len(values), -1), dtype=np.float32)
         flat += constant[:, None]
         mapped: Values = flat.reshape(values.shape)
         return mapped

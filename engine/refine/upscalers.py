@@ -37,7 +37,8 @@ class Upscalers:
         load: Load = OnnxSession,
         precision: UpscalerPrecision = "float32",
     ) -> None:
-        self._folder, self._load, self._precision = folder, load, precision
+        self._folder, self._load = folder, load
+        self._precision: UpscalerPrecision = precision
         self._open: dict[Path, Upscaler] = {}
 
     def names(self) -> list[str]:

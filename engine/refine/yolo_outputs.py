@@ -92,7 +92,8 @@ def _places(values: Values, layout: Layout) -> _Read:
     middles, sides, rest = values[:2].T, values[2:4].T, values[4:].T
     scores, coefficients = rest[:, : layout.classes], rest[:, layout.classes :]
     half = sides * np.float32(0.5)
-    boxes: Values = np.concatenate([middles - half, middles + half], axis=1)
+    corners = [middles - half, middles + half]
+    boxes: Values = np.concatenate(corners, axis=1, dtype=np.float32)
     return boxes, scores.max(axis=1), scores.argmax(axis=1), coefficients
 
 
