@@ -70,7 +70,11 @@ _OPTIONS = [
         help="How it comes to the size rendered [default: stretch].",
     ),
     _option("--mask", _PICTURE, help="Picture, white where that one is painted anew."),
-    _option("--mask-blur", click.FloatRange(0, 256), help="Of its edge, in pixels [default: 4]."),
+    _option(
+        "--mask-blur",
+        click.FloatRange(0, 256),
+        help="Of its edge, in pixels [default: 4 in a1111].",
+    ),
     _option("--mask-invert", is_flag=True, help="Paint anew what is black in it."),
     _option(
         "--mask-fill",

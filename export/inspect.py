@@ -11,6 +11,7 @@ from sakuga.engine.image.infotext_parser import split_parameters
 from sakuga.engine.image.metadata import read_metadata
 from sakuga.engine.manifest import MANIFEST, Manifest
 from sakuga.engine.presets import find_preset, recognise
+from sakuga.engine.refine.detector import Detector
 from sakuga.engine.refine.upscaler_folder import is_upscaler
 from sakuga.engine.runtime.defaults import bundle_defaults, bundle_preset
 from sakuga.engine.runtime.merged import merged_fields
@@ -47,6 +48,8 @@ def inspect(path: Path) -> Findings:
         return _bundle(open_bundle(path))
     if suffix in SUFFIXES:
         return _picture(path)
+    if suffix == ".onnx":
+        return _detector(path)
     if path.is_file() and suffix not in _CHECKPOINTS:
         raise UsageError(
             f"{path} is no bundle, no checkpoint and no picture.",
@@ -56,6 +59,20 @@ def inspect(path: Path) -> Findings:
     if path.is_file() and _is_lora(path):
         return _lora(path)
     return _checkpoint(path)
+
+
+def _detector(path: Path) -> Findings:
+    """Raises FileFormatError for a network that is none."""
+    detector = Detector(path)
+    facts: dict[str, object] = {
+        "kind": "detector",
+        "classes": ", ".join(detector.classes),
+        "license": detector.license or "not told",
+        "author": detector.author or "not told",
+    }
+    return Findings(
+        facts, {"classes": ", ".join(detector.classes), "licence": detector.license_note}
+    )
 
 
 def _is_lora(path: Path) -> bool:

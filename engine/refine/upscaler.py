@@ -94,9 +94,10 @@ class Upscaler:
     def enlarge(self, pixels: Pixels, size: Size, watch: Watch = unwatched) -> Pixels:
         """The picture at this size: passes through the network, three at most, until both sides
         are long enough, then Lanczos to the exact size, as A1111 does it."""
-        for _ in range(PASSES if self.scale > 1 else 1):
+        same = pixels.shape[:2] == (size.height, size.width)  # then A1111 runs it all the same
+        for number in range(PASSES if self.scale > 1 else 1):
             height, width, _ = pixels.shape
-            if width >= size.width and height >= size.height:
+            if width >= size.width and height >= size.height and (number > 0 or not same):
                 break
             pixels = self(pixels, watch)
         return resampled(pixels, size, Image.Resampling.LANCZOS)

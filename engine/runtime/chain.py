@@ -11,11 +11,11 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from sakuga.engine.backend.base import Device, Latent, Pixels
-from sakuga.engine.errors import UsageError
 from sakuga.engine.refine.detail import Detail
 from sakuga.engine.refine.detail_prompts import prompts_of
 from sakuga.engine.refine.gaussian import blurred
 from sakuga.engine.refine.latents import LATENT_UPSCALERS, resize_latent
+from sakuga.engine.refine.mask import note_on_size
 from sakuga.engine.runtime.canvas import Canvas, Part, canvas_of, cut_out, whole
 from sakuga.engine.runtime.later import latent_upscaled, tile_grid
 from sakuga.engine.runtime.made import Made
@@ -82,7 +82,9 @@ def _first(settings: Settings, studio: Studio) -> Steps[Made]:
     easel = Easel(settings, studio)
     (decoded,) = yield [Denoise(settings, easel.begin)]
     made = studio.finish.pixels(settings, decoded)
-    return replace(made, pixels=easel.canvas.put_back(made.pixels)) if easel.canvas else made
+    if easel.canvas is None:
+        return made
+    return replace(made, pixels=easel.canvas.put_back(made.pixels)).noted(*easel.notes)
 
 
 @dataclass(eq=False)
@@ -92,6 +94,7 @@ class Easel:
     settings: Settings
     studio: Studio
     canvas: Canvas | None = None
+    notes: tuple[str, ...] = ()
 
     def begin(self) -> Beginning | None:
         """What the pass begins from besides noise. Raises PictureFileError, UsageError."""
@@ -99,6 +102,10 @@ class Easel:
         if init is None:
             return self.studio.from_noise(settings)
         self.canvas = canvas_of(init, settings.size, settings.compat)
+        self.notes = init.picture.notes
+        if init.mask is not None:
+            other_size = note_on_size(init.mask.picture.size, init.picture.size)
+            self.notes += (*init.mask.picture.notes, *([other_size] if other_size else []))
         return self.studio.begun(self.canvas, settings)
 
 
@@ -147,12 +154,12 @@ def _tiled(later: Later, settings: Settings, made: Made, studio: Studio) -> Step
     """Image to image in windows that overlap, A1111's script SD upscale; all side by side."""
     grid = tile_grid(later.size, settings.size)
 
-    def tile(pixels: Pixels) -> Denoise:
-        canvas = Canvas(np.ascontiguousarray(pixels))
-        return Denoise(settings, lambda: studio.begun(canvas, settings))
-
-    windows = list(grid)
-    decoded = yield [tile(made.pixels[window.rows, window.columns]) for window in windows]
+    windows, tiles = list(grid), list[Denoise]()
+    for number, window in enumerate(windows):
+        asked = replace(settings, noise=settings.noise.counted_up(number))
+        part = np.ascontiguousarray(made.pixels[window.rows, window.columns])
+        tiles.append(Denoise(asked, studio.beginner(Canvas(part), asked)))
+    decoded = yield tiles
     blend = Blend(grid, 3)
     for window, each in zip(windows, decoded, strict=True):
         made = made.then(studio.finish.pixels(settings, each))
@@ -187,8 +194,8 @@ def _detail(later: Later, stage: Detail, made: Made, studio: Studio) -> Steps[Ma
 
 
 def _detail_settings(settings: Settings, number: int, prompt: str, negative: str) -> Settings:
-    """Mask j has the picture's seed + j."""
-    noise = replace(settings.noise, seed=settings.noise.seed + number)
+    """Mask j has the picture's seed + j, and its variation's."""
+    noise = settings.noise.counted_up(number)
     same = negative == (settings.negative_prompt or "")
     return replace(
         settings,
@@ -199,12 +206,6 @@ def _detail_settings(settings: Settings, number: int, prompt: str, negative: str
 
 
 def _detail_canvas(pixels: Pixels, part: Part, settings: Settings) -> Canvas:
-    size = Size(pixels.shape[1], pixels.shape[0])
     if part.cut_out:
         return cut_out(pixels, part, settings.size, settings.compat)
-    if size != settings.size:
-        raise UsageError(
-            f"A detailer that paints whole pictures works at {settings.size} and not at {size}.",
-            hint="Let it paint only what is masked, or give it the picture's width and height.",
-        )
     return whole(pixels, part, part.mask, settings.compat)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from sakuga.engine.errors import UsageError
+from sakuga.engine.image.decode import MAX_PIXELS
 from sakuga.engine.refine.detail import Detail
 from sakuga.engine.refine.latents import LATENT_UPSCALERS
 from sakuga.engine.refine.upscaler import target_size
@@ -13,6 +14,7 @@ from sakuga.engine.runtime.request import Request
 from sakuga.engine.runtime.settings import Later, Settings
 from sakuga.engine.runtime.slot import edited_steps
 from sakuga.engine.runtime.stages import Hires, Init, Stage, Upscale
+from sakuga.engine.sampling.samplers import SAMPLERS, find_sampler
 from sakuga.engine.sampling.strength import Strength
 from sakuga.kernels.tiles import Grid
 from sakuga.profiles.buckets import Size, Sizes
@@ -60,14 +62,24 @@ def later_stages(
     for stage in request.stages:
         match stage:
             case Hires():
-                later = _hires(stage, plain, first, resolve_pass, sizes, size)
+                later = _hires(stage, plain, first, resolve_pass, sizes, size, bool(found))
             case Detail():
                 later = _detail(stage, plain, first, resolve_pass, size)
             case Upscale():
                 later = Later(stage, None, target_size(size, stage.scale or USUAL_SCALE))
+        _check_pixels(later.size)
         found.append(later)
         size = later.size
     return tuple(found)
+
+
+def _check_pixels(size: Size) -> None:
+    if size.width * size.height > MAX_PIXELS:
+        raise UsageError(
+            f"A picture of {size} is too large.",
+            note=f"At most {MAX_PIXELS:,} pixels are made.",
+            hint="Ask for a smaller scale.",
+        )
 
 
 def latent_upscaled(stage: Stage) -> bool:
@@ -88,7 +100,9 @@ def _hires(
     resolve_pass: ResolvePass,
     sizes: Sizes,
     size: Size,
+    encoded: bool,
 ) -> Later:
+    """`encoded`: there is a picture already, whose latent has to be made again."""
     target = stage.size or _scaled(size, stage.scale or USUAL_SCALE, sizes)
     latent = latent_upscaled(stage)
     if stage.strength == 0 and not latent:
@@ -100,7 +114,8 @@ def _hires(
     settings = resolve_pass(asked, Strength(stage.strength, "given"))
     noise = replace(first.noise, before=0, between=0)
     settings = replace(settings, noise=noise, steps_before=edited_steps(first))
-    if not latent:
+    pasted = first.init is not None and first.init.mask is not None
+    if not latent or pasted or encoded:
         settings = encoding_first(settings, masked=False)
     return Later(stage, settings, target, tiles)
 
@@ -108,9 +123,14 @@ def _hires(
 def _detail(
     stage: Detail, plain: Request, first: Settings, resolve_pass: ResolvePass, size: Size
 ) -> Later:
-    worked = first.size
+    worked = first.size if stage.only_masked else size
     if stage.width is not None and stage.height is not None:
         worked = Size(stage.width, stage.height)
+    if not stage.only_masked and worked != size:
+        raise UsageError(
+            f"A detailer that paints whole pictures works at {size} and not at {worked}.",
+            hint="Let it paint only what is masked, or leave its width and height out.",
+        )
     asked = _asked(stage, replace(plain, prompt=first.prompt), first, worked)
     asked = replace(asked, prompt=plain.prompt, negative_prompt=plain.negative_prompt)
     settings = resolve_pass(asked, Strength(stage.strength, masked=True))
@@ -128,7 +148,8 @@ def _asked(stage: Hires | Detail, plain: Request, first: Settings, size: Size) -
         guidance=first.guidance if stage.guidance is None else stage.guidance,
     )
     if stage.sampler is not None:
-        asked = replace(asked, sampler=stage.sampler, schedule=stage.schedule)
+        schedule = stage.schedule or _kept_schedule(stage.sampler, plain, first)
+        asked = replace(asked, sampler=stage.sampler, schedule=schedule)
         asked = replace(asked, eta=None, s_noise=None)  # they may mean nothing to it
     elif stage.schedule is not None:
         asked = replace(asked, schedule=stage.schedule)
@@ -138,6 +159,14 @@ def _asked(stage: Hires | Detail, plain: Request, first: Settings, size: Size) -
         if stage.negative_prompt:
             asked = replace(asked, negative_prompt=stage.negative_prompt)
     return asked
+
+
+def _kept_schedule(sampler: str, plain: Request, first: Settings) -> str | None:
+    """A1111 keeps the first pass's schedule for another sampler, where one was asked for."""
+    name, carried = find_sampler(sampler)
+    if first.compat.name != "a1111" or carried or SAMPLERS[name].own is not None:
+        return None
+    return plain.schedule or (find_sampler(plain.sampler)[1] if plain.sampler else None)
 
 
 def _scaled(size: Size, scale: float, sizes: Sizes) -> Size:

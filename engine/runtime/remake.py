@@ -78,6 +78,7 @@ def remake(
             note="; ".join(f"{key} {words}" for key, words in in_the_way.items()) + ".",
             hint=f"--ignore {topics} leaves that out, and gives another picture.",
         )
+    begun = without(begun, ignored)
     return _remake(info, bundle, backend, begun, obstacles, "Left out as asked")
 
 

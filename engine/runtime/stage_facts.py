@@ -95,8 +95,8 @@ def _hires(stage: Hires, later: Later, first: Settings) -> dict[str, str]:
         found["Hires CFG Scale"] = NUMBER.write(stage.guidance)
     if stage.sampler is not None:
         found["Hires sampler"] = SAMPLERS[sampler_name(stage.sampler)].label
-    if stage.schedule is not None:
-        found["Hires schedule type"] = stage.schedule
+    if later.settings is not None and (stage.sampler is not None or stage.schedule is not None):
+        found["Hires schedule type"] = later.settings.schedule
     if later.tiles > 1:
         found["Hires tiles"] = str(later.tiles)
     return found

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sakuga.engine.errors import UsageError
 from sakuga.engine.refine.detail import Detail
 from sakuga.engine.refine.upscalers import Upscalers
 from sakuga.engine.runtime.later import latent_upscaled
@@ -22,7 +23,13 @@ class Tools:
 
     @classmethod
     def of(cls, upscalers: Path | None, detectors: Path | None, family: Family) -> "Tools":
-        """Those of two folders; None for what needs none."""
+        """Those of two folders; None for what needs none. Raises UsageError for a folder that is
+        not there."""
+        for folder in (upscalers, detectors):
+            if folder is not None and not folder.is_dir():
+                raise UsageError(
+                    f"There is no folder {folder}.", hint="Give the folder they lie in, or none."
+                )
         return cls(Upscalers(upscalers), Shelf(detectors, family))
 
     @property

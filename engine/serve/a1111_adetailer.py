@@ -92,6 +92,8 @@ class AdetailerTab(Strict):
         """The pass. Raises UsageError for what this server does not do."""
         self._check()
         own_size, scheduler = self.ad_use_inpaint_width_height, self.ad_scheduler
+        own_sampler = self.ad_use_sampler and self.ad_sampler != "Use same sampler"
+        sampler = self.ad_sampler if own_sampler else None
         schedule = None if scheduler == "Use same scheduler" else scheduler
         classes = tuple(each.strip() for each in self.ad_model_classes.split(",") if each.strip())
         return Detail(
@@ -116,8 +118,8 @@ class AdetailerTab(Strict):
             height=self.ad_inpaint_height if own_size else None,
             steps=self.ad_steps if self.ad_use_steps else None,
             guidance=self.ad_cfg_scale if self.ad_use_cfg_scale else None,
-            sampler=self.ad_sampler if self.ad_use_sampler else None,
-            schedule=schedule if self.ad_use_sampler else None,
+            sampler=sampler,
+            schedule=schedule if sampler is not None else None,
         )
 
     def _check(self) -> None:
@@ -149,6 +151,8 @@ def _read(arguments: Any) -> Iterator[Detail]:  # noqa: ANN401 (whatever was sen
         raise UsageError(f"{SCRIPT}: args is no list.", hint="Send switches and one object a tab.")
     if False in arguments[:1]:
         return
+    if arguments[1:2] == [True]:
+        raise _refused("skip_img2img", "a detailer without its image to image")
     for number, argument in enumerate(each for each in arguments if not isinstance(each, bool)):
         try:
             tab = AdetailerTab.model_validate(argument)

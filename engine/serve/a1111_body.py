@@ -38,7 +38,7 @@ _NOT_HERE: dict[str, tuple[tuple[Any, ...], str]] = {
     "comments": (({}, None), "comments"),
     "infotext": (("", None), "settings in one text"),
 }
-_SAME = ("", "Use same sampler", "Use same scheduler", "Automatic", None)
+_SAME = ("", "Use same sampler", "Use same scheduler", None)
 _RESIZES: tuple[Resize, ...] = ("stretch", "crop", "fill", "latent")
 _FILLS = (Fill.FILL, Fill.ORIGINAL, Fill.NOISE, Fill.NOTHING)
 _KEPT_VAE = ("Automatic", "None", None)

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -196,6 +197,37 @@ def test_what_a_stage_lacks_is_known_before_anything_runs(
 ) -> None:
     with pytest.raises(UsageError, match="no such"):
         sdxl_engine.resolve(asked(None, *stages, size=Size(128, 128)))
+
+
+def test_a_whole_picture_s_detailer_works_at_the_picture_s_size(sdxl_engine: Engine) -> None:
+    """Known before anything runs."""
+    stage = Detail("no such", only_masked=False, width=128, height=128)
+    hires = Hires(1.25, strength=0.5)
+    with pytest.raises(UsageError, match="works at 160x160"):
+        sdxl_engine.resolve(asked(None, hires, stage, size=Size(128, 128)))
+
+
+def test_a_stage_keeps_the_schedule_that_was_asked_for(sdxl_engine: Engine) -> None:
+    request = replace(
+        asked(None, Hires(1.25, sampler="Euler"), size=Size(128, 128)), sampler="DPM++ 2M Karras"
+    )
+    (later,) = sdxl_engine.resolve(request).later
+    assert later.settings is not None and later.settings.schedule == "Karras"
+    plain = asked(None, Hires(1.25, sampler="DPM++ 2M"), size=Size(128, 128))
+    (later,) = sdxl_engine.resolve(plain).later
+    assert later.settings is not None and later.settings.schedule == "Karras"  # its own
+
+
+def test_pictures_too_large_are_refused_before_anything_runs(sdxl_engine: Engine) -> None:
+    stages = (Upscale("lanczos", 8.0), Upscale("lanczos", 8.0), Upscale("lanczos", 8.0))
+    with pytest.raises(UsageError, match="too large"):
+        sdxl_engine.resolve(asked(None, *stages, size=Size(128, 128)))
+
+
+def test_a_mask_of_another_size_is_told(sdxl_engine: Engine, pixels: U8) -> None:
+    mask = Mask(Source.of(np.full((80, 64), 255, np.uint8)))
+    picture = sdxl_engine.render(asked(Init(Source.of(pixels), 0.5, mask=mask)))
+    assert any("the mask was resized" in note for note in picture.notes)
 
 
 def test_numbers_that_cannot_be() -> None:

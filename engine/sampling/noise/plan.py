@@ -1,6 +1,6 @@
 """All that a picture's noise is drawn from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sakuga.engine.sampling.noise.sources import Latent, Rng, first_draw
 from sakuga.engine.sampling.noise.variation import centred, slerp
@@ -28,6 +28,13 @@ class NoisePlan:
     ensd: int = 0
     before: int = 0
     between: int = 0
+
+    def counted_up(self, number: int) -> "NoisePlan":
+        """Of the next picture but so many: seed and variation seed counted up, around at 2⁶⁴."""
+        variation = self.variation_seed
+        if variation is not None:
+            variation = (variation + number) % 2**64
+        return replace(self, seed=(self.seed + number) % 2**64, variation_seed=variation)
 
     @property
     def later_seed(self) -> int:

@@ -89,7 +89,7 @@ def test_values_that_are_no_numbers_are_an_error(tmp_path: Path) -> None:
     ("size", "passes"),
     [
         *((Size(262, 194), 1), (Size(200, 130), 1), (Size(263, 194), 2), (Size(1048, 776), 3)),
-        *((Size(1500, 1111), 3), (Size(131, 97), 0), (Size(64, 64), 0), (Size(64, 98), 1)),
+        *((Size(1500, 1111), 3), (Size(131, 97), 1), (Size(64, 64), 0), (Size(64, 98), 1)),
     ],
 )
 def test_passes_until_it_is_large_enough_then_lanczos(
