@@ -71,6 +71,23 @@ def text(longest: int, description: str) -> Kind:
     return Kind(description, lambda value: _text(value, longest), schema)
 
 
+def word(longest: int, description: str) -> Kind:
+    """Text of at most `longest` characters that is not blank."""
+
+    def read(value: object) -> str:
+        found = _text(value, longest)
+        if not found.strip():
+            raise ValueError
+        return found
+
+    schema = {
+        "type": "string",
+        "maxLength": longest,
+        "pattern": f"^(?=[\\s\\S]*\\S){_no_text()}*$",
+    }
+    return Kind(description, read, schema)
+
+
 def name(find: Callable[[str], object], description: str, known: Sequence[str] = ()) -> Kind:
     """A name that `find` knows; it raises UsageError for others. `known`: all there are, where
     only one spelling of each is right."""

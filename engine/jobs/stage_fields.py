@@ -25,7 +25,7 @@ AREAS = ("whole", "masked")
 _FACTOR = kinds.number(1, int(LARGEST_SCALE), f"a number from 1 to {LARGEST_SCALE:g}")
 _PIXELS = kinds.whole(0, 4096, "a whole number of pixels from 0 to 4096")
 _SHIFT = kinds.whole(-4096, 4096, "a whole number of pixels from -4096 to 4096")
-_TOOL = kinds.text(kinds.LONGEST_NAME, "the name of one")
+_TOOL = kinds.word(kinds.LONGEST_NAME, "the name of one")
 
 
 def _words(options: object) -> Kind:

@@ -37,4 +37,5 @@ def all_prompts(detail: Detail, prompt: str, negative_prompt: str) -> Iterator[t
 
 
 def _parts(text: str, own: str) -> list[str]:
-    return [part.replace(_OWN, own) or own for part in _SEPARATOR.split(text)]
+    parts = _SEPARATOR.split(text)
+    return [part.replace(_OWN, own) if part.strip() else own for part in parts]
