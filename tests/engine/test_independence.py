@@ -122,7 +122,7 @@ def staged(random: Random, number: int) -> Request:
     mask = Mask(Source.of(drawn), blur, fill=fill)
 
     def hires(upscaler: str) -> Hires:
-        return Hires(random.choice([1.25, 1.5]), upscaler=upscaler, strength=0.6, steps=2)
+        return Hires(random.choice([1.25, 1.5]), upscaler=upscaler, strength=0.6, steps=3)
 
     kinds: list[tuple[Init | None, tuple[Stage, ...]]] = [
         (begun, ()),
@@ -135,7 +135,7 @@ def staged(random: Random, number: int) -> Request:
         (begun, (hires("lanczos"),)),
     ]
     init, stages = kinds[number % len(kinds)]
-    small = replace(neighbour(random), width=128, height=128, steps=3, seed=number)
+    small = replace(neighbour(random), width=128, height=128, steps=6, seed=number)
     return replace(small, init=init, stages=stages)
 
 

@@ -97,7 +97,7 @@ def test_tools_are_told(client: httpx.Client) -> None:
         ({"upscale": {"upscaler": "lanczos", "scale": 9}}, "upscale.scale"),
         ({"hires": {"scale": 2, "size": "256x256"}}, "a scale or a size"),
         ({"hires": {"upscaler": "lanczos", "scale": 8}, "width": 512, "height": 512,
-          "upscale": {"upscaler": "lanczos", "scale": 8}}, "larger than this server makes"),
+          "upscale": {"upscaler": "lanczos", "scale": 1.5}}, "larger than this server makes"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(
