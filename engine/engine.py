@@ -69,7 +69,7 @@ class Engine:
             finish = Finish(bundle, self._prompts, self.backend, self.preset)
             self.tools = tools = Tools.of(upscalers, detectors, bundle.family)
             self._resolver = Resolver(bundle, self.preset, self._prompts, device.sizes, tools)
-            studio = Studio(bundle, lambda: self._worker.device, finish, *tools.both)
+            studio = Studio(bundle, lambda: self._worker.device, finish, tools)
             self._desk = Desk(self._worker, self._prompts, studio, limits)
             check_same(bundle)
         except SakugaError:

@@ -131,8 +131,7 @@ def _hires(later: Later, made: Made, studio: Studio) -> Steps[Made]:
         return made
     if later.tiles > 1:
         return (yield from _tiled(later, settings, made, studio))
-    canvas = Canvas(made.pixels)
-    (decoded,) = yield [Denoise(settings, lambda: studio.begun(canvas, settings))]
+    (decoded,) = yield [Denoise(settings, studio.beginner(Canvas(made.pixels), settings))]
     return made.then(studio.finish.pixels(settings, decoded))
 
 
@@ -144,7 +143,7 @@ def _encoded(pixels: Pixels, settings: Settings | None, studio: Studio) -> Steps
 
 def _enlarge(upscaler: str, size: Size, made: Made, studio: Studio) -> Steps[Made]:
     def enlarge(_: Device) -> Pixels:
-        return studio.upscalers.find(upscaler).enlarge(made.pixels, size)
+        return studio.tools.upscalers.find(upscaler).enlarge(made.pixels, size)
 
     (pixels,) = yield [Work(enlarge)]
     return replace(made, pixels=pixels)
@@ -184,8 +183,7 @@ def _detail(later: Later, stage: Detail, made: Made, studio: Studio) -> Steps[Ma
         soft = blurred(mask, stage.blur, stage.blur)
         part = Part(soft, cut_out=stage.only_masked, padding=stage.padding)
         canvas = _detail_canvas(made.pixels, part, asked)
-        begin = studio.beginner(canvas, asked)
-        (decoded,) = yield [Denoise(asked, begin)]
+        (decoded,) = yield [Denoise(asked, studio.beginner(canvas, asked))]
         made = made.then(studio.finish.pixels(asked, decoded))
         made = replace(made, pixels=canvas.put_back(made.pixels))
     if not masks:

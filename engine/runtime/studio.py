@@ -14,12 +14,11 @@ from sakuga.engine.refine.detail_masks import Mask, detail_masks
 from sakuga.engine.refine.fill import Fill
 from sakuga.engine.refine.latents import LATENT_UPSCALERS, resize_latent
 from sakuga.engine.refine.mask import HALF
-from sakuga.engine.refine.upscalers import Upscalers
 from sakuga.engine.runtime.canvas import Canvas
 from sakuga.engine.runtime.finish import Finish, check_finite
 from sakuga.engine.runtime.settings import Settings
-from sakuga.engine.runtime.shelf import Shelf
 from sakuga.engine.runtime.slot import Beginning
+from sakuga.engine.runtime.tools import Tools
 from sakuga.engine.sampling.noise.sources import first_draw
 from sakuga.profiles.buckets import Size
 
@@ -35,8 +34,7 @@ class Studio:
     bundle: Bundle
     device: Callable[[], Device]
     finish: Finish
-    upscalers: Upscalers
-    detectors: Shelf
+    tools: Tools
 
     def begun(self, canvas: Canvas, settings: Settings) -> Beginning:
         """What a pass begins from. Raises RenderError where the encoder's latent is not finite."""
@@ -107,7 +105,7 @@ class Studio:
 
     def masks(self, stage: Detail, pixels: Pixels) -> list[Mask]:
         """Of everything a detector finds, in order."""
-        detector = self.detectors.find(stage.model)
+        detector = self.tools.detectors.find(stage.model)
         found = detector(pixels, stage.confidence, stage.classes, stage.exclude)
         return detail_masks(found, Size(pixels.shape[1], pixels.shape[0]), stage)
 

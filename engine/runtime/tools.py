@@ -32,11 +32,6 @@ class Tools:
                 )
         return cls(Upscalers(upscalers), Shelf(detectors, family))
 
-    @property
-    def both(self) -> tuple[Upscalers, Shelf]:
-        """One and the other."""
-        return self.upscalers, self.detectors
-
     def check(self, stage: Stage) -> None:
         """Raise UsageError where what the stage names is not here, without opening anything."""
         if isinstance(stage, Detail):
