@@ -60,6 +60,8 @@ class OnnxSession:
             options.add_session_config_entry("session.disable_prepacking", "1")
             options.enable_cpu_mem_arena = False
         options.log_severity_level = 3
+        # Threads look out for work long after a call, on cores another network could have.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         if threads is not None:
             options.intra_op_num_threads = threads
         try:
