@@ -11,13 +11,12 @@ from sakuga.engine.bundle import Bundle, check_same, open_bundle
 from sakuga.engine.errors import EngineFault, SakugaError
 from sakuga.engine.image.infotext import Infotext
 from sakuga.engine.image.source import Source
-from sakuga.engine.refine.upscaler import Watch, unwatched
 from sakuga.engine.runtime.admission import NO_LIMITS, Limits, Statistics
 from sakuga.engine.runtime.checks import check_threads
 from sakuga.engine.runtime.decoding import decoded
 from sakuga.engine.runtime.defaults import bundle_embeddings, bundle_preset
 from sakuga.engine.runtime.desk import Desk, OnPreview, OnStep, Wishes
-from sakuga.engine.runtime.enlarging import enlarging
+from sakuga.engine.runtime.enlarging import Watch, enlarging, unwatched
 from sakuga.engine.runtime.finish import Finish
 from sakuga.engine.runtime.lookahead import in_order_of_completion
 from sakuga.engine.runtime.picture import Picture

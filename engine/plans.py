@@ -4,7 +4,7 @@ import shlex
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.errors import PlanMismatchError
@@ -39,7 +39,31 @@ def here() -> Here:
     return Here(versions, find_gpu())
 
 
-def mismatch(plans: PlanSetEntry, machine: Here) -> str | None:
+class Planned(Protocol):
+    """What plans say of where they run, a bundle's or an upscaler's."""
+
+    @property
+    def backend(self) -> Literal["rtx", "tensorrt"]:
+        """The library."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Its version."""
+        ...
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Compute capabilities, or `any`, or `current`."""
+        ...
+
+    @property
+    def gpu(self) -> str | None:
+        """Which GPU was the current one."""
+        ...
+
+
+def mismatch(plans: Planned, machine: Here) -> str | None:
     """The first thing that keeps plans from running on a machine, None where nothing does."""
     installed = machine.versions.get(plans.backend)
     if installed is None:

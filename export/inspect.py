@@ -12,10 +12,10 @@ from sakuga.engine.image.metadata import read_metadata
 from sakuga.engine.manifest import MANIFEST, Manifest
 from sakuga.engine.presets import find_preset, recognise
 from sakuga.engine.refine.detector import Detector
-from sakuga.engine.refine.upscaler_folder import is_upscaler
 from sakuga.engine.runtime.defaults import bundle_defaults, bundle_preset
 from sakuga.engine.runtime.merged import merged_fields
 from sakuga.engine.sampling.samplers import SAMPLERS, sampler_name
+from sakuga.engine.upscaler_folder import is_upscaler
 from sakuga.export.adapters.describe import describe_lora
 from sakuga.export.adapters.lora_file import is_lora
 from sakuga.export.adapters.parts import take_apart

@@ -83,7 +83,7 @@ FLOORS = (
     {"errors", "version"},
     {"gpu", "platform"},
     {"digests", "manifest", "presets"},
-    {"bundle"},
+    {"bundle", "upscaler_folder"},
     {"plans"},
     {"backend", "image", "sampling", "text"},
     {"lint"},

@@ -16,7 +16,8 @@ from gpu.torch_session import TorchSession, compiled, torch_module
 from sakuga.engine.backend.choose import has_cuda_provider
 from sakuga.engine.backend.cuda.device import CudaDevice, CudaOptions, Loader
 from sakuga.engine.backend.cuda.driver import Driver, Stream
-from sakuga.engine.backend.cuda.opening import OnnxLoader, PlanLoader, sizes_of
+from sakuga.engine.backend.cuda.loading import OnnxLoader, PlanLoader
+from sakuga.engine.backend.cuda.opening import sizes_of
 from sakuga.engine.backend.cuda.session import DeviceSession
 from sakuga.engine.backend.network import Networks
 from sakuga.engine.bundle import Bundle, open_bundle

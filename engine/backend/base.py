@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sakuga.engine.upscaler_folder import UpscalerFolder
 from sakuga.kernels.guide import Guide
 from sakuga.kernels.launch import Records, Seat
 from sakuga.kernels.to_rgb8 import Rounding
@@ -159,6 +160,10 @@ class Device(Protocol):
 
     def network(self, name: str) -> Session:
         """A network of the bundle, to be run on arrays of the host."""
+        ...
+
+    def upscaler(self, folder: UpscalerFolder) -> Session:
+        """The network of an upscaler, to be run on pictures of the host, float32 [1, 3, h, w]."""
         ...
 
     def lane(self, latent: tuple[int, int]) -> Lane:

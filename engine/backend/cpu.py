@@ -23,6 +23,7 @@ from sakuga.engine.backend.onnxruntime import onnxruntime_library
 from sakuga.engine.backend.rows import check_rows
 from sakuga.engine.backend.tiled_vae import decode, encode
 from sakuga.engine.backend.vae_calls import PROCESSOR, tile_for
+from sakuga.engine.upscaler_folder import UpscalerFolder
 from sakuga.kernels.denoise_step import SCRATCH, denoise_step
 from sakuga.kernels.guide import Guide, held
 from sakuga.kernels.init_noise import init_noise
@@ -43,6 +44,10 @@ class Sessions(Protocol):
 
     def __call__(self, name: str) -> Session:
         """The loaded network of a name."""
+        ...
+
+    def upscaler(self, folder: UpscalerFolder) -> Session:
+        """The loaded network of an upscaler."""
         ...
 
     def close(self) -> None:
@@ -74,6 +79,10 @@ class CpuDevice:
     def network(self, name: str) -> Session:
         """A network, once it is loaded."""
         return self._sessions(name)
+
+    def upscaler(self, folder: UpscalerFolder) -> Session:
+        """Its network in float32: a processor gains nothing from less."""
+        return self._sessions.upscaler(folder)
 
     def lane(self, latent: tuple[int, int]) -> "CpuLane":
         """The lane of one latent size."""

@@ -1,6 +1,6 @@
 """What a backend must know of a bundle's networks to make their buffers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,49 @@ class Networks:
     def max_rows(self) -> int:
         """Rows of the largest UNet call."""
         return self.unet.axes["rows"].maximum
+
+
+Lengths = dict[str, int]  # of axes, by name
+
+
+@dataclass(frozen=True)
+class Borders:
+    """What a network takes and gives. `follow`: the lengths of what it gives, from those of what
+    it takes."""
+
+    inputs: tuple[TensorEntry, ...]
+    outputs: tuple[TensorEntry, ...]
+    follow: Callable[[Lengths], Lengths]
+
+    @classmethod
+    def of(cls, entry: NetworkEntry) -> "Borders":
+        """Those of a bundle's network."""
+        return cls(entry.inputs, entry.outputs, _as_the_vae)
+
+    @classmethod
+    def of_upscaler(cls, scale: int) -> "Borders":
+        """Those of a network that makes a picture `scale` times as large."""
+
+        def larger(lengths: Lengths) -> Lengths:
+            return {f"upscaled_{side}": scale * lengths[side] for side in ("height", "width")}
+
+        return cls((_picture("image", ""),), (_picture("upscaled", "upscaled_"),), larger)
+
+
+def _as_the_vae(lengths: Lengths) -> Lengths:
+    """A VAE's inputs have sides of one kind, its outputs those of the other; a text encoder has
+    none."""
+    found = Lengths()
+    for side in ("height", "width"):
+        if side in lengths:
+            found[f"latent_{side}"] = lengths[side] // VAE_FACTOR
+        elif f"latent_{side}" in lengths:
+            found[side] = VAE_FACTOR * lengths[f"latent_{side}"]
+    return found
+
+
+def _picture(name: str, prefix: str) -> TensorEntry:
+    return TensorEntry(name, "float32", (1, 3, f"{prefix}height", f"{prefix}width"))
 
 
 def dtype_of(tensor: TensorEntry) -> np.dtype[Any]:

@@ -9,6 +9,7 @@ from sakuga.engine.backend.base import Session
 from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.backend.side_by_side import SideBySide
 from sakuga.engine.bundle import Bundle, check_same
+from sakuga.engine.upscaler_folder import UpscalerFolder
 
 _ORDER = ("text_encoder", "text_encoder_2", "unet", "vae_decoder")  # of a picture from words
 _SMALL_BYTES = 256 << 20  # of weights; the demo model's UNet has 80 MiB, that of SD1.5 3 GiB
@@ -33,6 +34,10 @@ class OnnxNetworks:
         if name not in self._sessions:
             self._sessions[name] = self._loader.submit(self._load, name)
         return self._sessions[name].result()
+
+    def upscaler(self, folder: UpscalerFolder) -> Session:
+        """The network of an upscaler in float32."""
+        return OnnxSession(folder.graph("float32"), self._threads)
 
     def close(self) -> None:
         """Load no more, and let go of all."""

@@ -1,7 +1,6 @@
 """Masks of pictures: uint8 [h, w], 255 where something is to be made."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sakuga.engine.backend.base import Pixels
 from sakuga.engine.errors import UsageError
@@ -37,25 +36,3 @@ def doubled(mask: Pixels) -> Pixels:
     """Through which a whole picture is pasted: up to twice as much, so that the blur's soft rim
     lies outside what was drawn and not half within. Source: A1111, `modules/processing.py`."""
     return np.minimum(2 * mask.astype(np.uint16), 255).astype(np.uint8)
-
-
-def grown(mask: Pixels, by: int) -> Pixels:
-    """What lies within a square of `by` pixels around anything at least half marked: 255, all else
-    0. A square of an even side reaches one pixel further to the right and down.
-
-    Source: ComfyUI, `nodes.py`, VAEEncodeForInpaint's `grow_mask_by`, 6 by default.
-    """
-    marked = mask >= HALF
-    for axis in (0, 1) if by > 1 else ():
-        marked = _spread(marked, by, axis)
-    return 255 * marked.astype(np.uint8)
-
-
-def _spread(marked: NDArray[np.bool_], by: int, axis: int) -> NDArray[np.bool_]:
-    before = by // 2
-    sides = [(0, 0), (0, 0)]
-    sides[axis] = (before, by - 1 - before)
-    padded, count = np.pad(marked, sides), marked.shape[axis]
-    shifted = [padded.take(range(at, at + count), axis) for at in range(by)]
-    result: NDArray[np.bool_] = np.logical_or.reduce(shifted)
-    return result

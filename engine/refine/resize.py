@@ -36,19 +36,6 @@ def resized(pixels: Pixels, size: Size, fit: Fit = "stretch", filter: Filter = "
     return _FITS[fit](Image.fromarray(pixels), size, _FILTERS[filter])
 
 
-def center_cropped(pixels: Pixels, size: Size) -> Pixels:
-    """The middle of uint8 [h, w, …] with the aspect of `size`, to be stretched to it.
-
-    Source: ComfyUI's crop "center", which cuts before it resizes; its edges may be one pixel from
-    those of "crop".
-    """
-    height, width = pixels.shape[:2]
-    aspect, wanted = width / height, size.width / size.height
-    left = round((width - width * (wanted / aspect)) / 2) if aspect > wanted else 0
-    top = round((height - height * (aspect / wanted)) / 2) if aspect < wanted else 0
-    return pixels[top : height - top, left : width - left]
-
-
 def _stretched(image: Image.Image, size: Size, filter: Image.Resampling) -> Pixels:
     return np.asarray(image.resize((size.width, size.height), filter))
 

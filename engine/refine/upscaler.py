@@ -1,26 +1,22 @@
 """A network that enlarges pictures, run over a large one in overlapping tiles."""
 
-from collections.abc import Callable
+from collections.abc import Generator
 from math import lcm
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from sakuga.engine.backend.base import Pixels, Session
 from sakuga.engine.errors import RenderError
-from sakuga.engine.refine.upscaler_folder import SideRule, UpscalerFolder
+from sakuga.engine.upscaler_folder import SideRule, UpscalerFolder
 from sakuga.kernels.tiles import Blend, Grid, Values
 from sakuga.profiles.buckets import Size
 
 PASSES = 3  # at most, as A1111's Upscaler.upscale takes them
 
-# Told before each tile which it is and of how many; what it raises ends the work.
-Watch = Callable[[int, int], None]
-
-
-def unwatched(tile: int, tiles: int) -> None:
-    """Watches nothing."""
+# Pauses before each tile, saying which it is and of how many; ends with the picture.
+Enlarging: TypeAlias = Generator[tuple[int, int], None, Pixels]
 
 
 class Enlarger(Protocol):
@@ -37,7 +33,7 @@ class Enlarger(Protocol):
         """The first ten hex digits of its file's SHA-256."""
         ...
 
-    def enlarge(self, pixels: Pixels, size: Size, watch: Watch = unwatched) -> Pixels:
+    def enlarge(self, pixels: Pixels, size: Size) -> Enlarging:
         """The picture, uint8 [h, w, 3], at exactly this size."""
         ...
 
@@ -65,7 +61,7 @@ class Upscaler:
         """The first ten hex digits of the SHA-256 of the file it was built from."""
         return self._manifest.hash
 
-    def __call__(self, pixels: Pixels, watch: Watch = unwatched) -> Pixels:
+    def once(self, pixels: Pixels) -> Enlarging:
         """The picture, uint8 [h, w, 3], as uint8 [h · scale, w · scale, 3].
 
         Rounded to the nearest level. Raises RenderError where the network gives NaN or infinity.
@@ -75,7 +71,7 @@ class Upscaler:
         grid = self._grid(*picture.shape[1:])
         blend, windows = Blend(grid, 3, self.scale), list(grid)
         for number, window in enumerate(windows):
-            watch(number, len(windows))
+            yield number, len(windows)
             blend.add(window, self._tile(picture[:, window.rows, window.columns]))
         height, width, _ = pixels.shape
         found = blend.whole[:, : height * self.scale, : width * self.scale]
@@ -91,7 +87,7 @@ class Upscaler:
             step = aligned
         return Grid(height, width, (side, side), overlap, step)
 
-    def enlarge(self, pixels: Pixels, size: Size, watch: Watch = unwatched) -> Pixels:
+    def enlarge(self, pixels: Pixels, size: Size) -> Enlarging:
         """The picture at this size: passes through the network, three at most, until both sides
         are long enough, then Lanczos to the exact size, as A1111 does it."""
         same = pixels.shape[:2] == (size.height, size.width)  # then A1111 runs it all the same
@@ -99,7 +95,7 @@ class Upscaler:
             height, width, _ = pixels.shape
             if width >= size.width and height >= size.height and (number > 0 or not same):
                 break
-            pixels = self(pixels, watch)
+            pixels = yield from self.once(pixels)
         return resampled(pixels, size, Image.Resampling.LANCZOS)
 
     def _tile(self, picture: Values) -> Values:
@@ -132,9 +128,9 @@ class Resampler:
         """It has no file."""
         return ""
 
-    def enlarge(self, pixels: Pixels, size: Size, watch: Watch = unwatched) -> Pixels:
+    def enlarge(self, pixels: Pixels, size: Size) -> Enlarging:
         """The picture, uint8 [h, w, 3], at this size."""
-        watch(0, 1)
+        yield 0, 1
         return resampled(pixels, size, self._method)
 
 

@@ -7,18 +7,12 @@ from pathlib import Path
 from PIL import Image
 
 from sakuga.engine.backend.base import Session
-from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.errors import UsageError
 from sakuga.engine.manifest import raw_manifest
 from sakuga.engine.refine.upscaler import Enlarger, Resampler, Upscaler
-from sakuga.engine.refine.upscaler_folder import (
-    SUFFIX,
-    UpscalerPrecision,
-    is_upscaler,
-    open_upscaler,
-)
+from sakuga.engine.upscaler_folder import SUFFIX, UpscalerFolder, is_upscaler, open_upscaler
 
-Load = Callable[[Path], Session]
+Load = Callable[[UpscalerFolder], Session]
 
 FILTERS: Mapping[str, Image.Resampling] = {
     "Lanczos": Image.Resampling.LANCZOS,
@@ -28,17 +22,10 @@ FILTERS: Mapping[str, Image.Resampling] = {
 
 class Upscalers:
     """Enlargers by name. `folder`: where the folders of `sakuga build-upscaler` lie, None for the
-    filters alone. `load` opens a graph, which is in `precision` where the upscaler has that, else
-    in float32; each is opened when it is first asked for, and stays."""
+    filters alone."""
 
-    def __init__(
-        self,
-        folder: Path | None,
-        load: Load = OnnxSession,
-        precision: UpscalerPrecision = "float32",
-    ) -> None:
-        self._folder, self._load = folder, load
-        self._precision: UpscalerPrecision = precision
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
         self._open: dict[Path, Upscaler] = {}
 
     def names(self) -> list[str]:
@@ -58,9 +45,10 @@ class Upscalers:
         """Those of all the folder's, by the names of their folders."""
         return {path.stem: _hash(path) for path in self._paths()}
 
-    def find(self, name: str) -> Enlarger:
+    def find(self, name: str, load: Load) -> Enlarger:
         """The one called so, by its folder or by the name it was built with, however that is
-        spelt: `DAT x2`, `dat_x2` and `DAT-x2` are one.
+        spelt: `DAT x2`, `dat_x2` and `DAT-x2` are one. `load` opens its network when it is first
+        asked for; it stays.
 
         Raises UsageError for a name of nothing here or of several, and what opening it raises.
         """
@@ -68,7 +56,8 @@ class Upscalers:
         if isinstance(place, Resampler):
             return place
         if place not in self._open:
-            self._open[place] = self._opened(place)
+            folder = open_upscaler(place)
+            self._open[place] = Upscaler(folder, load(folder))
         return self._open[place]
 
     def _place(self, name: str) -> Resampler | Path:
@@ -102,13 +91,6 @@ class Upscalers:
                 hint="Give the folder your upscalers lie in.",
             )
         return [path for path in sorted(self._folder.iterdir()) if is_upscaler(path)]
-
-    def _opened(self, path: Path) -> Upscaler:
-        folder = open_upscaler(path)
-        precision: UpscalerPrecision = "float32"
-        if self._precision in folder.manifest.graphs:
-            precision = self._precision
-        return Upscaler(folder, self._load(folder.graph(precision)))
 
 
 def _hash(path: Path) -> str:

@@ -72,6 +72,15 @@ def canvas_of(init: Init, size: Size, compat: Compat) -> Canvas:
     return whole(resized(picture, size, fit), part, resized(part.mask, size, fit), compat)
 
 
+def masked_region(init: Init, size: Size) -> Pixels | None:
+    """What was masked of a picture that is now of this size, uint8 [h, w], as it was drawn; None
+    where nothing was. Raises PictureFileError."""
+    if init.mask is None:
+        return None
+    drawn = resized(_drawn(init.mask), init.picture.size)
+    return resized(drawn, size, "stretch" if init.resize == "latent" else init.resize)
+
+
 def cut_out(picture: Pixels, part: Part, size: Size, compat: Compat) -> Canvas:
     """The part and its surroundings, at the size of the pass."""
     window = masked_window(part.mask, part.padding, size)
@@ -104,14 +113,16 @@ def whole(picture: Pixels, part: Part, mask: Pixels, compat: Compat) -> Canvas:
 
 def _part(mask: Mask, picture: Size, compat: Compat) -> Part:
     """The mask as it is drawn, inverted and blurred, in its picture's size."""
-    drawn = mask.picture.read_mask(None) if mask.soft else mask.picture.read_mask()
-    if mask.invert:
-        drawn = inverted(drawn)
-    drawn = resized(drawn, picture)
+    drawn = resized(_drawn(mask), picture)
     require_marks(drawn)
     blur = blur_of(mask, compat.name)
     soft = blurred(drawn, blur, blur) if blur else drawn
     return Part(soft, mask.fill, mask.area == "masked", mask.padding, mask.soft)
+
+
+def _drawn(mask: Mask) -> Pixels:
+    drawn = mask.picture.read_mask(None) if mask.soft else mask.picture.read_mask()
+    return inverted(drawn) if mask.invert else drawn
 
 
 def _latent_mask(mask: Pixels, size: Size, part: Part, compat: Compat) -> Values:

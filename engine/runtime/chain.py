@@ -1,6 +1,6 @@
 """The passes of one picture, one after the other: a generator that says what it needs next.
 
-Whoever drives it gives `Denoise` to the batcher, where it shares calls with all other pictures, and
+Whoever drives it gives `Denoise` to the batcher, where it shares calls with all other pictures,
 `Work` to the thread that owns the device, and sends the results back in.
 """
 
@@ -16,13 +16,15 @@ from sakuga.engine.refine.detail_prompts import prompts_of
 from sakuga.engine.refine.gaussian import blurred
 from sakuga.engine.refine.latents import LATENT_UPSCALERS, resize_latent
 from sakuga.engine.refine.mask import note_on_size
+from sakuga.engine.refine.upscaler import Enlarging
 from sakuga.engine.runtime.canvas import Canvas, Part, canvas_of, cut_out, whole
 from sakuga.engine.runtime.later import latent_upscaled, tile_grid
 from sakuga.engine.runtime.made import Made
 from sakuga.engine.runtime.settings import Later, Settings
 from sakuga.engine.runtime.slot import Beginning
-from sakuga.engine.runtime.stages import Hires, Upscale
+from sakuga.engine.runtime.stages import Hires, Init, Upscale
 from sakuga.engine.runtime.studio import Studio
+from sakuga.engine.runtime.turns import Pausing
 from sakuga.kernels.tiles import Blend
 from sakuga.profiles.buckets import Size
 
@@ -53,7 +55,21 @@ class Work:
     do: Callable[[Device], Any]
 
 
-Need: TypeAlias = Denoise | Undecoded | Work
+@dataclass(frozen=True, eq=False)
+class InTurns:
+    """The same, which takes long and pauses."""
+
+    begin: Callable[[Device], Pausing[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Aside:
+    """Something for another thread, and its result."""
+
+    do: Callable[[], Any]
+
+
+Need: TypeAlias = Denoise | Undecoded | Work | InTurns | Aside
 Steps: TypeAlias = Generator[Sequence[Need], list[Any], T]  # all of a turn are done side by side
 
 
@@ -72,7 +88,7 @@ def passes(settings: Settings, studio: Studio) -> Steps[Made]:
             case Hires():
                 made = yield from _hires(each, made, studio)
             case Detail():
-                made = yield from _detail(each, each.stage, made, studio)
+                made = yield from _detail(each, each.stage, settings.init, made, studio)
             case Upscale():
                 made = yield from _enlarge(each.stage.upscaler, each.size, made, studio)
     return made
@@ -142,10 +158,11 @@ def _encoded(pixels: Pixels, settings: Settings | None, studio: Studio) -> Steps
 
 
 def _enlarge(upscaler: str, size: Size, made: Made, studio: Studio) -> Steps[Made]:
-    def enlarge(_: Device) -> Pixels:
-        return studio.tools.upscalers.find(upscaler).enlarge(made.pixels, size)
+    def begin(device: Device) -> Enlarging:
+        found = studio.tools.upscalers.find(upscaler, device.upscaler)
+        return found.enlarge(made.pixels, size)
 
-    (pixels,) = yield [Work(enlarge)]
+    (pixels,) = yield [InTurns(begin)]
     return replace(made, pixels=pixels)
 
 
@@ -170,11 +187,13 @@ def _tiled(later: Later, settings: Settings, made: Made, studio: Studio) -> Step
     )
 
 
-def _detail(later: Later, stage: Detail, made: Made, studio: Studio) -> Steps[Made]:
+def _detail(
+    later: Later, stage: Detail, init: Init | None, made: Made, studio: Studio
+) -> Steps[Made]:
     """One pass for each thing found, one after the other; each sees what those before made."""
     settings, before = later.settings, made
     assert settings is not None
-    (masks,) = yield [Work(lambda _: studio.masks(stage, before.pixels))]
+    (masks,) = yield [Aside(lambda: studio.masks(stage, before.pixels, init))]
     texts = prompts_of(stage, settings.prompt, settings.negative_prompt or "", len(masks))
     for number, (mask, chosen) in enumerate(zip(masks, texts, strict=True)):
         if chosen is None:

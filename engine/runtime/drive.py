@@ -2,13 +2,13 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from sakuga.engine.runtime.chain import Denoise, Need, Steps, Undecoded
+from sakuga.engine.runtime.chain import Aside, Denoise, InTurns, Need, Steps, Undecoded
 from sakuga.engine.runtime.made import Made
+from sakuga.engine.runtime.outcomes import fail, resolve
 from sakuga.engine.runtime.picture import Picture
 from sakuga.engine.runtime.worker import Job, Worker
 
@@ -55,6 +55,10 @@ class Drive:
     def _submitted(self, need: Need) -> "Future[Any]":
         if isinstance(need, Denoise | Undecoded):
             return self.worker.submit(self.job(need))
+        if isinstance(need, InTurns):
+            return self.worker.take_turns(need.begin)
+        if isinstance(need, Aside):
+            return self.worker.aside(need.do)
         return self.worker.call(need.do)
 
     def _go_on(self, done: "Sequence[Future[Any]]") -> None:
@@ -63,22 +67,10 @@ class Drive:
         try:
             self._ask(self._steps.send([future.result() for future in done]))
         except StopIteration as end:
-            self._deliver(end.value)
+            made: Made = end.value
+            resolve(self._result, lambda: self._finish(made))
         except BaseException as error:  # for whoever waits
-            self._fail(error)
-
-    def _deliver(self, made: Made) -> None:
-        try:
-            picture = self._finish(made)
-        except BaseException as error:  # for whoever waits
-            self._fail(error)
-        else:
-            with suppress(InvalidStateError):  # cancelled
-                self._result.set_result(picture)
-
-    def _fail(self, error: BaseException) -> None:
-        with suppress(InvalidStateError):  # cancelled
-            self._result.set_exception(error)
+            fail(self._result, error)
 
     def _stop(self, result: "Future[Picture]") -> None:
         if result.cancelled():

@@ -7,7 +7,7 @@ runs out takes none as long as smaller calls are left to try.
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -15,12 +15,14 @@ from time import monotonic
 from typing import Any, Generic, TypeVar
 
 from sakuga.engine.backend.base import Device, Pixels
-from sakuga.engine.errors import DeadlineError, DeviceMemoryError, EngineFault, SakugaError
+from sakuga.engine.errors import DeviceMemoryError, EngineFault, SakugaError
 from sakuga.engine.runtime.batcher import Batch, Batcher
+from sakuga.engine.runtime.outcomes import broken, closed, fail, resolve, too_late
 from sakuga.engine.runtime.policy import Policy
 from sakuga.engine.runtime.runner import Previews, Runner
 from sakuga.engine.runtime.size_queue import UnreadyError
 from sakuga.engine.runtime.slot import Slot
+from sakuga.engine.runtime.turns import Pausing, Turns
 
 T = TypeVar("T")
 _Message = Callable[[SakugaError | None], None]  # given why the engine has ended, if it has
@@ -58,6 +60,8 @@ class Worker:
         self._policy, self._clock = policy, clock
         self._inbox: SimpleQueue[_Message] = SimpleQueue()
         self._jobs: dict[Slot, Job[Any]] = {}
+        self._turns = Turns()
+        self._beside = ThreadPoolExecutor(1, "sakuga-beside")
         self._open_device = open_device
         self._opened: Future[Device] = Future()
         self._ended: SakugaError | None = None
@@ -87,19 +91,42 @@ class Worker:
 
         def message(ended: SakugaError | None) -> None:
             if ended is not None:
-                _fail(result, ended)
+                fail(result, ended)
             elif not result.cancelled():
-                _resolve(result, lambda: work(self.device))
+                resolve(result, lambda: work(self.device))
                 self._raise_fault(result)
 
         self._post(message)
         return result
 
+    def take_turns(self, begin: Callable[[Device], Pausing[T]]) -> "Future[T]":
+        """The same for what takes long: a turn of it, up to its next pause, between two evaluations
+        of others. Cancelling its result ends it at the next pause."""
+        result: Future[T] = Future()
+
+        def message(ended: SakugaError | None) -> None:
+            if ended is not None:
+                fail(result, ended)
+            else:
+                self._turns.add(lambda: begin(self.device), result)
+
+        self._post(message)
+        return result
+
+    def aside(self, work: Callable[[], T]) -> "Future[T]":
+        """Do something that needs no device, on a thread beside the worker's. Raises SakugaError
+        where the engine is closed or broken."""
+        with self._door:
+            if self._ended is not None:
+                raise self._ended
+            return self._beside.submit(work)
+
     def close(self) -> None:
         """Stop after the evaluation at work; jobs that are waiting learn that the engine closed."""
         with self._door:
-            self._ended = self._ended or _closed()
+            self._ended = self._ended or closed()
             self._inbox.put(lambda ended: None)
+        self._beside.shutdown(wait=False)  # whoever waits for it learns the rest when it is done
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
@@ -114,7 +141,7 @@ class Worker:
             device = self._open_device()
         except BaseException as error:  # handed to whoever asks for the device
             self._opened.set_exception(error)
-            self._end(error if isinstance(error, SakugaError) else _closed())
+            self._end(error if isinstance(error, SakugaError) else closed())
             return
         self._opened.set_result(device)
         try:
@@ -122,9 +149,9 @@ class Worker:
         except EngineFault as fault:
             self._ended = fault
         except Exception as error:  # nothing foreseen it; nobody may wait for ever
-            self._ended = _broken(error)
+            self._ended = broken(error)
         finally:
-            self._end(self._ended or _closed())
+            self._end(self._ended or closed())
             with suppress(EngineFault):
                 device.close()
 
@@ -132,15 +159,21 @@ class Worker:
         self._batcher = Batcher(device.slots, device.rows, self._policy)
         with closing(Runner(device)) as runner:
             while self._ended is None:
-                while self._ended is None and not (self._inbox.empty() and self._batcher.waiting):
+                while self._ended is None and not (self._inbox.empty() and self._busy):
                     self._inbox.get()(None)
                 self._drop_expired(device)
                 if self._ended is None and self._batcher.waiting:
                     self._tick(device, runner)
+                if self._ended is None and self._turns:
+                    self._turns.take()
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self._batcher.waiting or self._turns)
 
     def _begin(self, job: Job[Any], ended: SakugaError | None) -> None:
         if ended is not None:
-            _fail(job.result, ended)
+            fail(job.result, ended)
         elif not job.result.cancelled():
             self._jobs[job.slot] = job
             self._batcher.add(job.slot)
@@ -199,14 +232,14 @@ class Worker:
             self._jobs[slot] = job  # to be told with the others
             raise
         except Exception as error:
-            _fail(job.result, error)
+            fail(job.result, error)
         else:
             finished.add_done_callback(lambda done: self._delivered(job, done))
         device.leave(slot.latent, slot.place)
 
     def _delivered(self, job: Job[T], done: "Future[T]") -> None:
         """On whatever thread; a fault found there is the worker's to know."""
-        _resolve(job.result, done.result)
+        resolve(job.result, done.result)
         if isinstance(done.exception(), EngineFault):
             self._inbox.put(lambda ended: None if ended else self._raise_fault(done))
 
@@ -221,7 +254,7 @@ class Worker:
                 job.on_step(slot)
             except Exception as error:  # the caller's own
                 self._forget(device, slot)
-                _fail(job.result, error)
+                fail(job.result, error)
 
     def _lose(self, device: Device, slots: Sequence[Slot], error: BaseException) -> None:
         for slot in slots:
@@ -229,7 +262,7 @@ class Worker:
             try:
                 self._forget(device, slot)
             finally:  # whatever the device makes of it, nobody may wait for ever
-                _fail(job.result, error)
+                fail(job.result, error)
 
     def _drop(self, job: Job[Any]) -> None:
         if job.slot in self._jobs:
@@ -237,7 +270,7 @@ class Worker:
 
     def _drop_expired(self, device: Device) -> None:
         for slot in self._batcher.expired(self._clock()):
-            self._lose(device, [slot], _too_late(slot))
+            self._lose(device, [slot], too_late(slot))
 
     def _forget(self, device: Device, slot: Slot) -> None:
         self._jobs.pop(slot, None)
@@ -251,41 +284,6 @@ class Worker:
         while not self._inbox.empty():
             self._inbox.get()(error)
         for job in self._jobs.values():
-            _fail(job.result, error)
+            fail(job.result, error)
         self._jobs.clear()
-
-
-def _resolve(result: "Future[T]", work: Callable[[], T]) -> None:
-    try:
-        value = work()
-    except BaseException as error:  # whoever waits for the result must learn of it
-        _fail(result, error)
-    else:
-        with suppress(InvalidStateError):  # cancelled
-            result.set_result(value)
-
-
-def _fail(result: "Future[Any]", error: BaseException) -> None:
-    with suppress(InvalidStateError):
-        result.set_exception(error)
-
-
-def _too_late(slot: Slot) -> DeadlineError:
-    total = slot.settings.table.evaluations
-    return DeadlineError(
-        "The time a picture was wanted in is over.",
-        note=f"It had {slot.step} of {total} evaluations behind it.",
-        hint="Give it more time, a higher priority, or fewer steps.",
-    )
-
-
-def _broken(error: Exception) -> EngineFault:
-    return EngineFault(
-        "The engine failed in a way nobody foresaw.",
-        note=f"{type(error).__name__}: {error}.",
-        hint="Start the process again, and report this with what was asked for.",
-    )
-
-
-def _closed() -> SakugaError:
-    return SakugaError("The engine is closed.", hint="Open the bundle again.")
+        self._turns.end(error)

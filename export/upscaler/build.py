@@ -10,7 +10,7 @@ from pathlib import Path
 from sakuga.engine.digests import file_sha256
 from sakuga.engine.manifest import MANIFEST, FileEntry
 from sakuga.engine.platform import replace_folder
-from sakuga.engine.refine.upscaler_folder import (
+from sakuga.engine.upscaler_folder import (
     UpscalerFolder,
     UpscalerManifest,
     UpscalerPrecision,

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from sakuga.engine.refine.upscaler_folder import open_upscaler
+from sakuga.engine.upscaler_folder import open_upscaler
 
 
 def describe_upscaler(path: Path) -> tuple[dict[str, object], dict[str, str]]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sakuga.engine.errors import TensorError, UnknownFamilyError
-from sakuga.engine.refine.upscaler_folder import SideRule, UpscalerPrecision
+from sakuga.engine.upscaler_folder import SideRule, UpscalerPrecision
 from sakuga.export.checkpoint.foreign import what_it_is
 from sakuga.export.counted import counted
 from sakuga.export.upscaler.library import spandrel_library

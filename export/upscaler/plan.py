@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sakuga.engine.manifest import FileEntry
 from sakuga.engine.platform import cache_folder
-from sakuga.engine.refine.upscaler_folder import SideRule, UpscalerPlan, UpscalerPrecision
+from sakuga.engine.upscaler_folder import SideRule, UpscalerPlan, UpscalerPrecision
 from sakuga.export.plans.builder import Desk, Recipe, build_plan
 from sakuga.export.plans.job import Targets, folder_name
 from sakuga.export.plans.log import BuildLog

@@ -16,7 +16,7 @@ import torch
 from onnxscript import optimizer
 
 from sakuga.engine.errors import BuildError
-from sakuga.engine.refine.upscaler_folder import SideRule, UpscalerPrecision
+from sakuga.engine.upscaler_folder import SideRule, UpscalerPrecision
 from sakuga.export.bind import Array
 from sakuga.export.precision import in_precision
 from sakuga.export.simplify import (

@@ -10,7 +10,7 @@ from sakuga.engine.backend.base import Array
 from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.errors import BuildError
 from sakuga.engine.refine.upscaler import padded
-from sakuga.engine.refine.upscaler_folder import UpscalerPrecision
+from sakuga.engine.upscaler_folder import UpscalerPrecision
 from sakuga.export.relative_error import relative_error
 from sakuga.export.upscaler.network import UpscalerNetwork
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from yolo_files import FACE, yolo_file
 
 from sakuga.engine.backend.cpu import CpuDevice
 from sakuga.engine.backend.network import Networks
@@ -247,3 +248,21 @@ def test_numbers_that_cannot_be() -> None:
 def test_a_size_that_cannot_be(sdxl_engine: Engine) -> None:
     with pytest.raises((SizeError, UsageError)):
         sdxl_engine.resolve(asked(None, Hires(size=Size(100, 100)), size=Size(128, 128)))
+
+
+def test_of_an_inpainted_picture_the_detailer_takes_what_touches_the_mask(
+    sdxl_bundle: Bundle, pixels: U8, drawn: U8, tmp_path: Path
+) -> None:
+    """Two faces, of which the mask has one."""
+    faces = [[20, 26, 12, 12, 0.9, 0.0], [48, 8, 8, 8, 0.8, 0.0]]
+    yolo_file(tmp_path / "face.onnx", np.array(faces, np.float32).T[None], FACE)
+    detail = Detail("face", strength=0.6, steps=2, blur=0, dilate=0, padding=0)
+    inpainted = Init(Source.of(pixels), 0.9, mask=Mask(Source.of(drawn), blur=0))
+    with Engine.open(sdxl_bundle.path, threads=1, detectors=tmp_path) as engine:
+        for init, worked_on in ((Init(Source.of(pixels), 0.9), [True, True]),
+                                (inpainted, [True, False])):  # fmt: skip
+            before = engine.render(asked(init, size=Size(128, 160))).pixels
+            after = engine.render(asked(init, detail, size=Size(128, 160))).pixels
+            changed = (before != after).any(axis=2)
+            inside = changed[62:82, 38:46], changed[12:24, 92:100]
+            assert [bool(each.any()) for each in inside] == worked_on

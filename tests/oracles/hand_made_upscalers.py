@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from sakuga.engine.manifest import MANIFEST, FileEntry
-from sakuga.engine.refine.upscaler_folder import (
+from sakuga.engine.refine.upscaler import Enlarging
+from sakuga.engine.upscaler_folder import (
     SideRule,
     UpscalerFolder,
     UpscalerManifest,
@@ -82,6 +83,16 @@ def hand_made(
     )  # fmt: skip
     (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     return open_upscaler(folder)
+
+
+def whole(steps: Enlarging) -> Pixels:
+    """The picture at the end, without a pause."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            made: Pixels = end.value
+            return made
 
 
 def scene(height: int, width: int) -> Pixels:

@@ -13,7 +13,7 @@ import torch
 from hand_made_upscalers import ANY_SIDE, Pixels, scene
 
 from sakuga.engine.refine.upscaler import padded
-from sakuga.engine.refine.upscaler_folder import SideRule
+from sakuga.engine.upscaler_folder import SideRule
 from sakuga.export.upscaler.library import spandrel_library
 from sakuga.export.upscaler.verify import computed
 from sakuga.kernels.tiles import Values

@@ -10,22 +10,24 @@ from collections import OrderedDict, deque
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from sakuga.engine.backend.base import Decoded, Image, Moments, Session
 from sakuga.engine.backend.cuda.calls import Calls, Key, Padding
 from sakuga.engine.backend.cuda.decoder import Decoder, Finished
-from sakuga.engine.backend.cuda.driver import Driver, Event, Stream
+from sakuga.engine.backend.cuda.driver import Driver, Event
 from sakuga.engine.backend.cuda.host_call import HostCall
 from sakuga.engine.backend.cuda.lane import CudaLane
+from sakuga.engine.backend.cuda.loading import Load, Loader
 from sakuga.engine.backend.cuda.previews import Previews
 from sakuga.engine.backend.cuda.row_by_row import RowByRow
-from sakuga.engine.backend.cuda.session import Arena, DeviceSession
+from sakuga.engine.backend.cuda.session import Arena
 from sakuga.engine.backend.cuda.staging import Staging
-from sakuga.engine.backend.network import Networks, image_latent
+from sakuga.engine.backend.network import Borders, Networks, image_latent
+from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.backend.tiled_vae import encode
 from sakuga.engine.backend.vae_calls import tile_for
-from sakuga.engine.errors import DeviceMemoryError, EngineFault, RenderError
+from sakuga.engine.errors import DeviceMemoryError, EngineFault, PlanMismatchError, RenderError
+from sakuga.engine.upscaler_folder import UpscalerFolder
 from sakuga.kernels.launch import ENTRIES
 from sakuga.kernels.to_rgb8 import Rounding
 from sakuga.profiles.buckets import Sizes
@@ -61,23 +63,6 @@ class CudaOptions:
     overlap: bool = True
 
 
-class Loader(Protocol):
-    """Loads the networks of a bundle on this GPU, for runs on a stream."""
-
-    @property
-    def name(self) -> str:
-        """The library that runs them, and its version."""
-        ...
-
-    def __call__(self, name: str, stream: Stream) -> DeviceSession:
-        """A network."""
-        ...
-
-    def close(self) -> None:
-        """Load no more."""
-        ...
-
-
 class CudaDevice:
     """A `Device` on one GPU."""
 
@@ -98,7 +83,9 @@ class CudaDevice:
         self._stagings = {
             id(arena): Staging(driver, arena.stream) for arena in self._arenas().values()
         }
-        self._calls = {name: self._new_calls(name) for name in networks.entries}
+        self._calls = {
+            name: self._new_calls(name, partial(load, name)) for name in networks.entries
+        }
         self._host_calls: dict[str, HostCall] = {}
         self._previews = Previews(driver, steps)
         self._decoder: Decoder | None = None
@@ -108,14 +95,29 @@ class CudaDevice:
 
     def network(self, name: str) -> Session:
         """A text encoder, or the VAE, on arrays of the host."""
+        call = self._host_call(name, Borders.of(self._networks.entries[name]))
+        return RowByRow(call) if self._options.padding == "full" else call
+
+    def upscaler(self, folder: UpscalerFolder) -> Session:
+        """Its network in the fewest bits it is exact in; where it has none for this GPU, the
+        processor runs it, which is said."""
+        try:
+            load = self._load.upscaler(folder)
+        except PlanMismatchError as error:
+            _LOG.warning("%s The processor runs it. %s %s", error.what, error.note, error.hint)
+            return OnnxSession(folder.graph("float32"))
+        name = f"upscaler {folder.path}"
+        self._calls[name] = self._new_calls(name, load)
+        return self._host_call(name, Borders.of_upscaler(folder.manifest.scale))
+
+    def _host_call(self, name: str, borders: Borders) -> HostCall:
         if name not in self._host_calls:
             arrive = partial(self._send_visitors_away, name)
             self._host_calls[name] = HostCall(
                 self._driver, self._stagings[id(self._arena(name))], self._calls[name],
-                self._networks.entries[name], self._give_back, arrive,
+                borders, self._give_back, arrive,
             )  # fmt: skip
-        call = self._host_calls[name]
-        return RowByRow(call) if self._options.padding == "full" else call
+        return self._host_calls[name]
 
     def lane(self, latent: tuple[int, int]) -> CudaLane:
         """The lane of one latent size; the least recently used idle one goes if there are many."""
@@ -234,13 +236,12 @@ class CudaDevice:
         """The working memory, and so the stream, that a network runs with."""
         if network == "unet":
             return self._steps
-        return self._pictures if network.startswith("vae") else self._text
+        return self._text if network.startswith("text") else self._pictures
 
     def _arenas(self) -> dict[int, Arena]:
         return {id(arena): arena for arena in (self._steps, self._text, self._pictures)}
 
-    def _new_calls(self, name: str) -> Calls:
-        load = partial(self._load, name)
+    def _new_calls(self, name: str, load: Load) -> Calls:
         return Calls(self._driver, self._arena(name), load, self._options.graphs)
 
     def _pictures_decoder(self) -> Decoder:
@@ -254,7 +255,10 @@ class CudaDevice:
 
     def _send_visitors_away(self, but: str = "") -> None:
         """Before a step, or before another visitor comes, for there is room for one at a time."""
-        for name in self._options.visitors - {but}:
+        visitors = self._options.visitors
+        if visitors:  # then no upscaler stays either
+            visitors |= self._calls.keys() - self._networks.entries.keys()
+        for name in visitors - {but}:
             if self._calls[name].loaded:
                 self._calls[name].unload()
                 if self._arena(name) is not self._arena(but):

@@ -1,5 +1,5 @@
-"""A network on the GPU, run on arrays of the host: text encoders, once for each prompt, and the
-VAE's encoder, once for each picture that is read."""
+"""A network on the GPU, run on arrays of the host: text encoders, once for each prompt, the VAE's
+encoder, once for each picture that is read, and upscalers, once for each tile."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,10 +11,8 @@ from sakuga.engine.backend.cuda.driver import Buffer, Driver
 from sakuga.engine.backend.cuda.pool import Pool, allocate_all
 from sakuga.engine.backend.cuda.session import Tensor
 from sakuga.engine.backend.cuda.staging import Staging
-from sakuga.engine.backend.network import dtype_of
+from sakuga.engine.backend.network import Borders, Lengths, dtype_of
 from sakuga.engine.errors import DeviceMemoryError
-from sakuga.engine.manifest import NetworkEntry
-from sakuga.profiles.families import VAE_FACTOR
 
 _KEPT = 8  # shape sets whose buffers are kept
 _Shapes = tuple[tuple[str, tuple[int, ...]], ...]
@@ -32,14 +30,14 @@ class HostCall:
         driver: Driver,
         staging: Staging,
         calls: Calls,
-        entry: NetworkEntry,
+        borders: Borders,
         make_room: Callable[[], None],
         arrive: Callable[[], None],
     ) -> None:
         self._driver, self._stream, self._staging = driver, calls.stream, staging
-        self._calls, self._entry = calls, entry
+        self._calls, self._borders = calls, borders
         self._make_room, self._arrive = make_room, arrive
-        self._tensors = (*entry.inputs, *entry.outputs)
+        self._tensors = (*borders.inputs, *borders.outputs)
         self._pinned = Pool(driver.allocate_pinned)
         self._buffers: dict[_Shapes, dict[str, Buffer]] = {}
 
@@ -56,7 +54,7 @@ class HostCall:
         shapes = self._shapes(inputs)
         key = tuple(shapes.items())
         buffers = self._buffers_of(key)
-        for tensor in self._entry.inputs:
+        for tensor in self._borders.inputs:
             values = inputs[tensor.name].astype(dtype_of(tensor), copy=False)
             self._staging.upload(buffers[tensor.name].address, values)
         self._calls.launch(key, lambda: self._bound(shapes, buffers))
@@ -82,16 +80,12 @@ class HostCall:
         return self._buffers[key]
 
     def _shapes(self, inputs: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
-        lengths: dict[str, int] = {}
-        for tensor in self._entry.inputs:
+        lengths = Lengths()
+        for tensor in self._borders.inputs:
             for dim, length in zip(tensor.dims, inputs[tensor.name].shape, strict=True):
                 if isinstance(dim, str):
                     lengths[dim] = length
-        for side in ("height", "width"):  # a VAE's inputs have one kind, its outputs the other
-            if side in lengths:
-                lengths[f"latent_{side}"] = lengths[side] // VAE_FACTOR
-            elif f"latent_{side}" in lengths:
-                lengths[side] = VAE_FACTOR * lengths[f"latent_{side}"]
+        lengths |= self._borders.follow(lengths)
         return {
             tensor.name: tuple(lengths[dim] if isinstance(dim, str) else dim for dim in tensor.dims)
             for tensor in self._tensors
@@ -105,7 +99,7 @@ class HostCall:
                 buffers[tensor.name].address,
                 shapes[tensor.name],
                 dtype_of(tensor),
-                output=tensor in self._entry.outputs,
+                output=tensor in self._borders.outputs,
             )
             for tensor in self._tensors
         }
@@ -115,13 +109,13 @@ class HostCall:
     ) -> dict[str, Array]:
         """All outputs, with one wait for all of them."""
         arrived = {}
-        for tensor in self._entry.outputs:
+        for tensor in self._borders.outputs:
             buffer = buffers[tensor.name]
             arrived[tensor.name] = pinned = self._pinned.take(buffer.size_bytes)
             self._driver.copy(self._stream, pinned.address, buffer.address, buffer.size_bytes)
         self._stream.sync()
         found: dict[str, Array] = {}
-        for tensor in self._entry.outputs:
+        for tensor in self._borders.outputs:
             pinned = arrived[tensor.name]
             values = pinned.bytes.view(dtype_of(tensor)).reshape(shapes[tensor.name])
             found[tensor.name] = values.copy()

@@ -1,76 +1,19 @@
 """Opens the GPU for a bundle: with its plans, or with ONNX Runtime's CUDA provider."""
 
-from pathlib import Path
-
 from sakuga.engine.backend.cuda.calls import Padding
 from sakuga.engine.backend.cuda.core_driver import CoreDriver
 from sakuga.engine.backend.cuda.device import CudaDevice, CudaOptions
-from sakuga.engine.backend.cuda.driver import Stream
 from sakuga.engine.backend.cuda.jit_cache import jit_file
-from sakuga.engine.backend.cuda.onnx_cuda import Algorithms, OnnxCudaSession
-from sakuga.engine.backend.cuda.plan_files import PlanFiles
+from sakuga.engine.backend.cuda.loading import SELDOM, OnnxLoader, PlanLoader
 from sakuga.engine.backend.cuda.residency import Need, Residency, plan_fixed, plan_residency
-from sakuga.engine.backend.cuda.session import DeviceSession
-from sakuga.engine.backend.cuda.tensorrt import TensorRt
 from sakuga.engine.backend.network import Networks
-from sakuga.engine.backend.onnxruntime import onnxruntime_library
-from sakuga.engine.bundle import Bundle, check_same
+from sakuga.engine.bundle import Bundle
 from sakuga.engine.gpu import Gpu
 from sakuga.engine.manifest import PlanSetEntry
 from sakuga.profiles.buckets import Size, SizeList, SizeRule, Sizes
 from sakuga.profiles.plan_shapes import ROWS_PER_PICTURE
 
 _ONNX_ROWS = 8  # of a call where nothing says how many fit; memory that runs out halves them
-_SELDOM = "vae_encoder"  # loaded when a picture is first read; no start waits for it, no plan of
-# the memory keeps room for it
-
-
-class PlanLoader:
-    """The plans of a set, read ahead and loaded when first used; `jit` is TensorRT's cache."""
-
-    def __init__(
-        self,
-        bundle: Bundle,
-        plans: PlanSetEntry,
-        visitors: frozenset[str],
-        jit: Path | None = None,
-    ) -> None:
-        self._bundle = bundle
-        self.name = f"{plans.backend} {plans.version}"
-        self._tensorrt = TensorRt(plans.backend, jit)
-        paths: dict[str, Path] = {
-            name: bundle.path / plan.file for name, plan in plans.plans.items()
-        }
-        self._files = PlanFiles(paths, ahead=frozenset(paths) - visitors - {_SELDOM})
-
-    def __call__(self, name: str, stream: Stream) -> DeviceSession:
-        """A plan serves any stream."""
-        session = self._tensorrt.session(self._files.take(name), name)
-        check_same(self._bundle)
-        return session
-
-    def close(self) -> None:
-        """Read no more, and keep what TensorRT compiled."""
-        self._files.close()
-        self._tensorrt.close()
-
-
-class OnnxLoader:
-    """The bundle's graphs on ONNX Runtime's CUDA provider; `algorithms` of its sessions."""
-
-    def __init__(self, bundle: Bundle, algorithms: Algorithms = "measured") -> None:
-        self._bundle = bundle
-        self._algorithms: Algorithms = algorithms
-        self.name = f"onnxruntime-gpu {onnxruntime_library().__version__}"
-
-    def __call__(self, name: str, stream: Stream) -> DeviceSession:
-        """A session belongs to its stream."""
-        session = OnnxCudaSession(self._bundle.graph(name), stream, self._algorithms)
-        check_same(self._bundle)
-        return session
-
-    def close(self) -> None:
-        """Nothing is under way."""
 
 
 def open_plans(
@@ -138,7 +81,7 @@ def fixed_residency_of(plans: PlanSetEntry, free_bytes: int, vram_bytes: int | N
 
 def _visitors(residency: Residency) -> frozenset[str]:
     """Where others only visit, memory is too short for the VAE's encoder to stay."""
-    return residency.visitors and residency.visitors | {_SELDOM}
+    return residency.visitors and residency.visitors | {SELDOM}
 
 
 def _rows(plans: PlanSetEntry) -> int:
@@ -160,5 +103,5 @@ def _needs(plans: PlanSetEntry) -> dict[str, Need]:
             1 if name.startswith("text") else covered.width * covered.height,
         )
         for name, plan in plans.plans.items()
-        if name != _SELDOM
+        if name != SELDOM
     }  # fmt: skip

@@ -9,6 +9,7 @@ from sakuga.engine.bundle import open_bundle
 from sakuga.engine.engine import Engine
 from sakuga.engine.errors import SakugaError
 from sakuga.engine.jobs.cluster.order import Order
+from sakuga.engine.upscaler_folder import UpscalerFolder
 from sakuga.kernels.to_rgb8 import Rounding
 from sakuga.profiles.buckets import Sizes
 
@@ -29,6 +30,10 @@ class DeviceElsewhere:
         return cls(device.name, device.sizes, device.residency, device.slots, device.rows)
 
     def network(self, name: str) -> Session:
+        """It is not here."""
+        _not_here()
+
+    def upscaler(self, folder: UpscalerFolder) -> Session:
         """It is not here."""
         _not_here()
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sakuga.engine.refine.resize import Fit, center_cropped, resized
+from sakuga.engine.refine.resize import Fit, resized
 from sakuga.profiles.buckets import Size
 
 FITS: dict[Fit, str] = {"stretch": "default", "crop": "crop", "fill": "fill"}
@@ -52,19 +52,3 @@ def test_filters_are_pillows() -> None:
     for name in ("lanczos", "bicubic", "bilinear", "nearest"):
         theirs = Image.fromarray(pixels).resize((25, 15), Image.Resampling[name.upper()])
         np.testing.assert_array_equal(resized(pixels, Size(25, 15), filter=name), theirs)
-
-
-@pytest.mark.parametrize(
-    ("shape", "size", "rows", "columns"),
-    [
-        ((100, 200), Size(64, 64), slice(0, 100), slice(50, 150)),
-        ((201, 100), Size(64, 64), slice(50, 151), slice(0, 100)),  # 50.5 rounds to even
-        ((100, 100), Size(832, 1216), slice(0, 100), slice(16, 84)),
-        ((70, 70), Size(32, 32), slice(0, 70), slice(0, 70)),
-    ],
-)
-def test_comfy_cuts_the_middle_first(
-    shape: tuple[int, int], size: Size, rows: slice, columns: slice
-) -> None:
-    pixels = noise(*shape, 3)
-    np.testing.assert_array_equal(center_cropped(pixels, size), pixels[rows, columns])

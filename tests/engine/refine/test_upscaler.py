@@ -13,6 +13,7 @@ from hand_made_upscalers import (
     repeater,
     scene,
     sharpener,
+    whole,
 )
 from PIL import Image
 
@@ -20,7 +21,7 @@ from sakuga.engine.backend.base import Array
 from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.errors import RenderError
 from sakuga.engine.refine.upscaler import Resampler, Upscaler, target_size
-from sakuga.engine.refine.upscaler_folder import SideRule, UpscalerFolder
+from sakuga.engine.upscaler_folder import SideRule, UpscalerFolder
 from sakuga.profiles.buckets import Size
 
 PICTURE = scene(97, 131)
@@ -39,14 +40,16 @@ def test_a_picture_in_one_tile_is_what_its_network_says(tmp_path: Path) -> None:
     session = OnnxSession(folder.graph("float32"), threads=1)
     image = (PICTURE / np.float32(255)).astype(np.float32).transpose(2, 0, 1)[None]
     wanted = np.rint(session.run({"image": image})["upscaled"][0].clip(0, 1) * 255)
-    assert np.array_equal(opened(folder)(PICTURE), wanted.transpose(1, 2, 0).astype(np.uint8))
+    assert np.array_equal(
+        whole(opened(folder).once(PICTURE)), wanted.transpose(1, 2, 0).astype(np.uint8)
+    )
 
 
 @pytest.mark.parametrize(("scale", "tile"), [(2, 32), (4, 48), (3, 100)])
 def test_tiles_show_no_seams(tmp_path: Path, scale: int, tile: int) -> None:
-    whole = opened(hand_made(tmp_path / "whole", sharpener(scale), scale))
+    uncut = opened(hand_made(tmp_path / "uncut", sharpener(scale), scale))
     cut = opened(hand_made(tmp_path / "cut", sharpener(scale), scale, tile=tile))
-    got, wanted = cut(PICTURE), whole(PICTURE)
+    got, wanted = whole(cut.once(PICTURE)), whole(uncut.once(PICTURE))
     assert got.shape == (97 * scale, 131 * scale, 3) and got.dtype == np.uint8
     assert psnr(got, wanted) >= 45
     assert not np.array_equal(got, wanted)  # else nothing was cut
@@ -60,7 +63,7 @@ def test_sides_the_network_does_not_take_are_reflected(
     sides = SideRule(16, 8, square=False)
     upscaler = opened(hand_made(tmp_path / "odd", repeater(2, 8), 2, sides, tile=32))
     picture = scene(*size)
-    assert np.array_equal(upscaler(picture), repeated(picture, 2))
+    assert np.array_equal(whole(upscaler.once(picture)), repeated(picture, 2))
 
 
 def test_a_network_that_wants_squares_gets_them(tmp_path: Path) -> None:
@@ -74,7 +77,7 @@ def test_a_network_that_wants_squares_gets_them(tmp_path: Path) -> None:
     folder = hand_made(tmp_path / "square", repeater(2, 8), 2, SideRule(24, 8, square=True))
     upscaler = Upscaler(folder, Asked(folder.graph("float32")))
     picture = scene(33, 50)
-    assert np.array_equal(upscaler(picture), repeated(picture, 2))
+    assert np.array_equal(whole(upscaler.once(picture)), repeated(picture, 2))
     assert asked == [(1, 3, 56, 56)]
 
 
@@ -82,7 +85,7 @@ def test_values_that_are_no_numbers_are_an_error(tmp_path: Path) -> None:
     nodes, constants = sharpener(2)
     constants["kernel"] = np.full_like(constants["kernel"], np.nan)
     with pytest.raises(RenderError, match="no numbers"):
-        opened(hand_made(tmp_path / "nan", (nodes, constants)))(PICTURE)
+        whole(opened(hand_made(tmp_path / "nan", (nodes, constants))).once(PICTURE))
 
 
 @pytest.mark.parametrize(
@@ -96,32 +99,22 @@ def test_passes_until_it_is_large_enough_then_lanczos(
     tmp_path: Path, size: Size, passes: int
 ) -> None:
     upscaler = opened(hand_made(tmp_path / "passes", repeater(2, 1), 2, tile=2000))
-    told: list[tuple[int, int]] = []
-    got = upscaler.enlarge(PICTURE, size, lambda tile, tiles: told.append((tile, tiles)))
+    assert list(upscaler.enlarge(PICTURE, size)) == [(0, 1)] * passes
+    got = whole(upscaler.enlarge(PICTURE, size))
     large = Image.fromarray(repeated(PICTURE, 2**passes))
     wanted = large.resize((size.width, size.height), Image.Resampling.LANCZOS)
     assert np.array_equal(got, np.asarray(wanted))
-    assert told == [(0, 1)] * passes
 
 
-def test_whoever_watches_can_end_it(tmp_path: Path) -> None:
+def test_it_pauses_before_each_tile(tmp_path: Path) -> None:
     upscaler = opened(hand_made(tmp_path / "watched", sharpener(2), tile=64, overlap=8))
-    told: list[tuple[int, int]] = []
-
-    def watch(tile: int, tiles: int) -> None:
-        told.append((tile, tiles))
-        if tile == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        upscaler(PICTURE, watch)
-    assert told == [(0, 6), (1, 6), (2, 6)]
+    assert list(upscaler.once(PICTURE)) == [(tile, 6) for tile in range(6)]
 
 
 @pytest.mark.parametrize("method", ["LANCZOS", "NEAREST"])
 def test_filters_take_any_size_in_one_go(method: str) -> None:
     kind = Image.Resampling[method]
-    got = Resampler(method, kind).enlarge(PICTURE, Size(300, 200))
+    got = whole(Resampler(method, kind).enlarge(PICTURE, Size(300, 200)))
     assert np.array_equal(got, np.asarray(Image.fromarray(PICTURE).resize((300, 200), kind)))
 
 

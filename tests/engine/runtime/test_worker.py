@@ -81,6 +81,9 @@ class FakeDevice:
     def network(self, name: str) -> Any:  # noqa: ANN401 (nothing asks for one)
         raise NotImplementedError
 
+    def upscaler(self, folder: Any) -> Any:  # noqa: ANN401 (nor for this)
+        raise NotImplementedError
+
     def lane(self, latent: tuple[int, int]) -> FakeLane:
         return FakeLane(self)
 

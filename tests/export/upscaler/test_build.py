@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from hand_made_upscalers import psnr, scene
+from hand_made_upscalers import psnr, scene, whole
 from safetensors.torch import save_file
 from upscaler_files import Module, as_input, compact, dat, enlarged, enlarged_values, save
 
@@ -26,8 +26,8 @@ from sakuga.engine.errors import (
     UsageError,
 )
 from sakuga.engine.refine.upscaler import Upscaler
-from sakuga.engine.refine.upscaler_folder import SideRule, UpscalerFolder, open_upscaler
 from sakuga.engine.refine.upscalers import Upscalers
+from sakuga.engine.upscaler_folder import SideRule, UpscalerFolder, open_upscaler
 from sakuga.export.bind import Array
 from sakuga.export.build import build
 from sakuga.export.inspect import inspect
@@ -55,11 +55,15 @@ def built(file: Path) -> UpscalerFolder:
     return build_upscaler(file, file.with_name("anime.upscaler"))
 
 
+def opened(folder: UpscalerFolder) -> OnnxSession:
+    return OnnxSession(folder.graph("float32"))
+
+
 def errors(
     module: Module, folder: UpscalerFolder, sizes: Sequence[tuple[int, int]] = ODD
 ) -> list[float]:
     """Of the float32 graph against torch, at sizes that it was not traced at."""
-    session, found = OnnxSession(folder.graph("float32")), []
+    session, found = opened(folder), []
     for size in sizes:
         picture, sides = scene(*size), folder.manifest.sides
         (got,) = session.run({"image": as_input(picture, sides)}).values()
@@ -71,7 +75,7 @@ def errors(
 def test_the_graph_computes_what_the_network_does(network: Module, built: UpscalerFolder) -> None:
     assert max(errors(network, built)) <= 1e-4
     picture = scene(60, 70)
-    got = Upscaler(built, OnnxSession(built.graph("float32")))(picture)
+    got = whole(Upscaler(built, opened(built)).once(picture))
     assert psnr(got, enlarged(network, picture)) >= 60
     assert got.std() > 30  # a flat grey would prove nothing
 
@@ -85,15 +89,15 @@ def test_a_small_dat(tmp_path: Path) -> None:
     assert (made.manifest.window, made.manifest.sides) == (8, SideRule(16, 1, square=False))
     assert made.manifest.architecture.startswith("DAT ")
     picture = scene(13, 40)  # too low for the network
-    got = Upscaler(made, OnnxSession(made.graph("float32")))(picture)
+    got = whole(Upscaler(made, opened(made)).once(picture))
     wanted = enlarged(module, picture, made.manifest.sides)[:26]
     assert psnr(got, wanted) >= 60 and got.std() > 15
 
 
 def test_float16_where_the_architecture_allows_it(network: Module, built: UpscalerFolder) -> None:
     picture = scene(40, 50)
-    half = Upscaler(built, OnnxSession(built.graph("float16")))(picture)
-    full = Upscaler(built, OnnxSession(built.graph("float32")))(picture)
+    half = whole(Upscaler(built, OnnxSession(built.graph("float16"))).once(picture))
+    full = whole(Upscaler(built, opened(built)).once(picture))
     assert 40 <= psnr(half, full) < 90  # close, and computed otherwise
     weights = [built.path / f"onnx/{each}/weights.bin" for each in ("upscaler", "upscaler_fp16")]
     assert weights[1].stat().st_size < 0.7 * weights[0].stat().st_size
@@ -109,7 +113,8 @@ def test_the_folder_says_what_it_is(file: Path, built: UpscalerFolder) -> None:
     assert 0 < manifest.errors["float32"] <= 1e-6 < manifest.errors["float16"] <= 1e-2
     written = {each.relative_to(built.path).as_posix() for each in built.path.rglob("*.*")}
     assert written == {*manifest.files, "manifest.json"}
-    assert Upscalers(built.path.parent).find("Anime-X2").name == "anime x2"
+    found = Upscalers(built.path.parent).find("Anime-X2", opened)
+    assert found.name == "anime x2"
     facts = inspect(built.path).facts
     assert (facts["kind"], facts["hash"]) == ("upscaler", digest[:10])
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hand_made_upscalers import psnr, scene
+from hand_made_upscalers import psnr, scene, whole
 from upscaler_files import (
     DAT_X2,
     Module,
@@ -20,7 +20,7 @@ from upscaler_files import (
 
 from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.refine.upscaler import Upscaler
-from sakuga.engine.refine.upscaler_folder import UpscalerFolder
+from sakuga.engine.upscaler_folder import UpscalerFolder
 from sakuga.export.relative_error import relative_error
 from sakuga.export.upscaler.build import build_upscaler
 from sakuga.export.upscaler.options import UpscalerOptions
@@ -47,7 +47,7 @@ def test_graph_and_tiles(name: str, tmp_path: Path) -> None:
     wanted = enlarged_values(module, picture)
     assert relative_error(got[0].transpose(1, 2, 0), wanted) <= 1e-4
     assert ("float16" in made.manifest.graphs) == (name != "DAT_x2")
-    tiled = Upscaler(in_tiles(made, 64), session)(picture)
+    tiled = whole(Upscaler(in_tiles(made, 64), session).once(picture))
     assert psnr(tiled, enlarged(module, picture)) >= 45
 
 

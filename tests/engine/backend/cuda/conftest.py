@@ -11,11 +11,14 @@ import pytest
 from sakuga.engine.backend.cuda.device import CudaDevice, CudaOptions
 from sakuga.engine.backend.cuda.driver import Stream
 from sakuga.engine.backend.cuda.host_driver import HostDriver, HostSession
+from sakuga.engine.backend.cuda.loading import Load
 from sakuga.engine.backend.cuda.session import DeviceSession
 from sakuga.engine.backend.network import Networks
 from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.engine import Engine
+from sakuga.engine.errors import PlanMismatchError
+from sakuga.engine.upscaler_folder import UpscalerFolder
 
 Change = Callable[[str, HostSession], DeviceSession]
 
@@ -28,7 +31,8 @@ def network(graph: Path) -> OnnxSession:
 
 class HostLoader:
     """Networks on ONNX Runtime's processor. `change`: what to run instead, given a network's name
-    and itself. `scratch_bytes`: working memory of each row, by network."""
+    and itself. `scratch_bytes`: working memory of each row, by network. Upscalers that say they
+    have a plan have one."""
 
     name = "host"
 
@@ -40,6 +44,11 @@ class HostLoader:
             network(self._bundle.graph(name)), self._scratch_bytes.get(name, 1 << 16)
         )
         return self._change(name, session)
+
+    def upscaler(self, folder: UpscalerFolder) -> Load:
+        if folder.manifest.plan is None:
+            raise PlanMismatchError("It has no plan.")
+        return lambda stream: HostSession(network(folder.graph("float32")), 1 << 16)
 
     def close(self) -> None:
         pass
