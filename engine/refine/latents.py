@@ -45,6 +45,13 @@ def resize_latent(latent: Latent, size: tuple[int, int], how: Interpolation) -> 
     return np.ascontiguousarray(resized)
 
 
+def middle_of(latent: Latent, size: tuple[int, int]) -> Latent:
+    """The middle of (height, width) `size`; an odd point too many goes from the right and from
+    below. Source: A1111, `sample_hr_pass` in modules/processing.py."""
+    top, left = ((have - want) // 2 for have, want in zip(latent.shape[1:], size, strict=True))
+    return np.ascontiguousarray(latent[:, top : top + size[0], left : left + size[1]])
+
+
 @lru_cache(64)
 def _weights(length: int, wanted: int, kernel: str, antialiased: bool) -> _Weights:
     """[wanted, length]: how much of each point every new one takes."""

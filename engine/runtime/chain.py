@@ -14,7 +14,7 @@ from sakuga.engine.backend.base import Device, Latent, Pixels
 from sakuga.engine.refine.detail import Detail
 from sakuga.engine.refine.detail_prompts import prompts_of
 from sakuga.engine.refine.gaussian import blurred
-from sakuga.engine.refine.latents import LATENT_UPSCALERS, resize_latent
+from sakuga.engine.refine.latents import LATENT_UPSCALERS, middle_of, resize_latent
 from sakuga.engine.refine.mask import note_on_size
 from sakuga.engine.refine.upscaler import Enlarging
 from sakuga.engine.runtime.canvas import Canvas, Part, canvas_of, cut_out, whole
@@ -27,6 +27,7 @@ from sakuga.engine.runtime.studio import Studio
 from sakuga.engine.runtime.turns import Pausing
 from sakuga.kernels.tiles import Blend
 from sakuga.profiles.buckets import Size
+from sakuga.profiles.families import VAE_FACTOR
 
 T = TypeVar("T")
 
@@ -131,7 +132,8 @@ def _hires_of_latent(later: Later, latent: Latent, studio: Studio) -> Steps[Made
     assert settings is not None
     assert isinstance(stage, Hires)
     how = LATENT_UPSCALERS[stage.upscaler]
-    larger = resize_latent(latent, settings.size.latent(), how)
+    larger = resize_latent(latent, (later.whole or later.size).latent(), how)
+    larger = middle_of(larger, settings.size.latent())
     (decoded,) = yield [Denoise(settings, lambda: studio.from_latent(larger, settings))]
     return studio.finish.pixels(settings, decoded)
 
@@ -142,13 +144,29 @@ def _hires(later: Later, made: Made, studio: Studio) -> Steps[Made]:
     if latent_upscaled(stage):  # its picture is there already, and no latent any more
         latent = yield from _encoded(made.pixels, settings, studio)
         return made.then((yield from _hires_of_latent(later, latent, studio)))
-    made = yield from _enlarge(stage.upscaler, later.size, made, studio)
+    made = yield from _enlarge(stage.upscaler, later.whole or later.size, made, studio)
+    if settings is None or later.tiles > 1:
+        made = replace(made, pixels=_middle(made.pixels, later.size))
     if settings is None:
         return made
     if later.tiles > 1:
         return (yield from _tiled(later, settings, made, studio))
-    (decoded,) = yield [Denoise(settings, studio.beginner(Canvas(made.pixels), settings))]
+    latent = yield from _encoded(_in_eighths(made.pixels), settings, studio)
+    middle = middle_of(latent, settings.size.latent())  # for A1111 cuts the latent
+    (decoded,) = yield [Denoise(settings, lambda: studio.from_latent(middle, settings))]
     return made.then(studio.finish.pixels(settings, decoded))
+
+
+def _middle(pixels: Pixels, size: Size) -> Pixels:
+    """The same of a picture that is left as it is, or worked on in tiles."""
+    top, left = (pixels.shape[0] - size.height) // 2, (pixels.shape[1] - size.width) // 2
+    return np.ascontiguousarray(pixels[top : top + size.height, left : left + size.width])
+
+
+def _in_eighths(pixels: Pixels) -> Pixels:
+    """What of it the VAE sees: its rows and columns up to a multiple of its factor."""
+    height, width = (side // VAE_FACTOR * VAE_FACTOR for side in pixels.shape[:2])
+    return pixels[:height, :width]
 
 
 def _encoded(pixels: Pixels, settings: Settings | None, studio: Studio) -> Steps[Latent]:

@@ -67,7 +67,7 @@ def later_stages(
                 later = _detail(stage, plain, first, resolve_pass, size)
             case Upscale():
                 later = Later(stage, None, target_size(size, stage.scale or USUAL_SCALE))
-        _check_pixels(later.size)
+        _check_pixels(later.whole or later.size)
         found.append(later)
         size = later.size
     return tuple(found)
@@ -105,8 +105,9 @@ def _hires(
     """`encoded`: there is a picture already, whose latent has to be made again."""
     target = stage.size or _scaled(size, stage.scale or USUAL_SCALE, sizes)
     latent = latent_upscaled(stage)
+    whole = None if stage.size is None else covering(size, target)
     if stage.strength == 0 and not latent:
-        return Later(stage, None, target)  # A1111 then leaves it at the upscaler's
+        return Later(stage, None, target, whole=whole)  # A1111 then leaves it at the upscaler's
     tiles, worked = 1, target
     if not sizes.allows(target):
         worked, tiles = _tiles(stage, target, first.size)
@@ -117,7 +118,17 @@ def _hires(
     pasted = first.init is not None and first.init.mask is not None
     if not latent or pasted or encoded:
         settings = encoding_first(settings, masked=False)
-    return Later(stage, settings, target, tiles)
+    return Later(stage, settings, target, tiles, whole)
+
+
+def covering(size: Size, target: Size) -> Size:
+    """The smallest size of this one's shape that has `target` within it.
+
+    Source: A1111, `calculate_target_resolution` in modules/processing.py.
+    """
+    if size.width * target.height < target.width * size.height:
+        return Size(target.width, target.width * size.height // size.width)
+    return Size(target.height * size.width // size.height, target.height)
 
 
 def _detail(

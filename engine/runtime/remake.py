@@ -17,7 +17,6 @@ from sakuga.engine.runtime.remake_stages import (
     NOTHING,
     Begun,
     Given,
-    cut_by_a1111,
     read_stages,
     without,
 )
@@ -233,11 +232,6 @@ def _doubts(info: Infotext, bundle: Bundle, backend: str) -> list[str]:
             doubts.append(
                 "Its noise was drawn on a GPU; it is drawn as NV here, which is the same for GPUs "
                 "that draw the whole picture's noise at once."
-            )
-        if cut_by_a1111(info.extra, info.size):
-            doubts.append(
-                "Its hires pass has another aspect: A1111 cuts off what is over, and here the "
-                "picture is stretched."
             )
         return doubts
     differing = [

@@ -4,7 +4,6 @@ The way there is `stage_facts`. A1111 and ADetailer write the same keys; what th
 theirs. Sources: A1111's modules/processing.py and modules/postprocessing.py.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -246,16 +245,6 @@ def _lacking(stages: list[Stage], tools: Tools | None) -> dict[str, str]:
             ]
             found[key] = f"{name} is not here: {error.what} {error.note}".strip().rstrip(".")
     return found
-
-
-def cut_by_a1111(extra: Mapping[str, str], size: Size) -> bool:
-    """Whether the hires pass has another aspect than the first one, of `size`: A1111 cuts off what
-    is over, and here the picture is stretched."""
-    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", extra.get("Hires resize", ""))
-    if found is None:
-        return False
-    width, height = int(found[1]), int(found[2])
-    return width * height > 0 and width * size.height != height * size.width
 
 
 def without(begun: Begun, topics: set[str]) -> Begun:

@@ -98,12 +98,14 @@ class Settings:
 @dataclass(frozen=True, eq=False)
 class Later:
     """A stage behind the first pass. `settings`: of its pass, None where it samples nothing.
-    `size`: of the picture after it. `tiles`: how many passes it takes."""
+    `size`: of the picture after it. `tiles`: how many passes it takes. `whole`: the size a hires
+    pass enlarges to before it cuts off what is over, None where nothing is."""
 
     stage: Stage
     settings: Settings | None
     size: Size
     tiles: int = 1
+    whole: Size | None = None
 
     @property
     def work(self) -> float:

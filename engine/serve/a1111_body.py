@@ -202,15 +202,9 @@ class Txt2ImgBody(PictureBody):
         )
 
     def _hires_size(self) -> Size:
-        """A side that is 0 follows the other. A1111 cuts what is over; here it must be none."""
+        """A side that is 0 follows the other."""
         width = self.hr_resize_x or self.hr_resize_y * self.width // max(self.height, 1)
         height = self.hr_resize_y or self.hr_resize_x * self.height // max(self.width, 1)
-        if width * self.height != height * self.width and self.hr_resize_x and self.hr_resize_y:
-            raise UsageError(
-                "hr_resize_x, hr_resize_y: a hires pass keeps the first one's shape here.",
-                note=f"That is {self.width}x{self.height}.",
-                hint="Give one of the two, or hr_scale.",
-            )
         return Size(width, height)
 
 

@@ -126,14 +126,6 @@ def test_what_a1111_writes(extra: dict[str, str], stages: tuple[object, ...]) ->
     assert begun.stages == stages and begun.obstacles == {} and begun.init is None
 
 
-def test_a_hires_pass_that_a1111_cut_comes_with_a_note(engine: Engine) -> None:
-    info = parse_infotext(engine.render(SMALL).parameters)
-    for size, cut in (("192x192", False), ("192x256", True), ("0x256", False)):
-        extra = {"Hires resize": size, "Denoising strength": "0.5"}
-        made = engine.remake(replace(info, version="v1.10.1", extra=extra))
-        assert any("another aspect" in note for note in made.notes) == cut
-
-
 def test_a_picture_of_a1111_that_began_from_another() -> None:
     extra = {
         "Denoising strength": "0.6", "Mask blur": "8", "Inpaint area": "Only masked",

@@ -79,6 +79,12 @@ def test_hires_pass(api: Any, equipped: Engine) -> None:  # noqa: ANN401
     )  # fmt: skip
     hires = Hires(size=Size(160, 160), upscaler="sharp", strength=0.5)
     same(sized, equipped, asked(stages=(hires,)))
+    cut = api.txt2img(
+        prompt="hat", enable_hr=True, hr_resize_x=192, hr_resize_y=160, denoising_strength=0.5,
+        **SMALL,
+    )  # fmt: skip
+    same(cut, equipped, asked(stages=(Hires(size=Size(192, 160), strength=0.5),)))
+    assert cut.image.size == (192, 160)
 
 
 def test_adetailer(api: Any, equipped: Engine) -> None:  # noqa: ANN401
