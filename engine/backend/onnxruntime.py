@@ -34,6 +34,17 @@ def onnxruntime_library() -> Any:  # noqa: ANN401 (it carries no types)
     return onnxruntime
 
 
+def session_options(threads: int | None) -> Any:  # noqa: ANN401
+    """Of a session on the processor; None for all cores."""
+    options = onnxruntime_library().SessionOptions()
+    options.log_severity_level = 3
+    # Threads look out for work long after a call, on cores another network could have.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    return options
+
+
 class OnnxSession:
     """A network of a bundle on ONNX Runtime's CPU provider.
 
@@ -48,8 +59,7 @@ class OnnxSession:
         threads: int | None = None,
         optimization: Literal["all", "none"] = "all",
     ) -> None:
-        ort = onnxruntime_library()
-        options = ort.SessionOptions()
+        ort, options = onnxruntime_library(), session_options(threads)
         levels = ort.GraphOptimizationLevel
         options.graph_optimization_level = {
             "all": levels.ORT_ENABLE_ALL,
@@ -59,11 +69,6 @@ class OnnxSession:
             options.execution_order = ort.ExecutionOrder.PRIORITY_BASED  # as the graph has them
             options.add_session_config_entry("session.disable_prepacking", "1")
             options.enable_cpu_mem_arena = False
-        options.log_severity_level = 3
-        # Threads look out for work long after a call, on cores another network could have.
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        if threads is not None:
-            options.intra_op_num_threads = threads
         try:
             self._session = ort.InferenceSession(graph, options, ["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has no exception class of its own in public

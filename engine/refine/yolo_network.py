@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sakuga.engine.backend.onnxruntime import onnxruntime_library
+from sakuga.engine.backend.onnxruntime import onnxruntime_library, session_options
 from sakuga.engine.errors import FileFormatError, RenderError
 
 Array = NDArray[Any]
@@ -44,11 +44,8 @@ class OnnxYoloNetwork:
     """
 
     def __init__(self, file: Path, threads: int | None = None) -> None:
-        ort = onnxruntime_library()
-        options = ort.SessionOptions()
+        ort, options = onnxruntime_library(), session_options(threads)
         options.log_severity_level = 4
-        if threads is not None:
-            options.intra_op_num_threads = threads
         try:
             self._session = ort.InferenceSession(file, options, ["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has no exception class of its own in public
