@@ -30,6 +30,7 @@ from sakuga.profiles.presets import all_presets
 
 BAR_TIMES, BAR_SHARE, PICTURE_BAR = 1.3, 90.0, 45.0
 NEGATIVE = all_presets()["animagine-xl-3.1"].negative_prompt
+AS_OPENED = 0  # pictures at once, as an engine is opened
 SLOTS = 4  # pictures at once for the second comparison, so calls of eight rows
 TOGETHER = 8  # pictures of one call of the rival
 SCENES = 17  # seed of the prompts
@@ -69,7 +70,7 @@ class Bench:
         build("demo", folder / "demo.sakuga")
 
     def sakuga(self, wanted: Sequence[Request], slots: int) -> float:
-        """Seconds of `render_many` with so many places."""
+        """Seconds of `render_many` with so many places; `AS_OPENED`."""
         return self._run("batch_sakuga.py", "demo.sakuga", wanted, slots)
 
     def diffusers(self, wanted: Sequence[Request], most: int) -> float:
@@ -98,7 +99,7 @@ def against_diffusers(bench: Bench, wanted: Sequence[Request], rounds: int) -> l
     """Pictures a second of the three, in turns."""
     seconds: dict[str, list[float]] = {"sakuga": [], "one by one": [], "batched": []}
     for _ in range(rounds):
-        seconds["sakuga"].append(bench.sakuga(wanted, 1))
+        seconds["sakuga"].append(bench.sakuga(wanted, AS_OPENED))
         seconds["one by one"].append(bench.diffusers(wanted, 1))
         seconds["batched"].append(bench.diffusers(wanted, TOGETHER))
     rates = {name: len(wanted) / median(values) for name, values in seconds.items()}

@@ -23,8 +23,9 @@ bundle = open_bundle(Path(path))
 
 
 def device() -> CpuDevice:
-    """As `choose_device` opens it, but for the number of places."""
-    return CpuDevice(Networks.of(bundle), OnnxNetworks(bundle, int(threads)), slots=int(slots))
+    """As `choose_device` opens it, where SLOTS is 0; else with so many places."""
+    sessions = OnnxNetworks(bundle, int(threads))
+    return CpuDevice(Networks.of(bundle), sessions, int(slots) or sessions.slots)
 
 
 with Engine(bundle, device) as engine:

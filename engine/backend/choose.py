@@ -35,7 +35,7 @@ def choose_device(
     chosen = backend or _default(bundle, machine)
     if chosen == "onnx":
         _check_no_vram(vram_bytes, "the processor has no GPU memory")
-        return lambda: CpuDevice(Networks.of(bundle), OnnxNetworks(bundle, threads))
+        return lambda: _processor(bundle, threads)
     gpu = machine.gpu
     if gpu is None:
         raise PlanMismatchError(
@@ -58,6 +58,11 @@ def choose_device(
             hint=f"Say --backend {plans.backend}, or build with --backend {backend}.",
         )
     return lambda: opening.open_plans(bundle, plans, gpu, vram_bytes, padding)
+
+
+def _processor(bundle: Bundle, threads: int | None) -> CpuDevice:
+    sessions = OnnxNetworks(bundle, threads)
+    return CpuDevice(Networks.of(bundle), sessions, sessions.slots)
 
 
 def _default(bundle: Bundle, machine: Here) -> BackendName:

@@ -56,10 +56,8 @@ class Sessions(Protocol):
 
 
 class CpuDevice:
-    """Latents in ordinary memory; `sessions` gives the loaded network of a name.
-
-    Pictures are worked on one after the other, for a processor gains nothing from larger calls.
-    """
+    """Latents in ordinary memory; `sessions` gives the loaded network of a name. `slots`: pictures
+    of one size that are worked on at once."""
 
     sizes = None
     residency = ""

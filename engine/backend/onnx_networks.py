@@ -13,6 +13,7 @@ from sakuga.engine.upscaler_folder import UpscalerFolder
 
 _ORDER = ("text_encoder", "text_encoder_2", "unet", "vae_decoder")  # of a picture from words
 _SMALL_BYTES = 256 << 20  # of weights; the demo model's UNet has 80 MiB, that of SD1.5 3 GiB
+_TOGETHER = 4  # pictures of one size; docs/log.md has what more and fewer gave
 
 
 class OnnxNetworks:
@@ -22,7 +23,7 @@ class OnnxNetworks:
     def __init__(self, bundle: Bundle, threads: int | None) -> None:
         self._bundle, self._threads = bundle, threads
         self._loader = ThreadPoolExecutor(1, "sakuga-load")
-        self._rows = ThreadPoolExecutor(threads or os.cpu_count() or 1, "sakuga-rows")
+        self._rows = ThreadPoolExecutor(self._cores, "sakuga-rows")
         self._sessions: dict[str, Future[Session]] = {
             name: self._loader.submit(self._load, name)
             for name in _ORDER
@@ -35,6 +36,12 @@ class OnnxNetworks:
             self._sessions[name] = self._loader.submit(self._load, name)
         return self._sessions[name].result()
 
+    @property
+    def slots(self) -> int:
+        """How many pictures of one size to work on at once: where rows go side by side, longer
+        calls wait less for each other; where they do not, a processor gains nothing from them."""
+        return _TOGETHER if self._side_by_side("unet") else 1
+
     def upscaler(self, folder: UpscalerFolder) -> Session:
         """The network of an upscaler in float32."""
         return OnnxSession(folder.graph("float32"), self._threads)
@@ -46,11 +53,18 @@ class OnnxNetworks:
         self._sessions.clear()
 
     def _load(self, name: str) -> Session:
-        graph, threads = self._bundle.graph(name), self._threads or os.cpu_count() or 1
-        if name == "unet" and threads > 1 and _small(graph):
-            alone = self._opened(graph, 1)
-            return SideBySide(alone, partial(self._opened, graph, threads), threads, self._rows)
-        return self._opened(graph, self._threads)
+        graph = self._bundle.graph(name)
+        if not self._side_by_side(name):
+            return self._opened(graph, self._threads)
+        alone, together = self._opened(graph, 1), partial(self._opened, graph, self._cores)
+        return SideBySide(alone, together, self._cores, self._rows)
+
+    @property
+    def _cores(self) -> int:
+        return self._threads or os.cpu_count() or 1
+
+    def _side_by_side(self, name: str) -> bool:
+        return name == "unet" and self._cores > 1 and _small(self._bundle.graph(name))
 
     def _opened(self, graph: Path, threads: int | None) -> Session:
         session = OnnxSession(graph, threads)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from yolo_files import FACE, yolo_file
+from yolo_files import yolo_file
 
 from sakuga.engine.backend.cpu import CpuDevice
 from sakuga.engine.backend.network import Networks
@@ -255,7 +255,7 @@ def test_of_an_inpainted_picture_the_detailer_takes_what_touches_the_mask(
 ) -> None:
     """Two faces, of which the mask has one."""
     faces = [[20, 26, 12, 12, 0.9, 0.0], [48, 8, 8, 8, 0.8, 0.0]]
-    yolo_file(tmp_path / "face.onnx", np.array(faces, np.float32).T[None], FACE)
+    yolo_file(tmp_path / "face.onnx", np.array(faces, np.float32).T[None])
     detail = Detail("face", strength=0.6, steps=2, blur=0, dilate=0, padding=0)
     inpainted = Init(Source.of(pixels), 0.9, mask=Mask(Source.of(drawn), blur=0))
     with Engine.open(sdxl_bundle.path, threads=1, detectors=tmp_path) as engine:

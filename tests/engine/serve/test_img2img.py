@@ -80,11 +80,11 @@ def test_hires_pass(api: Any, equipped: Engine) -> None:  # noqa: ANN401
     hires = Hires(size=Size(160, 160), upscaler="sharp", strength=0.5)
     same(sized, equipped, asked(stages=(hires,)))
     cut = api.txt2img(
-        prompt="hat", enable_hr=True, hr_resize_x=192, hr_resize_y=160, denoising_strength=0.5,
+        prompt="hat", enable_hr=True, hr_resize_x=160, hr_resize_y=128, denoising_strength=0.5,
         **SMALL,
     )  # fmt: skip
-    same(cut, equipped, asked(stages=(Hires(size=Size(192, 160), strength=0.5),)))
-    assert cut.image.size == (192, 160)
+    same(cut, equipped, asked(stages=(Hires(size=Size(160, 128), strength=0.5),)))
+    assert cut.image.size == (160, 128)
 
 
 def test_adetailer(api: Any, equipped: Engine) -> None:  # noqa: ANN401

@@ -92,7 +92,7 @@ def test_steps_go_on_between_tiles(
 def test_a_picture_s_own_stage(engine_with: Callable[..., Any], sdxl_engine: Engine) -> None:
     plain = Request("1girl", "", 128, 128, 3, 5.0, "euler", seed=1)
     with engine_with(HostDriver()) as engine:
-        picture = engine.render(replace(plain, stages=(Upscale(2, upscaler="planned"),)))
+        picture = engine.render(replace(plain, stages=(Upscale("planned", 2),)))
         first = engine.render(plain)
         alone = engine.upscale(first.pixels, "planned", Size(256, 256)).result(WAIT_S)
     assert np.array_equal(picture.pixels, alone)
