@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sakuga.engine.backend.choose import processor
 from sakuga.engine.backend.cpu import CpuDevice
 from sakuga.engine.backend.network import Networks
 from sakuga.engine.backend.onnx_networks import OnnxNetworks
@@ -24,8 +25,9 @@ bundle = open_bundle(Path(path))
 
 def device() -> CpuDevice:
     """As `choose_device` opens it, where SLOTS is 0; else with so many places."""
-    sessions = OnnxNetworks(bundle, int(threads))
-    return CpuDevice(Networks.of(bundle), sessions, int(slots) or sessions.slots)
+    if slots == "0":
+        return processor(bundle, int(threads))
+    return CpuDevice(Networks.of(bundle), OnnxNetworks(bundle, int(threads)), int(slots))
 
 
 with Engine(bundle, device) as engine:

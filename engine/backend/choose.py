@@ -35,7 +35,7 @@ def choose_device(
     chosen = backend or _default(bundle, machine)
     if chosen == "onnx":
         _check_no_vram(vram_bytes, "the processor has no GPU memory")
-        return lambda: _processor(bundle, threads)
+        return lambda: processor(bundle, threads)
     gpu = machine.gpu
     if gpu is None:
         raise PlanMismatchError(
@@ -60,9 +60,10 @@ def choose_device(
     return lambda: opening.open_plans(bundle, plans, gpu, vram_bytes, padding)
 
 
-def _processor(bundle: Bundle, threads: int | None) -> CpuDevice:
+def processor(bundle: Bundle, threads: int | None) -> CpuDevice:
+    """A bundle on the processor, with as many pictures at once as is fastest."""
     sessions = OnnxNetworks(bundle, threads)
-    return CpuDevice(Networks.of(bundle), sessions, sessions.slots)
+    return CpuDevice(Networks.of(bundle), sessions, sessions.slots, threads)
 
 
 def _default(bundle: Bundle, machine: Here) -> BackendName:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -19,8 +20,8 @@ from sakuga.engine.backend.base import (
     Start,
 )
 from sakuga.engine.backend.network import Networks, dtype_of, image_latent, latent_shape, row_shape
-from sakuga.engine.backend.onnxruntime import onnxruntime_library
-from sakuga.engine.backend.rows import check_rows
+from sakuga.engine.backend.onnxruntime import OnnxSession, onnxruntime_library
+from sakuga.engine.backend.rows import CheckedRows
 from sakuga.engine.backend.tiled_vae import decode, encode
 from sakuga.engine.backend.vae_calls import PROCESSOR, tile_for
 from sakuga.engine.upscaler_folder import UpscalerFolder
@@ -46,10 +47,6 @@ class Sessions(Protocol):
         """The loaded network of a name."""
         ...
 
-    def upscaler(self, folder: UpscalerFolder) -> Session:
-        """The loaded network of an upscaler."""
-        ...
-
     def close(self) -> None:
         """Let go of all."""
         ...
@@ -57,16 +54,18 @@ class Sessions(Protocol):
 
 class CpuDevice:
     """Latents in ordinary memory; `sessions` gives the loaded network of a name. `slots`: pictures
-    of one size that are worked on at once."""
+    of one size that are worked on at once; `threads`: of upscalers, None for all cores."""
 
     sizes = None
     residency = ""
+    turn_s = 0.0
 
-    def __init__(self, networks: Networks, sessions: Sessions, slots: int = 1) -> None:
-        self.slots, self.rows = slots, networks.max_rows
+    def __init__(
+        self, networks: Networks, sessions: Sessions, slots: int = 1, threads: int | None = None
+    ) -> None:
+        self.slots, self.rows, self._threads = slots, networks.max_rows, threads
         self._networks, self._sessions = networks, sessions
         self._lanes: dict[tuple[int, int], CpuLane] = {}
-        self._checked: set[tuple[int, int]] = set()
         self._noise_thread = ThreadPoolExecutor(1, "sakuga-noise")
 
     @property
@@ -80,22 +79,19 @@ class CpuDevice:
 
     def upscaler(self, folder: UpscalerFolder) -> Session:
         """Its network in float32: a processor gains nothing from less."""
-        return self._sessions.upscaler(folder)
+        return OnnxSession(folder.graph("float32"), self._threads)
 
     def lane(self, latent: tuple[int, int]) -> "CpuLane":
         """The lane of one latent size."""
         if latent not in self._lanes:
-            self._check(latent)
             self._lanes[latent] = CpuLane(
-                latent, self._networks, self.slots, self.network("unet"), self._noise_thread
+                latent, self._networks, self.slots, self._unet, self._noise_thread
             )
         return self._lanes[latent]
 
-    def _check(self, latent: tuple[int, int]) -> None:
-        """Pictures that share calls must not know of each other; once for each size."""
-        if self.slots > 1 and latent not in self._checked:
-            check_rows(self.network("unet"), self._networks.unet, latent)
-            self._checked.add(latent)
+    @cached_property
+    def _unet(self) -> Session:
+        return CheckedRows(self.network("unet"))
 
     def decode(self, latent: tuple[int, int], slot: int, rounding: Rounding) -> Future[Decoded]:
         """Decode at once, on the calling thread."""

@@ -9,11 +9,10 @@ from sakuga.engine.backend.base import Session
 from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.backend.side_by_side import SideBySide
 from sakuga.engine.bundle import Bundle, check_same
-from sakuga.engine.upscaler_folder import UpscalerFolder
 
 _ORDER = ("text_encoder", "text_encoder_2", "unet", "vae_decoder")  # of a picture from words
 _SMALL_BYTES = 256 << 20  # of weights; the demo model's UNet has 80 MiB, that of SD1.5 3 GiB
-_TOGETHER = 4  # pictures of one size; docs/log.md has what more and fewer gave
+_TOGETHER = 4  # pictures of one size, so four rows for each of two cores
 
 
 class OnnxNetworks:
@@ -40,11 +39,7 @@ class OnnxNetworks:
     def slots(self) -> int:
         """How many pictures of one size to work on at once: where rows go side by side, longer
         calls wait less for each other; where they do not, a processor gains nothing from them."""
-        return _TOGETHER if self._side_by_side("unet") else 1
-
-    def upscaler(self, folder: UpscalerFolder) -> Session:
-        """The network of an upscaler in float32."""
-        return OnnxSession(folder.graph("float32"), self._threads)
+        return max(_TOGETHER, self._cores) if self._side_by_side("unet") else 1
 
     def close(self) -> None:
         """Load no more, and let go of all."""

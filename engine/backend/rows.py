@@ -1,37 +1,42 @@
 """Whether the rows of a network call know of each other."""
 
-import numpy as np
+from collections.abc import Mapping
 
 from sakuga.engine.backend.base import Array, Session
-from sakuga.engine.backend.network import dtype_of, row_shape
 from sakuga.engine.errors import RenderError
-from sakuga.engine.manifest import NetworkEntry
-
-_ROWS = 3
+from sakuga.profiles.plan_shapes import ROWS_PER_PICTURE
 
 
-def check_rows(unet: Session, entry: NetworkEntry, latent: tuple[int, int]) -> None:
-    """Run the network on rows together and on the first of them alone; its bits must be the same.
+class CheckedRows:
+    """A UNet that is seen to give its rows the bits they have alone.
 
     Promised to users, and true of ONNX Runtime with full optimisation wherever it was tried; where
-    it is not, pictures that share calls would depend on each other. Raises RenderError.
+    it is not, pictures that share calls would depend on each other. So of the first call of each
+    shape that has more rows than one picture, one picture's are run again by themselves.
     """
-    random = np.random.default_rng(0)
-    together = {
-        tensor.name: random.random((_ROWS, *row_shape(tensor, latent)), np.float32).astype(
-            dtype_of(tensor)
-        )
-        for tensor in entry.inputs
-    }
-    if _first(unet, together) != _first(unet, {name: each[:1] for name, each in together.items()}):
-        raise RenderError(
-            "On this machine a picture's bits depend on the pictures beside it.",
-            note="ONNX Runtime gives a row of a network call other bits in company than alone.",
-            hint="Open the engine with one place, as it is opened usually, and report this with "
-            "the processor's name.",
-        )
+
+    def __init__(self, unet: Session) -> None:
+        self._unet = unet
+        self._seen: set[tuple[tuple[int, ...], ...]] = set()
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name. Raises RenderError where rows differ, and what the UNet raises."""
+        outputs = self._unet.run(inputs)
+        shapes = tuple(array.shape[1:] for array in inputs.values())
+        rows = len(next(iter(inputs.values())))
+        if rows > ROWS_PER_PICTURE and shapes not in self._seen:
+            few = {name: array[:ROWS_PER_PICTURE] for name, array in inputs.items()}
+            for name, alone in self._unet.run(few).items():
+                if alone.tobytes() != outputs[name][:ROWS_PER_PICTURE].tobytes():
+                    raise _they_differ()
+            self._seen.add(shapes)
+        return outputs
 
 
-def _first(unet: Session, inputs: dict[str, Array]) -> bytes:
-    first: bytes = unet.run(inputs)["noise_pred"][0].tobytes()
-    return first
+def _they_differ() -> RenderError:
+    return RenderError(
+        "On this machine a picture's bits depend on the pictures beside it.",
+        note="ONNX Runtime gives a row of a network call other bits in company than alone.",
+        hint="Render with --threads 1, which has one picture at a time, and report this with "
+        "the processor's name.",
+    )

@@ -200,6 +200,8 @@ def test_a_network_whose_rows_know_of_each_other_is_found_out(sdxl_bundle: Bundl
         return Engine(sdxl_bundle, lambda: CpuDevice(networks, leaky, places))
 
     with engine(1) as lonely:
-        lonely.render(NEEDLE)  # who has no company may have any network
-    with engine(2) as shared, pytest.raises(RenderError, match="depend on"):
-        shared.render(NEEDLE)
+        list(lonely.render_many([NEEDLE] * 2))  # who has no company may have any network
+    with engine(2) as shared:
+        shared.render(NEEDLE)  # and so may who has none now
+        with pytest.raises(RenderError, match="depend on"):
+            list(shared.render_many([NEEDLE] * 2))

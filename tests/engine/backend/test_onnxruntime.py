@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sakuga.engine.backend.onnxruntime import OnnxSession
+from sakuga.engine.backend.onnxruntime import OnnxSession, session_options
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.errors import BundleDamagedError, RenderError
 from sakuga.profiles.buckets import Size
@@ -104,3 +104,10 @@ def test_a_network_that_does_not_load_is_named(
     with pytest.raises(BundleDamagedError, match="network vae_decoder") as caught:
         OnnxSession(folder / "model.onnx")
     assert caught.value.note and caught.value.hint
+
+
+def test_a_network_that_has_answered_leaves_the_cores_to_others() -> None:
+    options = session_options(3)
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
+    assert options.intra_op_num_threads == 3
+    assert session_options(None).intra_op_num_threads == 0  # all cores

@@ -7,7 +7,9 @@ from threading import Event
 import numpy as np
 import pytest
 
+from sakuga.engine.backend import onnx_networks
 from sakuga.engine.backend.base import Array, Session
+from sakuga.engine.backend.choose import processor
 from sakuga.engine.backend.network import Networks, dtype_of, row_shape
 from sakuga.engine.backend.onnx_networks import OnnxNetworks
 from sakuga.engine.backend.onnxruntime import OnnxSession
@@ -96,3 +98,16 @@ def test_small_networks_alone_are_opened_twice(sdxl_bundle: Bundle) -> None:
         assert isinstance(networks("unet"), kind)
         assert isinstance(networks("vae_decoder"), OnnxSession)
         networks.close()
+
+
+@pytest.mark.parametrize(("threads", "slots"), [(1, 1), (2, 4), (3, 4), (6, 6)])
+def test_small_networks_have_places_for_every_core(
+    sdxl_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, threads: int, slots: int
+) -> None:
+    device = processor(sdxl_bundle, threads)
+    assert device.slots == slots
+    device.close()
+    monkeypatch.setattr(onnx_networks, "_SMALL_BYTES", 0)
+    device = processor(sdxl_bundle, threads)
+    assert device.slots == 1  # a large one has one, whatever the cores
+    device.close()
