@@ -1,5 +1,8 @@
 """The thread that owns the device: three verbs in a loop, and a door for everybody else.
 
+Between two evaluations there is time for what others want of the device: calls, and a turn of what
+takes long. A thread beside it has what needs no device.
+
 Callers hand in jobs and get futures. A failure belongs to the jobs it hit: a network that fails
 takes the pictures of its call with it, a fault of the device all that are waiting, and memory that
 runs out takes none as long as smaller calls are left to try.
@@ -7,7 +10,7 @@ runs out takes none as long as smaller calls are left to try.
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -17,6 +20,7 @@ from typing import Any, Generic, TypeVar
 from sakuga.engine.backend.base import Device, Pixels
 from sakuga.engine.errors import DeviceMemoryError, EngineFault, SakugaError
 from sakuga.engine.runtime.batcher import Batch, Batcher
+from sakuga.engine.runtime.beside import Beside
 from sakuga.engine.runtime.outcomes import broken, closed, fail, resolve, too_late
 from sakuga.engine.runtime.policy import Policy
 from sakuga.engine.runtime.runner import Previews, Runner
@@ -61,7 +65,7 @@ class Worker:
         self._inbox: SimpleQueue[_Message] = SimpleQueue()
         self._jobs: dict[Slot, Job[Any]] = {}
         self._turns = Turns()
-        self._beside = ThreadPoolExecutor(1, "sakuga-beside")
+        self._beside = Beside()
         self._open_device = open_device
         self._opened: Future[Device] = Future()
         self._ended: SakugaError | None = None
@@ -126,7 +130,6 @@ class Worker:
         with self._door:
             self._ended = self._ended or closed()
             self._inbox.put(lambda ended: None)
-        self._beside.shutdown(wait=False)  # whoever waits for it learns the rest when it is done
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
@@ -165,7 +168,7 @@ class Worker:
                 if self._ended is None and self._batcher.waiting:
                     self._tick(device, runner)
                 if self._ended is None and self._turns:
-                    self._turns.take()
+                    self._turns.take(device.turn_s)
 
     @property
     def _busy(self) -> bool:
@@ -281,6 +284,7 @@ class Worker:
     def _end(self, error: SakugaError) -> None:
         with self._door:
             self._ended = error
+        self._beside.end(error)
         while not self._inbox.empty():
             self._inbox.get()(error)
         for job in self._jobs.values():

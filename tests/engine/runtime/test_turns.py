@@ -25,14 +25,21 @@ def take_all(turns: Turns) -> int:
     return taken
 
 
-def test_each_has_a_turn_before_any_has_its_next() -> None:
+def test_one_is_finished_before_the_next_begins() -> None:
     turns, told, results = Turns(), list[str](), [Future[str](), Future[str]()]
-    turns.add(lambda: counting("a", 3, told), results[0])
+    turns.add(lambda: counting("a", 2, told), results[0])
     turns.add(lambda: counting("b", 1, told), results[1])
     assert told == []  # nothing begins before its turn
-    assert take_all(turns) == 6  # each pause, and each end
-    assert told == ["a0", "b0", "a1", "a2"]
+    assert take_all(turns) == 3 + 2  # each pause, and each end
+    assert told == ["a0", "a1", "b0"]
     assert [each.result(0) for each in results] == ["a", "b"]
+
+
+def test_a_turn_may_last() -> None:
+    turns, told, result = Turns(), list[str](), Future[str]()
+    turns.add(lambda: counting("a", 3, told), result)
+    turns.take(seconds=60)
+    assert not turns and result.result(0) == "a"
 
 
 def test_cancelled_work_ends_at_its_pause() -> None:
@@ -40,6 +47,9 @@ def test_cancelled_work_ends_at_its_pause() -> None:
     turns.add(lambda: counting("a", 3, told), result)
     turns.take()
     assert result.cancel()
+    turns.take()
+    assert not turns and told == ["a0"]
+    turns.add(lambda: counting("b", 3, told), result)  # cancelled before its first
     turns.take()
     assert not turns and told == ["a0"]
 
@@ -51,6 +61,17 @@ def test_what_it_raises_is_its_result() -> None:
 
     turns, result = Turns(), Future[Any]()
     turns.add(broken, result)  # type: ignore[arg-type]  # it has no end
+    take_all(turns)
+    with pytest.raises(KeyError):
+        result.result(0)
+
+
+def test_what_beginning_raises_is_its_result() -> None:
+    def broken() -> Pausing[str]:
+        raise KeyError("a")
+
+    turns, result = Turns(), Future[str]()
+    turns.add(broken, result)
     take_all(turns)
     with pytest.raises(KeyError):
         result.result(0)
@@ -78,6 +99,8 @@ def test_the_end_is_told_to_all_and_everything_is_let_go_of() -> None:
             yield
         finally:
             closed.append(name)
+            if name == "a":
+                raise KeyError(name)  # which must not keep it from the others
         return name
 
     turns, results = Turns(), [Future[str](), Future[str]()]

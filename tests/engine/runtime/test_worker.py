@@ -20,6 +20,7 @@ from sakuga.engine.errors import (
 from sakuga.engine.runtime.request import Defaults, Request
 from sakuga.engine.runtime.resolve import resolve
 from sakuga.engine.runtime.slot import RowSource, Slot
+from sakuga.engine.runtime.turns import Pausing
 from sakuga.engine.runtime.worker import Job, Worker
 from sakuga.engine.text.conditioning import Conditioning
 from sakuga.kernels.launch import Seat
@@ -66,7 +67,7 @@ class FakeLane:
 
 
 class FakeDevice:
-    name, sizes, residency = "fake", None, ""
+    name, sizes, residency, turn_s = "fake", None, "", 0.0
 
     def __init__(
         self, slots: int = 2, trouble: Callable[["FakeDevice"], None] = lambda device: None
@@ -352,4 +353,85 @@ def test_cancelling_is_no_error_of_the_worker() -> None:
     with pytest.raises(CancelledError):
         worker.submit(job).result(WAIT_S)
     assert worker.submit(job_of(1)).result(WAIT_S) == 1
+    worker.close()
+
+
+def test_a_turn_of_other_work_comes_between_evaluations() -> None:
+    device, seen = FakeDevice(), list[int]()
+    worker = Worker(lambda: device)
+    gate = threading.Event()
+    worker.call(lambda _: gate.wait(WAIT_S))
+
+    def pausing(_: Any) -> Pausing[str]:  # noqa: ANN401
+        for _ in range(3):
+            seen.append(len(device.steps))
+            yield
+        return "done"
+
+    picture, other = worker.submit(job_of(0, 6)), worker.take_turns(pausing)
+    gate.set()
+    assert picture.result(WAIT_S) == 0 and other.result(WAIT_S) == "done"
+    assert seen == [1, 2, 3]
+    alone = worker.take_turns(pausing)  # with nothing to wait for
+    assert alone.result(WAIT_S) == "done" and seen[3:] == [6, 6, 6]
+    worker.close()
+
+
+def test_a_fault_in_a_turn_is_everybody_s() -> None:
+    worker = Worker(slow_device)
+
+    def faulty(_: Any) -> Pausing[str]:  # noqa: ANN401
+        yield
+        raise EngineFault("The GPU is gone.")
+
+    picture = worker.submit(job_of(0, 1000))
+    for waits in (worker.take_turns(faulty), picture):
+        with pytest.raises(EngineFault):
+            waits.result(WAIT_S)
+    assert isinstance(worker.fault, EngineFault)
+    for hand_in in (worker.take_turns, worker.aside):
+        with pytest.raises(EngineFault):
+            hand_in(faulty)  # type: ignore[arg-type]
+    worker.close()
+
+
+def test_closing_ends_turns_and_what_waits_beside() -> None:
+    worker = Worker(FakeDevice)
+    begun, gate = threading.Event(), threading.Event()
+
+    def endless(_: Any) -> Pausing[str]:  # noqa: ANN401
+        while True:
+            begun.set()
+            yield
+
+    def hold() -> str:
+        assert gate.wait(WAIT_S)
+        return "held"
+
+    turns, held, waiting = worker.take_turns(endless), worker.aside(hold), worker.aside(hold)
+    assert begun.wait(WAIT_S)
+    worker.close()
+    gate.set()
+    assert held.result(WAIT_S) == "held"  # it was at work
+    for ended in (turns, waiting):
+        with pytest.raises(SakugaError, match="closed"):
+            ended.result(WAIT_S)
+
+
+def test_what_is_done_aside_keeps_no_step_waiting() -> None:
+    worker, gate, threads = Worker(FakeDevice), threading.Event(), list[str]()
+
+    def hold() -> None:
+        threads.append(threading.current_thread().name)
+        assert gate.wait(WAIT_S)
+        raise KeyError("a")
+
+    aside, cancelled = worker.aside(hold), worker.aside(hold)
+    assert cancelled.cancel()
+    assert worker.submit(job_of(0)).result(WAIT_S) == 0  # meanwhile
+    gate.set()
+    with pytest.raises(KeyError):
+        aside.result(WAIT_S)
+    worker.aside(lambda: None).result(WAIT_S)  # so the cancelled one's turn is over
+    assert len(threads) == 1 and threads[0].startswith("sakuga-beside")
     worker.close()
