@@ -36,6 +36,12 @@ def resized(pixels: Pixels, size: Size, fit: Fit = "stretch", filter: Filter = "
     return _FITS[fit](Image.fromarray(pixels), size, _FILTERS[filter])
 
 
+def middle(pixels: Pixels, size: Size) -> Pixels:
+    """The middle of uint8 [h, w, …], as it is."""
+    top, left = (pixels.shape[0] - size.height) // 2, (pixels.shape[1] - size.width) // 2
+    return np.ascontiguousarray(pixels[top : top + size.height, left : left + size.width])
+
+
 def _stretched(image: Image.Image, size: Size, filter: Image.Resampling) -> Pixels:
     return np.asarray(image.resize((size.width, size.height), filter))
 

@@ -106,7 +106,8 @@ class Upscaler:
                 f"The upscaler {self.name} gave values that are no numbers.",
                 note="Its values are too large for the precision it runs in, or its file is "
                 "damaged.",
-                hint="Run it in float32, or build it again from a fresh download.",
+                hint="Build it again from a fresh download. On a processor (--backend onnx) it "
+                "runs in float32.",
             )
         tile: Values = found[0]
         return tile

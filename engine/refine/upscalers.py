@@ -48,7 +48,7 @@ class Upscalers:
     def find(self, name: str, load: Load) -> Enlarger:
         """The one called so, by its folder or by the name it was built with, however that is
         spelt: `DAT x2`, `dat_x2` and `DAT-x2` are one. `load` opens its network when it is first
-        asked for; it stays.
+        asked for; the upscaler stays.
 
         Raises UsageError for a name of nothing here or of several, and what opening it raises.
         """

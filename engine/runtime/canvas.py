@@ -3,6 +3,7 @@
 Source of the order: `StableDiffusionProcessingImg2Img.init` in A1111's modules/processing.py.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,8 @@ from sakuga.engine.refine.fill import Fill, filled
 from sakuga.engine.refine.gaussian import blurred
 from sakuga.engine.refine.mask import doubled, inverted, require_marks
 from sakuga.engine.refine.paste import overlaid, pasted
-from sakuga.engine.refine.resize import Fit, resized
+from sakuga.engine.refine.resize import Fit, middle, resized
+from sakuga.engine.runtime.settings import Later
 from sakuga.engine.runtime.stages import Init, Mask, blur_of
 from sakuga.engine.sampling.compat import Compat
 from sakuga.kernels.tiles import Window
@@ -72,13 +74,24 @@ def canvas_of(init: Init, size: Size, compat: Compat) -> Canvas:
     return whole(resized(picture, size, fit), part, resized(part.mask, size, fit), compat)
 
 
-def masked_region(init: Init, size: Size) -> Pixels | None:
-    """What was masked of a picture that is now of this size, uint8 [h, w], as it was drawn; None
-    where nothing was. Raises PictureFileError."""
-    if init.mask is None:
+def painted_region(init: Init, size: Size) -> Pixels | None:
+    """Where a picture was painted anew by a first pass of this size, uint8 [h, w], as it was drawn;
+    None where it has no mask, or one whose part was cut out. Raises PictureFileError.
+
+    Source: ADetailer, `pred_preprocessing`: what is found elsewhere is left alone, but not where
+    only what is masked was worked on.
+    """
+    if init.mask is None or init.mask.area == "masked":
         return None
     drawn = resized(_drawn(init.mask), init.picture.size)
     return resized(drawn, size, "stretch" if init.resize == "latent" else init.resize)
+
+
+def carried(region: Pixels, later: Iterable[Later]) -> Pixels:
+    """The same after stages that enlarge the picture, and maybe cut it."""
+    for each in later:
+        region = middle(resized(region, each.whole or each.size), each.size)
+    return region
 
 
 def cut_out(picture: Pixels, part: Part, size: Size, compat: Compat) -> Canvas:

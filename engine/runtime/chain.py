@@ -1,7 +1,8 @@
 """The passes of one picture, one after the other: a generator that says what it needs next.
 
 Whoever drives it gives `Denoise` to the batcher, where it shares calls with all other pictures,
-`Work` to the thread that owns the device, and sends the results back in.
+`Work` and `InTurns` to the thread that owns the device, `Aside` to the one beside it, and sends the
+results back in.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -12,17 +13,27 @@ import numpy as np
 
 from sakuga.engine.backend.base import Device, Latent, Pixels
 from sakuga.engine.refine.detail import Detail
+from sakuga.engine.refine.detail_masks import Mask, touching
 from sakuga.engine.refine.detail_prompts import prompts_of
 from sakuga.engine.refine.gaussian import blurred
 from sakuga.engine.refine.latents import LATENT_UPSCALERS, middle_of, resize_latent
 from sakuga.engine.refine.mask import note_on_size
+from sakuga.engine.refine.resize import middle
 from sakuga.engine.refine.upscaler import Enlarging
-from sakuga.engine.runtime.canvas import Canvas, Part, canvas_of, cut_out, whole
+from sakuga.engine.runtime.canvas import (
+    Canvas,
+    Part,
+    canvas_of,
+    carried,
+    cut_out,
+    painted_region,
+    whole,
+)
 from sakuga.engine.runtime.later import latent_upscaled, tile_grid
 from sakuga.engine.runtime.made import Made
 from sakuga.engine.runtime.settings import Later, Settings
 from sakuga.engine.runtime.slot import Beginning
-from sakuga.engine.runtime.stages import Hires, Init, Upscale
+from sakuga.engine.runtime.stages import Hires, Upscale
 from sakuga.engine.runtime.studio import Studio
 from sakuga.engine.runtime.turns import Pausing
 from sakuga.kernels.tiles import Blend
@@ -84,12 +95,13 @@ def passes(settings: Settings, studio: Studio) -> Steps[Made]:
         later = later[1:]
     else:
         made = yield from _first(settings, studio)
-    for each in later:
+    for number, each in enumerate(later):
         match each.stage:
             case Hires():
                 made = yield from _hires(each, made, studio)
             case Detail():
-                made = yield from _detail(each, each.stage, settings.init, made, studio)
+                masks = yield from _masks(settings, later[:number], each.stage, made, studio)
+                made = yield from _detail(each, each.stage, masks, made, studio)
             case Upscale():
                 made = yield from _enlarge(each.stage.upscaler, each.size, made, studio)
     return made
@@ -146,25 +158,20 @@ def _hires(later: Later, made: Made, studio: Studio) -> Steps[Made]:
         return made.then((yield from _hires_of_latent(later, latent, studio)))
     made = yield from _enlarge(stage.upscaler, later.whole or later.size, made, studio)
     if settings is None or later.tiles > 1:
-        made = replace(made, pixels=_middle(made.pixels, later.size))
+        made = replace(made, pixels=middle(made.pixels, later.size))
     if settings is None:
         return made
     if later.tiles > 1:
         return (yield from _tiled(later, settings, made, studio))
     latent = yield from _encoded(_in_eighths(made.pixels), settings, studio)
-    middle = middle_of(latent, settings.size.latent())  # for A1111 cuts the latent
-    (decoded,) = yield [Denoise(settings, lambda: studio.from_latent(middle, settings))]
+    cut = middle_of(latent, settings.size.latent())  # for A1111 cuts the latent
+    (decoded,) = yield [Denoise(settings, lambda: studio.from_latent(cut, settings))]
     return made.then(studio.finish.pixels(settings, decoded))
 
 
-def _middle(pixels: Pixels, size: Size) -> Pixels:
-    """The same of a picture that is left as it is, or worked on in tiles."""
-    top, left = (pixels.shape[0] - size.height) // 2, (pixels.shape[1] - size.width) // 2
-    return np.ascontiguousarray(pixels[top : top + size.height, left : left + size.width])
-
-
 def _in_eighths(pixels: Pixels) -> Pixels:
-    """What of it the VAE sees: its rows and columns up to a multiple of its factor."""
+    """Its rows and columns up to a multiple of the VAE's factor: as many as its latent has. Of a
+    picture that is to be cut, A1111's encoder sees up to seven more at the far edges."""
     height, width = (side // VAE_FACTOR * VAE_FACTOR for side in pixels.shape[:2])
     return pixels[:height, :width]
 
@@ -205,13 +212,26 @@ def _tiled(later: Later, settings: Settings, made: Made, studio: Studio) -> Step
     )
 
 
+def _masks(
+    settings: Settings, before: Sequence[Later], stage: Detail, made: Made, studio: Studio
+) -> Steps[list[Mask]]:
+    """Of what is found; of a picture that was inpainted, of what touches the part that was."""
+
+    def found() -> list[Mask]:
+        masks, init = studio.masks(stage, made.pixels), settings.init
+        region = None if init is None else painted_region(init, settings.size)
+        return masks if region is None else touching(masks, carried(region, before))
+
+    (masks,) = yield [Aside(found)]
+    return list(masks)
+
+
 def _detail(
-    later: Later, stage: Detail, init: Init | None, made: Made, studio: Studio
+    later: Later, stage: Detail, masks: Sequence[Mask], made: Made, studio: Studio
 ) -> Steps[Made]:
-    """One pass for each thing found, one after the other; each sees what those before made."""
-    settings, before = later.settings, made
+    """One pass for each mask, one after the other; each sees what those before made."""
+    settings = later.settings
     assert settings is not None
-    (masks,) = yield [Aside(lambda: studio.masks(stage, before.pixels, init))]
     texts = prompts_of(stage, settings.prompt, settings.negative_prompt or "", len(masks))
     for number, (mask, chosen) in enumerate(zip(masks, texts, strict=True)):
         if chosen is None:

@@ -67,18 +67,22 @@ def later_stages(
                 later = _detail(stage, plain, first, resolve_pass, size)
             case Upscale():
                 later = Later(stage, None, target_size(size, stage.scale or USUAL_SCALE))
-        _check_pixels(later.whole or later.size)
+        _check_pixels(later.size)
+        if later.whole is not None:
+            _check_pixels(later.whole, f"The hires pass to {later.size} enlarges to it first.")
         found.append(later)
         size = later.size
     return tuple(found)
 
 
-def _check_pixels(size: Size) -> None:
+def _check_pixels(size: Size, why: str = "") -> None:
     if size.width * size.height > MAX_PIXELS:
         raise UsageError(
             f"A picture of {size} is too large.",
-            note=f"At most {MAX_PIXELS:,} pixels are made.",
-            hint="Ask for a smaller scale.",
+            note=f"{why} At most {MAX_PIXELS:,} pixels are made.".strip(),
+            hint="Ask for a smaller scale, or a shape nearer the first pass's."
+            if why
+            else "Ask for a smaller scale.",
         )
 
 
@@ -106,6 +110,8 @@ def _hires(
     target = stage.size or _scaled(size, stage.scale or USUAL_SCALE, sizes)
     latent = latent_upscaled(stage)
     whole = None if stage.size is None else covering(size, target)
+    if whole == target:
+        whole = None
     if stage.strength == 0 and not latent:
         return Later(stage, None, target, whole=whole)  # A1111 then leaves it at the upscaler's
     tiles, worked = 1, target
@@ -194,9 +200,9 @@ def _tiles(stage: Hires, target: Size, tile: Size) -> tuple[Size, int]:
     """The size of the passes that make a picture no pass can make, and their number."""
     if latent_upscaled(stage):
         raise UsageError(
-            f"The hires pass to {target} is larger than this bundle renders.",
-            note="Larger ones are made in tiles, from an enlarged picture and not from a latent.",
-            hint="Choose an upscaler such as lanczos, or a smaller scale.",
+            f"This bundle does not render a hires pass to {target} in one go.",
+            note="In tiles it is made from an enlarged picture, not from a latent.",
+            hint="Choose an upscaler such as lanczos, or another size.",
         )
     if target.width % VAE_FACTOR or target.height % VAE_FACTOR:
         raise UsageError(

@@ -81,7 +81,8 @@ class Init:
 class Hires:
     """A second pass at a larger size, A1111's Hires. fix.
 
-    `scale` of the first pass's size, or `size`; None for twice as large. `upscaler`: one of
+    `scale` of the first pass's size, or `size`, to whose shape the larger picture is cut; None for
+    twice as large. `upscaler`: one of
     `LATENT_UPSCALERS` ("latent", "latent-nearest-exact" …), or the name of one that enlarges the
     picture ("lanczos", "dat_x2" …). `strength`: how strongly the second pass makes it anew; all
     its `steps` are done. None is what the first pass has.

@@ -10,15 +10,14 @@ from sakuga.engine.backend.base import Device, Latent, Pixels
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.refine import latent_mask
 from sakuga.engine.refine.detail import Detail
-from sakuga.engine.refine.detail_masks import Mask, detail_masks, touching
+from sakuga.engine.refine.detail_masks import Mask, detail_masks
 from sakuga.engine.refine.fill import Fill
 from sakuga.engine.refine.latents import LATENT_UPSCALERS, resize_latent
 from sakuga.engine.refine.mask import HALF
-from sakuga.engine.runtime.canvas import Canvas, masked_region
+from sakuga.engine.runtime.canvas import Canvas
 from sakuga.engine.runtime.finish import Finish, check_finite
 from sakuga.engine.runtime.settings import Settings
 from sakuga.engine.runtime.slot import Beginning
-from sakuga.engine.runtime.stages import Init
 from sakuga.engine.runtime.tools import Tools
 from sakuga.engine.sampling.noise.sources import first_draw
 from sakuga.profiles.buckets import Size
@@ -30,7 +29,7 @@ _LOGVAR = (-30.0, 20.0)  # diffusers' DiagonalGaussianDistribution keeps it with
 
 @dataclass(frozen=True)
 class Studio:
-    """Of one engine. `device` is for the thread that owns it, as is every method."""
+    """Of one engine. `device` is for the thread that owns it, as is every method but `masks`."""
 
     bundle: Bundle
     device: Callable[[], Device]
@@ -104,14 +103,11 @@ class Studio:
         latent: Latent = mean * np.float32(self.bundle.family.vae.scaling_factor)
         return latent
 
-    def masks(self, stage: Detail, pixels: Pixels, init: Init | None) -> list[Mask]:
-        """Of everything a detector finds, in order; of a picture that was inpainted, what touches
-        the part that was, as ADetailer leaves the rest alone."""
-        detector, size = self.tools.detectors.find(stage.model), Size(*pixels.shape[1::-1])
+    def masks(self, stage: Detail, pixels: Pixels) -> list[Mask]:
+        """Of everything a detector finds, in order. On whatever thread."""
+        detector = self.tools.detectors.find(stage.model)
         found = detector(pixels, stage.confidence, stage.classes, stage.exclude)
-        masks = detail_masks(found, size, stage)
-        region = None if init is None else masked_region(init, size)
-        return masks if region is None else touching(masks, region)
+        return detail_masks(found, Size(pixels.shape[1], pixels.shape[0]), stage)
 
 
 def _to_unit(pixels: Pixels) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from sakuga.engine.backend.base import Latent
 from sakuga.engine.engine import Engine
+from sakuga.engine.errors import UsageError
 from sakuga.engine.runtime.later import covering
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.runtime.settings import Settings
@@ -60,3 +61,27 @@ def test_a_hires_pass_that_is_left_at_the_upscaler_s_is_cut_too(sdxl_engine: Eng
     plain = Image.fromarray(sdxl_engine.render(FIRST).pixels)
     whole = np.asarray(plain.resize((160, 160), Image.Resampling.NEAREST))
     assert np.array_equal(found, whole[16:144])
+
+
+def test_tiles_of_another_shape(sdxl_engine: Engine) -> None:
+    hires = Hires(size=Size(640, 136), upscaler="lanczos", strength=0.3, steps=1)
+    request = replace(FIRST, width=160, stages=(hires,))
+    (later,) = sdxl_engine.resolve(request).later
+    assert later.whole == Size(640, 512) and later.tiles > 1
+    assert sdxl_engine.render(request).pixels.shape == (136, 640, 3)
+
+
+@pytest.mark.parametrize("upscaler", ["latent", "lanczos"])
+def test_a_whole_that_is_no_multiple_of_eight(sdxl_engine: Engine, upscaler: str) -> None:
+    hires = Hires(size=Size(128, 192), upscaler=upscaler, strength=0.5)
+    request = replace(FIRST, width=192, height=160, stages=(hires,))
+    assert sdxl_engine.resolve(request).later[0].whole == Size(230, 192)
+    assert sdxl_engine.render(request).pixels.shape == (192, 128, 3)
+
+
+def test_a_whole_that_is_too_large_is_told(sdxl_engine: Engine) -> None:
+    with pytest.raises(UsageError, match="is too large") as caught:
+        hires = Hires(size=Size(16000, 128), upscaler="lanczos")
+        sdxl_engine.resolve(replace(FIRST, stages=(hires,)))
+    assert "The hires pass to 16000x128 enlarges to it first." in caught.value.note
+    assert "shape" in caught.value.hint

@@ -20,8 +20,10 @@ from sakuga.engine.errors import PictureFileError, SizeError, UsageError
 from sakuga.engine.image.infotext_parser import parse_infotext
 from sakuga.engine.image.source import Source
 from sakuga.engine.refine.detail import Detail
+from sakuga.engine.runtime.canvas import carried, painted_region
 from sakuga.engine.runtime.desk import OnStep
 from sakuga.engine.runtime.request import Request
+from sakuga.engine.runtime.settings import Later
 from sakuga.engine.runtime.stages import Hires, Init, Mask, Stage, Upscale
 from sakuga.profiles.buckets import Size
 
@@ -121,7 +123,7 @@ def test_too_large_a_pass_is_made_in_tiles_and_says_so(sdxl_engine: Engine) -> N
     assert picture.pixels.shape == (128, 640, 3)
     assert any("in 3 tiles" in note for note in picture.notes), picture.notes
     latent = Hires(size=Size(640, 128), strength=0.3)
-    with pytest.raises(UsageError, match="larger than this bundle renders"):
+    with pytest.raises(UsageError, match="does not render a hires pass to 640x128"):
         sdxl_engine.resolve(asked(None, latent, size=Size(256, 128)))
 
 
@@ -253,16 +255,33 @@ def test_a_size_that_cannot_be(sdxl_engine: Engine) -> None:
 def test_of_an_inpainted_picture_the_detailer_takes_what_touches_the_mask(
     sdxl_bundle: Bundle, pixels: U8, drawn: U8, tmp_path: Path
 ) -> None:
-    """Two faces, of which the mask has one."""
+    """Two faces, of which the mask has one; ADetailer takes both where the part was cut out."""
     faces = [[20, 26, 12, 12, 0.9, 0.0], [48, 8, 8, 8, 0.8, 0.0]]
     yolo_file(tmp_path / "face.onnx", np.array(faces, np.float32).T[None])
     detail = Detail("face", strength=0.6, steps=2, blur=0, dilate=0, padding=0)
-    inpainted = Init(Source.of(pixels), 0.9, mask=Mask(Source.of(drawn), blur=0))
+    source, mask = Source.of(pixels), Mask(Source.of(drawn), blur=0)
+    begun = {
+        Init(source, 0.9): [True, True],
+        Init(source, 0.9, mask=mask): [True, False],
+        Init(source, 0.9, mask=replace(mask, area="masked")): [True, True],
+    }
     with Engine.open(sdxl_bundle.path, threads=1, detectors=tmp_path) as engine:
-        for init, worked_on in ((Init(Source.of(pixels), 0.9), [True, True]),
-                                (inpainted, [True, False])):  # fmt: skip
+        for init, worked_on in begun.items():
             before = engine.render(asked(init, size=Size(128, 160))).pixels
             after = engine.render(asked(init, detail, size=Size(128, 160))).pixels
             changed = (before != after).any(axis=2)
             inside = changed[62:82, 38:46], changed[12:24, 92:100]
             assert [bool(each.any()) for each in inside] == worked_on
+
+
+def test_a_masked_region_goes_with_its_picture(pixels: U8, drawn: U8) -> None:
+    """Through a pass that enlarges and cuts."""
+    init = Init(Source.of(pixels), mask=Mask(Source.of(drawn)))
+    region = painted_region(init, Size(128, 160))
+    assert region is not None and np.array_equal(region, drawn)
+    hires = Later(Hires(size=Size(256, 160)), None, Size(256, 160), whole=Size(256, 320))
+    rows, columns = carried(region, [hires]).nonzero()
+    # Of 40 to 90 down and 30 to 80 across: twice as large, and 80 off the top; Lanczos rings.
+    for found, wanted in ((rows, (0, 99)), (columns, (60, 159))):
+        assert abs(found.min() - wanted[0]) <= 6 and abs(found.max() - wanted[1]) <= 6
+    assert painted_region(Init(Source.of(pixels)), Size(128, 160)) is None
