@@ -23,7 +23,8 @@ from gpu.slots import guided_slot
 from no_op import NoOpDriver, NoOpLoader
 
 from sakuga.engine.backend.base import Decoded, Device
-from sakuga.engine.backend.cuda.device import CudaDevice, CudaOptions
+from sakuga.engine.backend.cuda.device import CudaDevice
+from sakuga.engine.backend.cuda.options import CudaOptions
 from sakuga.engine.backend.network import Networks
 from sakuga.engine.runtime.batcher import Batcher
 from sakuga.engine.runtime.runner import Runner

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sakuga.engine.backend.cuda.driver import Buffer, Event, Graph, Launch, PinnedBuffer, Stream
+from sakuga.engine.backend.cuda.loading import Load
 from sakuga.engine.backend.cuda.session import Arena, Binding, DeviceSession, Tensor
+from sakuga.engine.upscaler_folder import UpscalerFolder
 from sakuga.kernels.launcher import Argument
 
 _ALIGNMENT = 256
@@ -71,6 +73,10 @@ class NoOpLoader:
     def __call__(self, name: str, stream: Stream) -> DeviceSession:
         """The same for every name."""
         return NoOpSession()
+
+    def upscaler(self, folder: UpscalerFolder) -> Load:
+        """The same for every folder."""
+        return lambda stream: NoOpSession()
 
     def close(self) -> None:
         """Nothing."""

@@ -53,11 +53,11 @@ class Engine:
         embeddings: Path | None = None,
         limits: Limits = NO_LIMITS,
         policy: Policy | None = None,
-        upscalers: Path | None = None,
-        detectors: Path | None = None,
+        tools: Tools | None = None,
     ) -> None:
         """`open_device` is called once, on the thread that will own the device. `policy`: in which
-        order pictures are served, None for in order of arrival."""
+        order pictures are served, None for in order of arrival. `tools`: None for what needs no
+        folder."""
         self.bundle = bundle
         self.preset = bundle_preset(bundle, preset)
         known = bundle_embeddings(bundle, embeddings)
@@ -66,7 +66,7 @@ class Engine:
             device = self._worker.device
             self._prompts = PromptEncoder(bundle, device.network, known)
             finish = Finish(bundle, self._prompts, self.backend, self.preset)
-            self.tools = tools = Tools.of(upscalers, detectors, bundle.family)
+            self.tools = tools = tools or Tools.of(None, None, bundle.family)
             self._resolver = Resolver(bundle, self.preset, self._prompts, device.sizes, tools)
             studio = Studio(bundle, lambda: self._worker.device, finish, tools)
             self._desk = Desk(self._worker, self._prompts, studio, limits)
@@ -113,9 +113,8 @@ class Engine:
         device = choose_device(bundle, backend, threads, vram_bytes, deterministic)
         given = (embeddings, upscalers, detectors)
         folders = [None if each is None else Path(each) for each in given]
-        return cls(
-            bundle, device, preset, folders[0], limits, upscalers=folders[1], detectors=folders[2]
-        )
+        tools = Tools.of(folders[1], folders[2], bundle.family, threads)
+        return cls(bundle, device, preset, folders[0], limits, tools=tools)
 
     @property
     def defaults(self) -> Defaults:

@@ -9,10 +9,11 @@ What is captured in a graph is put on no stream and is not counted; the graph's 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from sakuga.engine.backend.cuda.device import Loader
 from sakuga.engine.backend.cuda.driver import Buffer, Driver, Event, Graph, Launch, PinnedBuffer
 from sakuga.engine.backend.cuda.driver import Stream as AnyStream
+from sakuga.engine.backend.cuda.loading import Load, Loader
 from sakuga.engine.backend.cuda.session import Arena, Binding, DeviceSession, Tensor
+from sakuga.engine.upscaler_folder import UpscalerFolder
 from sakuga.kernels.launcher import Argument
 
 
@@ -141,6 +142,11 @@ class CountingLoader:
     def __call__(self, name: str, stream: AnyStream) -> DeviceSession:
         """A session whose launches are counted."""
         return _CountedSession(self._load(name, _inner(stream)), self._counts)
+
+    def upscaler(self, folder: UpscalerFolder) -> Load:
+        """The same."""
+        load = self._load.upscaler(folder)
+        return lambda stream: _CountedSession(load(_inner(stream)), self._counts)
 
     def close(self) -> None:
         """As below."""

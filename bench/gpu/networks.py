@@ -14,16 +14,18 @@ from gpu.stand_in_bundle import stand_in_bundle
 from gpu.torch_models import Models, synthetic_models
 from gpu.torch_session import TorchSession, compiled, torch_module
 from sakuga.engine.backend.choose import has_cuda_provider
-from sakuga.engine.backend.cuda.device import CudaDevice, CudaOptions, Loader
+from sakuga.engine.backend.cuda.device import CudaDevice
 from sakuga.engine.backend.cuda.driver import Driver, Stream
-from sakuga.engine.backend.cuda.loading import OnnxLoader, PlanLoader
+from sakuga.engine.backend.cuda.loading import Load, Loader, OnnxLoader, PlanLoader
 from sakuga.engine.backend.cuda.opening import sizes_of
+from sakuga.engine.backend.cuda.options import CudaOptions
 from sakuga.engine.backend.cuda.session import DeviceSession
 from sakuga.engine.backend.network import Networks
 from sakuga.engine.bundle import Bundle, open_bundle
 from sakuga.engine.engine import Engine
-from sakuga.engine.errors import SakugaError
+from sakuga.engine.errors import PlanMismatchError, SakugaError
 from sakuga.engine.plans import here, usable_plans
+from sakuga.engine.upscaler_folder import UpscalerFolder
 from sakuga.profiles.buckets import Sizes
 from sakuga.profiles.families import Family
 from sakuga.profiles.plan_shapes import ROWS_PER_PICTURE
@@ -105,6 +107,10 @@ class TorchLoader:
         if compiles and not name.startswith("text_encoder"):
             module = compiled(module)
         return TorchSession(module, device, self._graphs)
+
+    def upscaler(self, folder: UpscalerFolder) -> Load:
+        """It stands in for none."""
+        raise PlanMismatchError(f"{self.name} for no upscaler.")
 
     def close(self) -> None:
         """Nothing is under way."""

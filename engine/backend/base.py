@@ -158,12 +158,19 @@ class Device(Protocol):
         """Rows with the same number of chunks that one step can use to the full."""
         ...
 
+    @property
+    def turn_s(self) -> float:
+        """Seconds that other work shall have at a time between evaluations: 0, no more than up to
+        its next pause, where to and fro between the two costs nothing."""
+        ...
+
     def network(self, name: str) -> Session:
         """A network of the bundle, to be run on arrays of the host."""
         ...
 
     def upscaler(self, folder: UpscalerFolder) -> Session:
-        """The network of an upscaler, to be run on pictures of the host, float32 [1, 3, h, w]."""
+        """The network of an upscaler, to be run on pictures of the host, float32 [1, 3, h, w]; the
+        same for the same folder."""
         ...
 
     def lane(self, latent: tuple[int, int]) -> Lane:

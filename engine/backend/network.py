@@ -1,8 +1,8 @@
-"""What a backend must know of a bundle's networks to make their buffers."""
+"""What a backend must know of networks to make their buffers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,8 @@ from sakuga.engine.bundle import Bundle
 from sakuga.engine.manifest import NetworkEntry, TensorEntry
 from sakuga.kernels.preview import COLOURS, Colours
 from sakuga.profiles.families import CHUNK, LATENT_CHANNELS, VAE_FACTOR
+
+Lengths: TypeAlias = dict[str, int]  # of axes, by name
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,6 @@ class Networks:
     def max_rows(self) -> int:
         """Rows of the largest UNet call."""
         return self.unet.axes["rows"].maximum
-
-
-Lengths = dict[str, int]  # of axes, by name
 
 
 @dataclass(frozen=True)

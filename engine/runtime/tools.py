@@ -22,15 +22,21 @@ class Tools:
     _hashes: dict[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
-    def of(cls, upscalers: Path | None, detectors: Path | None, family: Family) -> "Tools":
-        """Those of two folders; None for what needs none. Raises UsageError for a folder that is
-        not there."""
+    def of(
+        cls,
+        upscalers: Path | None,
+        detectors: Path | None,
+        family: Family,
+        threads: int | None = None,
+    ) -> "Tools":
+        """Those of two folders; None for what needs none. `threads`: of a detector, None for all
+        cores. Raises UsageError for a folder that is not there."""
         for folder in (upscalers, detectors):
             if folder is not None and not folder.is_dir():
                 raise UsageError(
                     f"There is no folder {folder}.", hint="Give the folder they lie in, or none."
                 )
-        return cls(Upscalers(upscalers), Shelf(detectors, family))
+        return cls(Upscalers(upscalers), Shelf(detectors, family, threads))
 
     def check(self, stage: Stage) -> None:
         """Raise UsageError where what the stage names is not here, without opening anything."""

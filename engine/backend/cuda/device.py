@@ -1,23 +1,25 @@
 """One GPU: three streams, the networks on them, lanes and pictures.
 
 Steps have a stream, the VAE one, the text encoders one; each has an arena that its networks share.
-The host puts work on them and waits for nothing but text encodings, a full ring of uploads and,
-after each evaluation, until the GPU has no more than two before it.
+The host puts work on them and waits for nothing but text encodings, pictures that are read or
+enlarged, a full ring of uploads and, after each evaluation, until the GPU has no more than two
+before it.
 """
 
 import logging
 from collections import OrderedDict, deque
+from collections.abc import Set
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 
 from sakuga.engine.backend.base import Decoded, Image, Moments, Session
-from sakuga.engine.backend.cuda.calls import Calls, Key, Padding
+from sakuga.engine.backend.cuda.calls import Calls, Key
 from sakuga.engine.backend.cuda.decoder import Decoder, Finished
 from sakuga.engine.backend.cuda.driver import Driver, Event
 from sakuga.engine.backend.cuda.host_call import HostCall
 from sakuga.engine.backend.cuda.lane import CudaLane
 from sakuga.engine.backend.cuda.loading import Load, Loader
+from sakuga.engine.backend.cuda.options import CudaOptions
 from sakuga.engine.backend.cuda.previews import Previews
 from sakuga.engine.backend.cuda.row_by_row import RowByRow
 from sakuga.engine.backend.cuda.session import Arena
@@ -30,37 +32,12 @@ from sakuga.engine.errors import DeviceMemoryError, EngineFault, PlanMismatchErr
 from sakuga.engine.upscaler_folder import UpscalerFolder
 from sakuga.kernels.launch import ENTRIES
 from sakuga.kernels.to_rgb8 import Rounding
-from sakuga.profiles.buckets import Sizes
 
 _LOG = logging.getLogger("sakuga")
 
 MAX_LANES = 9  # sizes whose buffers are kept: all of a bundle's buckets
+_TURN_S = 5.0  # where an upscaler and the steps make room for each other, which takes a while
 _AHEAD = 2  # evaluations: it never runs short, and whoever joins or leaves waits for no more
-
-
-@dataclass(frozen=True)
-class CudaOptions:
-    """`rows` of the largest UNet call; `sizes` that can be rendered, None for all;
-    `residency` in words; `vae_rows` pictures of one VAE call. `visitors`: networks loaded only
-    while they are used. `turns`: steps and decoding never hold working memory at the same time.
-
-    `padding` of calls, see `padded_rows`. With `full` no picture's bits depend on its neighbours:
-    the UNet and the VAE have calls of one number of rows, text encoders get their rows one by one,
-    and where that does not fit into memory, nothing else is tried.
-
-    `graphs`, `overlap`: off switches of CUDA graphs and of decoding beside the steps, to show, as
-    padding `none` does, what they are worth.
-    """
-
-    rows: int
-    sizes: Sizes | None = None
-    residency: str = ""
-    vae_rows: int = 1
-    visitors: frozenset[str] = frozenset()
-    turns: bool = False
-    padding: Padding = "captured"
-    graphs: bool = True
-    overlap: bool = True
 
 
 class CudaDevice:
@@ -74,6 +51,7 @@ class CudaDevice:
             self.name += f", {options.rows} rows in every call"  # for they decide over its bits
         self.rows, self.residency = options.rows, options.residency
         self.slots = min(options.rows, ENTRIES)
+        self.turn_s = _TURN_S if options.visitors or options.turns else 0.0
         self._driver, self._networks, self._load, self._options = driver, networks, load, options
         steps, text = driver.create_stream(), driver.create_stream()
         pictures = driver.create_stream() if options.overlap else steps
@@ -107,12 +85,13 @@ class CudaDevice:
             _LOG.warning("%s The processor runs it. %s %s", error.what, error.note, error.hint)
             return OnnxSession(folder.graph("float32"))
         name = f"upscaler {folder.path}"
-        self._calls[name] = self._new_calls(name, load)
+        if name not in self._calls:
+            self._calls[name] = self._new_calls(name, load)
         return self._host_call(name, Borders.of_upscaler(folder.manifest.scale))
 
     def _host_call(self, name: str, borders: Borders) -> HostCall:
         if name not in self._host_calls:
-            arrive = partial(self._send_visitors_away, name)
+            arrive = partial(self._make_way, name)
             self._host_calls[name] = HostCall(
                 self._driver, self._stagings[id(self._arena(name))], self._calls[name],
                 borders, self._give_back, arrive,
@@ -201,6 +180,7 @@ class CudaDevice:
         unless all calls are to have the same."""
         others = (arena for arena in self._arenas().values() if arena is not self._steps)
         in_the_way = any(arena.size_bytes for arena in others)
+        in_the_way |= any(self._calls[name].loaded for name in self._upscalers())
         self._give_back()
         if in_the_way:
             return self.rows
@@ -253,12 +233,20 @@ class CudaDevice:
             )  # fmt: skip
         return self._decoder
 
-    def _send_visitors_away(self, but: str = "") -> None:
+    def _make_way(self, name: str) -> None:
+        """Before a network runs on arrays of the host."""
+        self._send_visitors_away(but=name)
+        if self._options.turns and name in self._upscalers():
+            self._calls["unet"].forget()
+            self._steps.release()
+
+    def _upscalers(self) -> Set[str]:
+        return self._calls.keys() - self._networks.entries.keys()
+
+    def _send_visitors_away(self, but: str = "unet") -> None:
         """Before a step, or before another visitor comes, for there is room for one at a time."""
         visitors = self._options.visitors
-        if visitors:  # then no upscaler stays either
-            visitors |= self._calls.keys() - self._networks.entries.keys()
-        for name in visitors - {but}:
+        for name in (visitors | self._upscalers() if visitors else visitors) - {but}:
             if self._calls[name].loaded:
                 self._calls[name].unload()
                 if self._arena(name) is not self._arena(but):
@@ -282,6 +270,8 @@ class CudaDevice:
             call.forget()
         for calls in self._calls.values():
             calls.forget()
+        for name in self._upscalers():
+            self._calls[name].unload()
         for arena in self._arenas().values():
             arena.release()
         if self._decoder is not None:

@@ -1,5 +1,6 @@
 """What loads networks on a GPU: from plans, or into ONNX Runtime's CUDA provider."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -11,7 +12,7 @@ from sakuga.engine.backend.cuda.session import DeviceSession
 from sakuga.engine.backend.cuda.tensorrt import TensorRt
 from sakuga.engine.backend.onnxruntime import onnxruntime_library
 from sakuga.engine.bundle import Bundle, check_same
-from sakuga.engine.errors import PlanMismatchError
+from sakuga.engine.errors import BundleDamagedError, PlanMismatchError
 from sakuga.engine.manifest import PlanSetEntry
 from sakuga.engine.plans import here, mismatch
 from sakuga.engine.upscaler_folder import UpscalerFolder, UpscalerPrecision
@@ -78,7 +79,9 @@ class PlanLoader:
             raise _no_plan(folder, self._backend, f"Its plan is one of {plan.backend}.")
         if reason := mismatch(plan, here()):
             raise _no_plan(folder, self._backend, f"Its plan does not run here: {reason}.")
-        return lambda stream: self._tensorrt.session((folder.path / plan.file).read_bytes(), name)
+        return lambda stream: self._tensorrt.session(
+            _read(folder, plan.file), f"upscaler {name}", again=_again(folder, self._backend)
+        )
 
     def close(self) -> None:
         """Read no more, and keep what TensorRT compiled."""
@@ -115,6 +118,24 @@ def _no_plan(folder: UpscalerFolder, backend: str, why: str) -> PlanMismatchErro
     return PlanMismatchError(
         f"The upscaler {folder.manifest.name} has no plan for this GPU.",
         note=why,
-        hint=f"Build it again on this machine: sakuga build-upscaler {folder.manifest.source} "
-        f"--out {folder.path} --backend {backend}",
+        hint=_again(folder, backend),
     )
+
+
+def _again(folder: UpscalerFolder, backend: str) -> str:
+    source, out = (shlex.quote(str(each)) for each in (folder.manifest.source, folder.path))
+    return (
+        f"Build it again on this machine: sakuga build-upscaler {source} --out {out} "
+        f"--backend {backend}"
+    )
+
+
+def _read(folder: UpscalerFolder, file: str) -> bytes:
+    try:
+        return (folder.path / file).read_bytes()
+    except OSError as error:
+        raise BundleDamagedError(
+            f"The plan of the upscaler {folder.manifest.name} cannot be read.",
+            note=f"{error.strerror or error}: {folder.path / file}.",
+            hint="If it was built again meanwhile, open the engine again.",
+        ) from error

@@ -2,9 +2,10 @@
 
 from sakuga.engine.backend.cuda.calls import Padding
 from sakuga.engine.backend.cuda.core_driver import CoreDriver
-from sakuga.engine.backend.cuda.device import CudaDevice, CudaOptions
+from sakuga.engine.backend.cuda.device import CudaDevice
 from sakuga.engine.backend.cuda.jit_cache import jit_file
 from sakuga.engine.backend.cuda.loading import SELDOM, OnnxLoader, PlanLoader
+from sakuga.engine.backend.cuda.options import CudaOptions
 from sakuga.engine.backend.cuda.residency import Need, Residency, plan_fixed, plan_residency
 from sakuga.engine.backend.network import Networks
 from sakuga.engine.bundle import Bundle

@@ -25,6 +25,7 @@ from sakuga.engine.errors import (
 
 PlanBackend = Literal["rtx", "tensorrt"]
 _NO_MEMORY = re.compile(r"out ?of ?memory|cudaErrorMemoryAllocation", re.IGNORECASE)
+_AGAIN = "Build the bundle again on this machine; `sakuga doctor BUNDLE` says how."
 _MODULES = {"rtx": "tensorrt_rtx", "tensorrt": "tensorrt"}
 # TensorRT remembers the first logger of a process and calls it to the end: none may be collected.
 _LOGGERS: list[Any] = []
@@ -49,8 +50,9 @@ class TensorRt:
         self.runtime = self.library.Runtime(self._logger)
         self.jit = JitCache(cache)
 
-    def session(self, plan: bytes, name: str) -> "TensorRtSession":
-        """Load a plan on the current GPU. Raises BundleDamagedError where TensorRT refuses it."""
+    def session(self, plan: bytes, name: str, again: str = _AGAIN) -> "TensorRtSession":
+        """Load a plan on the current GPU. Raises BundleDamagedError where TensorRT refuses it, with
+        `again` as its hint."""
         self.errors.clear()
         engine = self.runtime.deserialize_cuda_engine(plan)
         if engine is None:
@@ -58,7 +60,7 @@ class TensorRt:
             raise BundleDamagedError(
                 f"TensorRT cannot load the plan of the network {name}.",
                 note=self.reason(),
-                hint="Build the bundle again on this machine; `sakuga doctor BUNDLE` says how.",
+                hint=again,
             )
         return TensorRtSession(self, engine, name)
 

@@ -9,6 +9,7 @@ from sakuga.engine.bundle import open_bundle
 from sakuga.engine.engine import Engine
 from sakuga.engine.errors import SakugaError
 from sakuga.engine.jobs.cluster.order import Order
+from sakuga.engine.runtime.tools import Tools
 from sakuga.engine.upscaler_folder import UpscalerFolder
 from sakuga.kernels.to_rgb8 import Rounding
 from sakuga.profiles.buckets import Sizes
@@ -23,6 +24,7 @@ class DeviceElsewhere:
     residency: str
     slots: int
     rows: int
+    turn_s: float = 0.0
 
     @classmethod
     def like(cls, device: Device) -> "DeviceElsewhere":
@@ -70,14 +72,8 @@ def engine_elsewhere(order: Order, device: DeviceElsewhere) -> Engine:
     """An engine that resolves requests and renders none. Raises what `open_bundle` does, and
     UsageError."""
     bundle, options = open_bundle(order.bundle), order.options
-    return Engine(
-        bundle,
-        lambda: device,
-        options.preset,
-        options.embeddings,
-        upscalers=options.upscalers,
-        detectors=options.detectors,
-    )
+    tools = Tools.of(options.upscalers, options.detectors, bundle.family)
+    return Engine(bundle, lambda: device, options.preset, options.embeddings, tools=tools)
 
 
 def _not_here() -> NoReturn:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from sakuga.engine.backend.cuda.device import CudaDevice, CudaOptions
+from sakuga.engine.backend.cuda.device import CudaDevice
 from sakuga.engine.backend.cuda.driver import Stream
 from sakuga.engine.backend.cuda.host_driver import HostDriver, HostSession
 from sakuga.engine.backend.cuda.loading import Load
+from sakuga.engine.backend.cuda.options import CudaOptions
 from sakuga.engine.backend.cuda.session import DeviceSession
 from sakuga.engine.backend.network import Networks
 from sakuga.engine.backend.onnxruntime import OnnxSession
@@ -65,11 +66,12 @@ def open_device(
     driver: HostDriver,
     options: CudaOptions = CudaOptions(rows=4),  # noqa: B008 (it is frozen)
     change: Change = lambda name, session: session,
+    kind: type[CudaDevice] = CudaDevice,
     **scratch_bytes: int,
 ) -> CudaDevice:
     """See `HostLoader`."""
     load = HostLoader(bundle, change, scratch_bytes)
-    return CudaDevice(driver, Networks.of(bundle), load, options)
+    return kind(driver, Networks.of(bundle), load, options)
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from sakuga.engine.backend.base import Session
 from sakuga.engine.backend.cuda.calls import Padding
-from sakuga.engine.backend.cuda.device import CudaOptions
 from sakuga.engine.backend.cuda.host_driver import HostDriver, HostSession
+from sakuga.engine.backend.cuda.options import CudaOptions
 from sakuga.engine.backend.cuda.session import DeviceSession
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.engine import Engine

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hand_made_upscalers import hand_made, sharpener
@@ -12,7 +12,7 @@ from sakuga.engine.backend.cuda import loading
 from sakuga.engine.backend.cuda.host_driver import HostDriver
 from sakuga.engine.backend.cuda.loading import OnnxLoader, PlanLoader
 from sakuga.engine.bundle import Bundle
-from sakuga.engine.errors import PlanMismatchError
+from sakuga.engine.errors import BundleDamagedError, PlanMismatchError
 from sakuga.engine.gpu import Gpu
 from sakuga.engine.manifest import PlanSetEntry
 from sakuga.engine.plans import Here
@@ -36,8 +36,8 @@ def plans(sdxl_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> PlanLoader:
         def __init__(self, backend: str, cache: Path | None = None) -> None:
             assert backend == "rtx"
 
-        def session(self, plan: bytes, name: str) -> tuple[bytes, str]:
-            return plan, name
+        def session(self, plan: bytes, name: str, again: str) -> tuple[bytes, str, str]:
+            return plan, name, again
 
     monkeypatch.setattr(loading, "TensorRt", Library)
     monkeypatch.setattr(loading, "here", lambda: ADA)
@@ -52,8 +52,12 @@ def test_a_plan_of_this_gpu_is_loaded(plans: PlanLoader, folder: UpscalerFolder)
     (folder.path / "plans").mkdir()
     (folder.path / PLAN.file).write_bytes(b"a plan")
     load = plans.upscaler(with_plan(folder, PLAN))
-    found: Any = load(HostDriver().create_stream())
-    assert found == (b"a plan", "DAT_x2")
+    plan, name, again = cast("Any", load(HostDriver().create_stream()))
+    assert (plan, name) == (b"a plan", "upscaler DAT_x2")
+    assert f"build-upscaler DAT_x2.pth --out {folder.path} --backend rtx" in again
+    (folder.path / PLAN.file).unlink()
+    with pytest.raises(BundleDamagedError, match="cannot be read"):
+        load(HostDriver().create_stream())
 
 
 @pytest.mark.parametrize(

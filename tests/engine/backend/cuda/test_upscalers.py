@@ -1,6 +1,7 @@
 """Upscalers on the played GPU: the processor's pictures, between steps, in little memory."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,15 +12,18 @@ import numpy as np
 import pytest
 from hand_made_upscalers import hand_made, scene, sharpener
 
-from sakuga.engine.backend.cuda.device import CudaDevice, CudaOptions
+from sakuga.engine.backend.cuda.device import CudaDevice
 from sakuga.engine.backend.cuda.host_driver import HostDriver
+from sakuga.engine.backend.cuda.options import CudaOptions
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.engine import Engine
 from sakuga.engine.manifest import MANIFEST
 from sakuga.engine.runtime.request import Request
 from sakuga.engine.runtime.stages import Upscale
+from sakuga.engine.runtime.tools import Tools
 from sakuga.engine.upscaler_folder import UpscalerPlan
 from sakuga.profiles.buckets import Size
+from sakuga.profiles.families import SDXL_TINY
 
 WAIT_S = 60
 PICTURE = scene(100, 130)
@@ -48,7 +52,7 @@ def engine_with(
         def device() -> CudaDevice:
             return device_on(sdxl_bundle, driver, CudaOptions(rows=4, **options))
 
-        with Engine(sdxl_bundle, device, upscalers=upscalers) as engine:
+        with Engine(sdxl_bundle, device, tools=Tools.of(upscalers, None, SDXL_TINY)) as engine:
             yield engine
 
     return opened
@@ -76,20 +80,24 @@ def test_the_processor_s_pictures(
 def test_steps_go_on_between_tiles(
     engine_with: Callable[..., Any], wanted: np.ndarray[Any, Any]
 ) -> None:
-    steps: list[int] = []
-    seen: list[int] = []
+    steps, seen, posted = list[int](), list[int](), threading.Event()
+
+    def stepped(_: int, done: int, __: int) -> None:
+        steps.append(done)
+        assert posted.wait(WAIT_S)
+
     with engine_with(HostDriver()) as engine:
         ticket = engine.submit(
-            Request("1girl", "", 128, 128, 30, 5.0, "euler", seed=1),
-            on_step=lambda _, done, total: steps.append(done),
+            Request("1girl", "", 128, 128, 30, 5.0, "euler", seed=1), on_step=stepped
         )
         found = engine.upscale(PICTURE, "planned", TARGET, lambda *_: seen.append(len(steps)))
+        posted.set()
         assert np.array_equal(found.result(WAIT_S), wanted)
         ticket.result(WAIT_S)
     assert len(seen) > 2 and seen == sorted(set(seen))  # an evaluation between any two tiles
 
 
-def test_a_picture_s_own_stage(engine_with: Callable[..., Any], sdxl_engine: Engine) -> None:
+def test_a_picture_s_own_stage(engine_with: Callable[..., Any]) -> None:
     plain = Request("1girl", "", 128, 128, 3, 5.0, "euler", seed=1)
     with engine_with(HostDriver()) as engine:
         picture = engine.render(replace(plain, stages=(Upscale("planned", 2),)))
@@ -111,20 +119,75 @@ def test_one_without_a_plan_runs_on_the_processor_and_is_told(
     assert len(said) == 1 and "The processor runs it." in said[0]
 
 
-def test_where_memory_is_short_it_makes_room_and_visits(
-    engine_with: Callable[..., Any], wanted: np.ndarray[Any, Any]
+class Open(CudaDevice):
+    """One that can be looked into."""
+
+    @property
+    def has_upscaler(self) -> bool:
+        return any(self._calls[name].loaded for name in self._upscalers())
+
+    @property
+    def picture_bytes(self) -> int:
+        return self._pictures.size_bytes
+
+
+@pytest.fixture
+def device_and_engine(
+    device_on: Callable[..., Any], sdxl_bundle: Bundle, upscalers: Path
+) -> Callable[..., Any]:
+    """An engine, and the device it has."""
+
+    @contextmanager
+    def opened(driver: HostDriver, **options: Any) -> Iterator[tuple[Engine, Open]]:  # noqa: ANN401
+        devices: list[Open] = []
+
+        def device() -> Open:
+            chosen = CudaOptions(rows=4, **options)
+            devices.append(device_on(sdxl_bundle, driver, chosen, kind=Open))
+            return devices[0]
+
+        tools = Tools.of(upscalers, None, SDXL_TINY)
+        with Engine(sdxl_bundle, device, tools=tools) as engine:
+            yield engine, devices[0]
+
+    return opened
+
+
+REQUEST = Request("1girl", "", 128, 128, 3, 5.0, "euler", seed=1)
+
+
+@pytest.mark.parametrize("options", [{"visitors": frozenset({"vae_decoder"})}, {"turns": True}])
+def test_where_memory_is_short_it_comes_and_goes(
+    device_and_engine: Callable[..., Any], wanted: np.ndarray[Any, Any], options: dict[str, Any]
 ) -> None:
-    """Whatever else was made gives way, and it is not kept where others only visit."""
-    request = Request("1girl", "", 128, 128, 3, 5.0, "euler", seed=1)
-    driver = HostDriver()
-    free = driver.free_bytes()
-    with engine_with(driver) as engine:
-        picture = engine.render(request).pixels
-        used = free - driver.free_bytes()
-    driver = HostDriver(memory_bytes=used + (100 << 10))
-    visitors = frozenset({"vae_decoder"})
-    with engine_with(driver, visitors=visitors) as engine:
+    """All tiles in a turn, then the steps have the memory again, and no call is made smaller."""
+    held: list[tuple[bool, int]] = []
+
+    def look(*_: int) -> None:
+        held.append((device.has_upscaler, device.picture_bytes))
+
+    with device_and_engine(HostDriver(), **options) as (engine, device):
+        picture = engine.render(REQUEST).pixels
         for _ in range(2):
-            assert np.array_equal(engine.render(request).pixels, picture)
             found = engine.upscale(PICTURE, "planned", TARGET).result(WAIT_S)
             assert np.array_equal(found, wanted)
+            assert device.has_upscaler
+            held.clear()
+            assert np.array_equal(
+                engine.submit(REQUEST, on_step=look).result(WAIT_S).pixels, picture
+            )
+            if "visitors" in options:  # gone before the first step, with all it worked in
+                assert held[0] == (False, 0)
+        assert device.rows == 4 and device.turn_s > 0
+
+
+def test_memory_that_runs_out_takes_it_before_rows(
+    device_and_engine: Callable[..., Any], wanted: np.ndarray[Any, Any]
+) -> None:
+    with device_and_engine(HostDriver()) as (engine, device):
+        found = engine.upscale(PICTURE, "planned", TARGET).result(WAIT_S)
+        assert np.array_equal(found, wanted) and device.turn_s == 0
+        assert device.shrink() == 4 and not device.has_upscaler
+        assert device.shrink() == 2  # nothing else was in the way
+        found = engine.upscale(PICTURE, "planned", TARGET).result(WAIT_S)
+        assert np.array_equal(found, wanted)
