@@ -91,7 +91,8 @@ class CpuDevice:
 
     @cached_property
     def _unet(self) -> Session:
-        return CheckedRows(self.network("unet"))
+        unet = self.network("unet")
+        return CheckedRows(unet) if self.slots > 1 else unet
 
     def decode(self, latent: tuple[int, int], slot: int, rounding: Rounding) -> Future[Decoded]:
         """Decode at once, on the calling thread."""

@@ -49,7 +49,7 @@ def test_windows_hold_the_mask_and_stay_inside(
     if window.width < mask.shape[1]:
         assert short < 1
     if window.height < mask.shape[0]:
-        assert -short * target.height / target.width < 1
+        assert -short * target.height / target.width < 1 + 1e-9  # 6.9… of 7 are 6, in A1111 too
     assert cropped(mask, window, Size(24, 16)).shape == (16, 24)
 
 
