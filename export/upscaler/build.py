@@ -23,7 +23,7 @@ from sakuga.export.bind import MODEL_FILE, bind
 from sakuga.export.plans.job import Targets, targets
 from sakuga.export.target import check_contents, check_place
 from sakuga.export.upscaler.library import check_installed
-from sakuga.export.upscaler.options import UpscalerOptions
+from sakuga.export.upscaler.options import UpscalerOptions, usual_overlap
 from sakuga.export.upscaler.plan import PlanTask, plan_upscaler
 from sakuga.export.upscaler.weights_file import read_weights
 from sakuga.export.workshop import disk_failures, settle, workshop
@@ -90,7 +90,9 @@ def _write(source: Path, folder: Path, options: UpscalerOptions) -> UpscalerMani
         sides=network.sides,
         window=network.window,
         tile=options.tile,
-        overlap=options.overlap,
+        overlap=usual_overlap(network.sides, network.window)
+        if options.overlap is None
+        else options.overlap,
         licence=options.licence or "unknown",
         exporter={"sakuga": VERSION} | {name: version(name) for name in _LIBRARIES},
         graphs={each: f"{_FOLDERS[each]}/{MODEL_FILE}" for each in network.precisions},

@@ -24,9 +24,8 @@ from sakuga.export.upscaler.options import OVERLAP, TILE, UpscalerOptions
 @click.option(
     "--overlap",
     type=click.IntRange(min=0),
-    default=OVERLAP,
-    show_default=True,
-    help="What neighbouring pieces share, in pixels.",
+    help=f"What neighbouring pieces share, in pixels [default: {OVERLAP}; more for networks that "
+    "fold pixels together].",
 )
 @click.option(
     "--backend", type=click.Choice(["rtx", "tensorrt"]), help="Build a plan with it besides."
@@ -38,7 +37,7 @@ def build_upscaler(
     name: str | None,
     licence: str | None,
     tile: int,
-    overlap: int,
+    overlap: int | None,
     backend: Literal["rtx", "tensorrt"] | None,
     gpu: str,
 ) -> None:

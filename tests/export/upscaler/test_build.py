@@ -35,7 +35,7 @@ from sakuga.export.relative_error import relative_error
 from sakuga.export.upscaler.build import build_upscaler
 from sakuga.export.upscaler.command import build_upscaler as command
 from sakuga.export.upscaler.library import spandrel_library
-from sakuga.export.upscaler.options import UpscalerOptions
+from sakuga.export.upscaler.options import UpscalerOptions, usual_overlap
 
 ODD = ((33, 47), (16, 61))
 
@@ -242,3 +242,12 @@ def test_nothing_is_left_in_torchvisions_place() -> None:
     found = find_spec("torchvision")
     assert found is None or found.origin
     assert spandrel_library().MAIN_REGISTRY.get("DAT") is not None
+
+
+@pytest.mark.parametrize(
+    ("multiple", "window", "overlap"), [(1, None, 8), (2, None, 8), (4, None, 16), (16, 16, 8)]
+)
+def test_networks_that_fold_pixels_share_more(
+    multiple: int, window: int | None, overlap: int
+) -> None:
+    assert usual_overlap(SideRule(1, multiple, square=False), window) == overlap
