@@ -228,6 +228,8 @@ def render(
 def _required(value: Path | None, name: str) -> Path:
     if value is None:
         raise UsageError(
-            f"{name} is missing.", hint='sakuga render BUNDLE "1girl, smile" --out DIR'
+            f"{name} is missing.",
+            hint='sakuga render BUNDLE "1girl, smile" --out DIR; for many, --jobs FILE is in place '
+            "of the prompt.",
         )
     return value

@@ -30,6 +30,14 @@ A message has three parts: what happened, the facts (`note`), and what to do nex
 """
 
 
+def install_hint(extra: str) -> str:
+    """What to do where the packages of an extra are missing."""
+    return (
+        f"Install the extra: pip install 'sakuga[{extra}]', in a clone "
+        f"pip install -c constraints.txt -e '.[{extra}]'."
+    )
+
+
 class SakugaError(Exception):
     """The root. `note` holds the facts, `hint` says what to do next; either may be empty."""
 

@@ -52,15 +52,17 @@ class JobSource:
     names: str | None = None
     shard: str | None = None
 
-    def read(self) -> tuple[list["Job"], str]:
+    def read(self, out: Path) -> tuple[list["Job"], str]:
         """Its jobs, and the folder in the output folder that they go into, "" for itself.
 
-        Raises as `read_jobs` and `parse_shard`.
+        Raises as `read_jobs`, `parse_shard` and `check_division`.
         """
         from sakuga.engine.jobs.jobfile import read_jobs
         from sakuga.engine.jobs.shard import parse_shard
+        from sakuga.engine.jobs.shard_status import check_division
 
         shard = None if self.shard is None else parse_shard(self.shard)
+        check_division(out, shard)
         jobs = read_jobs(self.file, wildcards=self.wildcards)
         return (jobs, "") if shard is None else (shard.of(jobs), str(shard))
 
@@ -89,7 +91,7 @@ def render_file(order: FileOrder) -> None:
     from sakuga.engine.jobs.folder import claimed
     from sakuga.engine.jobs.stop import stop_signals
 
-    jobs, place = order.jobs.read()
+    jobs, place = order.jobs.read(order.target.folder)
     if not jobs:
         return click.echo(
             f"There is nothing in the share {order.jobs.shard} of the jobs.", err=True
@@ -182,14 +184,14 @@ def _render(
         for note in batch.notes:
             click.echo(note, err=True)
         if batch.done and batch.waiting:
-            click.echo(f"Going on behind {batch.done:,} pictures that are done.", err=True)
+            click.echo(f"Going on behind what is done: {batch.done:,}.", err=True)
         tally = Tally(batch.counts)
         try:
             _go(batch, tally, stop, order.as_json, stdout)
         except StoppedError:
             if stop.asked:  # the disk is well: people may look at what there is
                 with suppress(SakugaError):
-                    batch.write_views()
+                    _tell_views(batch.write_views())
             raise
     return batch, tally
 
@@ -233,6 +235,10 @@ def _summarize(batch: "Batch", tally: "Tally", views: list[Path]) -> None:
     click.echo(f"{'; '.join(told)}.", err=True)
     if made and len(tally.sizes) > 1:
         click.echo(f"By size: {tally.by_size(len(tally.sizes))}.", err=True)
+    _tell_views(views)
+
+
+def _tell_views(views: list[Path]) -> None:
     names = {".png": "Contact sheet", ".html": "Gallery", ".tar": "Shard"}
     for path in views:
         click.echo(f"{names[path.suffix]}: {path}", err=True)

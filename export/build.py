@@ -20,6 +20,7 @@ from sakuga.engine.errors import (
     SakugaError,
     StoppedError,
     UsageError,
+    install_hint,
 )
 from sakuga.engine.manifest import MANIFEST, FileEntry, LoraEntry, Manifest
 from sakuga.engine.platform import replace_folder
@@ -233,8 +234,7 @@ def _check_reference() -> None:
         raise MissingDependencyError(
             f"Verifying needs {', '.join(missing)}.",
             note="The networks are compared with diffusers; a build without --verify needs none.",
-            hint="Install the extra: pip install 'sakuga[verify]', in a clone "
-            "pip install -c constraints.txt -e '.[verify]'.",
+            hint=install_hint("verify"),
         )
 
 

@@ -9,7 +9,7 @@ from sakuga.engine.backend.cpu import CpuDevice
 from sakuga.engine.backend.network import Networks
 from sakuga.engine.backend.onnx_networks import OnnxNetworks
 from sakuga.engine.bundle import Bundle
-from sakuga.engine.errors import MissingDependencyError, PlanMismatchError, UsageError
+from sakuga.engine.errors import MissingDependencyError, PlanMismatchError, UsageError, install_hint
 from sakuga.engine.plans import BACKENDS, BackendName, Here, here, usable_plans
 
 
@@ -88,7 +88,7 @@ def _check_provider() -> None:
         raise MissingDependencyError(
             "ONNX Runtime for GPUs is not installed.",
             note="The packages onnxruntime and onnxruntime-gpu take each other's place.",
-            hint="pip install 'sakuga[cuda]' && pip uninstall -y onnxruntime && "
+            hint=f"{install_hint('cuda')} Then pip uninstall -y onnxruntime && "
             "pip install onnxruntime-gpu",
         )
 

@@ -52,6 +52,7 @@ FIELDS: dict[str, Kind] = {
     **STAGE_FIELDS,
 }
 SINGLE = ("id", "count")  # these cannot be the axis of a grid
+MULTIPLIED = {"batch_size", "n_iter"}  # A1111 makes so many at once, so often
 # What A1111, ComfyUI and diffusers call them.
 ALIASES = {
     "cfg": "guidance",

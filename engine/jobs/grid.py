@@ -83,6 +83,7 @@ def ending(number: int) -> str:
 
 
 def _request(values: Values, place: Place) -> Request:
+    values = {name: value for name, value in values.items() if value is not None}
     for name in ("seed", "variation_seed"):
         if values.get(name) == RANDOM_SEED:
             values[name] = None

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from sakuga.engine.errors import UsageError
-from sakuga.engine.jobs.fields import FIELD_OF, FIELDS, SINGLE
+from sakuga.engine.jobs.fields import FIELD_OF, FIELDS, MULTIPLIED, SINGLE
 
 MOST_PICTURES = 1_000_000  # of one file
 
@@ -59,8 +59,11 @@ def checked(given: Mapping[str, Any], place: Place) -> Values:
         if known is None:
             _refuse_name(name, place)
         if known in values:
-            _refuse_twice(known, given, place)
-        if value is None:
+            if not _multiplied(known, given):
+                _refuse_twice(known, given, place)
+            times = _value(known, name, value, place)
+            values[known] = _value(known, name, times * (values[known] or 1), place)
+        elif value is None:
             values[known] = None
         elif isinstance(value, list) and _is_axis(known, value):
             values[known] = _axis(known, name, value, place)
@@ -104,6 +107,12 @@ def _named(name: str, place: Place, nth: int) -> str:
 _HINTS = {"prompt": "", "id": "Use letters, digits, dashes and underscores."}
 
 
+def _multiplied(known: str, given: Mapping[str, Any]) -> bool:
+    """Whether two names of one field are no contradiction."""
+    names = {name for name in given if FIELD_OF.get(name) == known}
+    return names == MULTIPLIED and None not in map(given.get, names)
+
+
 def _is_axis(known: str, value: list[object]) -> bool:
     """A list is, but for fields of which one value may be a list: of those one that holds lists."""
     return FIELDS[known].several is None or any(isinstance(each, list) for each in value)
@@ -121,7 +130,12 @@ def _axis(known: str, name: str, values: list[object], place: Place) -> list[Any
         if FIELDS[known].several is not None and not all(isinstance(each, list) for each in values):
             fault = "is a list of lists and of others"
         else:
-            return [_value(known, name, value, place, nth) for nth, value in enumerate(values, 1)]
+            return [
+                None
+                if value is None and known != "prompt"  # the usual value
+                else _value(known, name, value, place, nth)
+                for nth, value in enumerate(values, 1)
+            ]
     raise UsageError(
         f"{place.of(name)}: field {name!r} {fault}.",
         note="A list asks for a picture with each of its values.",

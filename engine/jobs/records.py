@@ -133,14 +133,18 @@ def failures(connection: sqlite3.Connection, most: int) -> list[Failure]:
 
 
 def rate(connection: sqlite3.Connection, since: float, newest: int = 200) -> float | None:
-    """Pictures a second over the newest ones since a time; None where there are too few."""
+    """Pictures a second over the newest ones since a time; None where there are too few. Several
+    are often finished at once, so a start says more than the first of few."""
     found = connection.execute(
         "SELECT COUNT(*), MIN(finished), MAX(finished) FROM (SELECT finished FROM jobs"
         " WHERE finished >= ? ORDER BY finished DESC LIMIT ?)",
         (since, newest),
     ).fetchone()
     number, first, last = found
-    return (number - 1) / (last - first) if number > 1 and last > first else None
+    if number < 2:
+        return None
+    made, begun = (number, since) if number < newest else (number - 1, first)
+    return made / (last - begun) if last > begun else None
 
 
 def notes_like(connection: sqlite3.Connection, start: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from itertools import combinations
 from typing import Any
 
-from sakuga.engine.jobs.fields import FIELD_OF, FIELDS, SINGLE
+from sakuga.engine.jobs.fields import FIELD_OF, FIELDS, MULTIPLIED, SINGLE
 from sakuga.engine.jobs.jsonl import DEFAULTS
 from sakuga.engine.jobs.line import MOST_PICTURES
 
@@ -43,7 +43,11 @@ def line_schema() -> Schema:
 def _object(names: Iterable[str]) -> Schema:
     """An object of these fields, each by one of its names."""
     names = list(names)
-    twice = [pair for pair in combinations(names, 2) if FIELD_OF[pair[0]] == FIELD_OF[pair[1]]]
+    twice = [
+        pair
+        for pair in combinations(names, 2)
+        if FIELD_OF[pair[0]] == FIELD_OF[pair[1]] and {*pair} != MULTIPLIED
+    ]
     return {
         "type": "object",
         "properties": {name: {"$ref": f"#/$defs/{FIELD_OF[name]}"} for name in names},
@@ -59,6 +63,8 @@ def _forms(name: str) -> Schema:
     forms: list[Schema] = [value, {"type": "null"}]
     if name not in SINGLE:
         one = value if kind.several is None else dict(kind.several)
+        if kind.several is None and name != "prompt":
+            one = {"anyOf": [one, {"type": "null"}]}
         forms.insert(1, {"type": "array", "items": one, "minItems": 1, "maxItems": MOST_PICTURES})
     description = f"{kind.description[0].upper()}{kind.description[1:]}."
     return {"description": description, "anyOf": forms}

@@ -80,7 +80,7 @@ class Status:
         if self.run is None:
             return "never rendered"
         if self.run.ended is None:
-            return "not rendering; the last process was killed"
+            return "not rendering; the last process was killed, or stopped at once"
         ago = time_text(time.time() - self.run.ended)
         return f"not rendering; the last process ended {ago} ago: {self.run.fate}"
 

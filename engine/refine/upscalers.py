@@ -9,6 +9,7 @@ from PIL import Image
 from sakuga.engine.backend.base import Session
 from sakuga.engine.errors import UsageError
 from sakuga.engine.manifest import raw_manifest
+from sakuga.engine.refine.latents import LATENT_UPSCALERS
 from sakuga.engine.refine.upscaler import Enlarger, Resampler, Upscaler
 from sakuga.engine.upscaler_folder import SUFFIX, UpscalerFolder, is_upscaler, open_upscaler
 
@@ -77,7 +78,8 @@ class Upscalers:
         where = f"in {self._folder}" if self._folder else "without a folder of upscalers"
         raise UsageError(
             f"There is no upscaler {name!r}.",
-            note=f"There are, {where}: {', '.join(self.names())}.",
+            note=f"There are, {where}: {', '.join(self.names())}; for hires passes also "
+            f"{', '.join(LATENT_UPSCALERS)}.",
             hint="Make one of an upscaler's file: sakuga build-upscaler FILE --out "
             f"{(self._folder or Path('upscalers')) / ('NAME' + SUFFIX)}",
         )

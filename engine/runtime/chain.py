@@ -157,6 +157,8 @@ def _hires(later: Later, made: Made, studio: Studio) -> Steps[Made]:
         latent = yield from _encoded(made.pixels, settings, studio)
         return made.then((yield from _hires_of_latent(later, latent, studio)))
     made = yield from _enlarge(stage.upscaler, later.whole or later.size, made, studio)
+    if later.whole is not None:
+        made = made.noted(f"Enlarged to {later.whole} and cut to {later.size}.")
     if settings is None or later.tiles > 1:
         made = replace(made, pixels=middle(made.pixels, later.size))
     if settings is None:

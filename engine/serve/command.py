@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from sakuga.engine.errors import MissingDependencyError, UsageError
+from sakuga.engine.errors import MissingDependencyError, UsageError, install_hint
 from sakuga.engine.option_types import BYTES
 from sakuga.engine.plans import BACKENDS
 
@@ -159,5 +159,5 @@ def _check_packages() -> None:
     ]
     if missing:
         raise MissingDependencyError(
-            f"Serving needs {' and '.join(missing)}.", hint="pip install 'sakuga[serve]'"
+            f"Serving needs {' and '.join(missing)}.", hint=install_hint("serve")
         )

@@ -6,7 +6,7 @@ Whoever runs the server sets the exporter by OpenTelemetry's own variables, and 
 
 from time import time_ns
 
-from sakuga.engine.errors import MissingDependencyError
+from sakuga.engine.errors import MissingDependencyError, install_hint
 from sakuga.engine.serve.jobs import ServedPicture
 from sakuga.engine.serve.served import Served
 from sakuga.engine.version import VERSION
@@ -20,7 +20,7 @@ def trace_pictures(served: Served) -> None:
         from opentelemetry import trace
     except ImportError as error:
         raise MissingDependencyError(
-            "Tracing needs opentelemetry.", hint="pip install 'sakuga[otel]'"
+            "Tracing needs opentelemetry.", hint=install_hint("otel")
         ) from error
     tracer = trace.get_tracer("sakuga", VERSION)
 
@@ -71,7 +71,7 @@ def configure_exporter() -> None:
     except ImportError as error:
         raise MissingDependencyError(
             "Tracing needs opentelemetry with its OTLP exporter.",
-            hint="pip install 'sakuga[otel]'",
+            hint=install_hint("otel"),
         ) from error
     provider = TracerProvider(resource=Resource.create({"service.name": "sakuga"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))

@@ -8,7 +8,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sakuga.engine.errors import MissingDependencyError, TargetError
+from sakuga.engine.errors import MissingDependencyError, TargetError, install_hint
 from sakuga.engine.gpu import Gpu
 from sakuga.export.hashing_writer import HashingWriter
 from sakuga.export.plans.callbacks import Guard, stream_writer
@@ -143,8 +143,7 @@ def load_flavour(backend: PlanBackend) -> Flavour:
 
 
 def _install_hint(backend: PlanBackend) -> str:
-    hint = f"Install it: pip install 'sakuga[{backend}]', in a clone "
-    hint += f"pip install -c constraints.txt -e '.[{backend}]'."
+    hint = install_hint(backend)
     if backend == "tensorrt":
         hint += " Its builder libraries come from NVIDIA's own package index."
     return hint

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-from sakuga.engine.errors import MissingDependencyError
+from sakuga.engine.errors import MissingDependencyError, install_hint
 
 _NEEDED = ("torch", "spandrel", "einops", "onnxscript")
 _UNUSED = {
@@ -28,8 +28,7 @@ def check_installed() -> None:
             f"Building an upscaler needs {', '.join(missing)}.",
             note="Its architecture is found and traced with spandrel and torch; running it needs "
             "neither.",
-            hint="Install the extra: pip install 'sakuga[upscalers]', in a clone "
-            "pip install -c constraints.txt -e '.[upscalers]'.",
+            hint=install_hint("upscalers"),
         )
 
 

@@ -17,7 +17,12 @@ from sakuga.engine.backend.cuda.driver import (
     PinnedBuffer,
     Stream,
 )
-from sakuga.engine.errors import DeviceMemoryError, EngineFault, MissingDependencyError
+from sakuga.engine.errors import (
+    DeviceMemoryError,
+    EngineFault,
+    MissingDependencyError,
+    install_hint,
+)
 from sakuga.engine.gpu import Gpu
 from sakuga.engine.platform import cache_folder
 from sakuga.kernels.cuda_packages import cuda_package
@@ -37,7 +42,7 @@ class CoreDriver:
             raise MissingDependencyError(
                 "Rendering on the GPU needs NVIDIA's package cuda-core.",
                 note=f"{error}.",
-                hint="Install it: pip install 'sakuga[cuda]'",
+                hint=install_hint("cuda"),
             ) from error
         self.name = gpu.name
         with translated():

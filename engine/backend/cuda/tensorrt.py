@@ -21,6 +21,7 @@ from sakuga.engine.errors import (
     EngineFault,
     MissingDependencyError,
     PlanMismatchError,
+    install_hint,
 )
 
 PlanBackend = Literal["rtx", "tensorrt"]
@@ -43,7 +44,7 @@ class TensorRt:
             raise MissingDependencyError(
                 f"Plans of the backend {backend} need {_MODULES[backend]}, which does not load.",
                 note=f"{type(error).__name__}: {error}.",
-                hint=f"Install it: pip install 'sakuga[{backend}]'",
+                hint=install_hint(backend),
             ) from error
         self.errors: list[str] = []
         self._logger = _logger(self.library, self.errors)

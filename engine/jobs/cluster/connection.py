@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
-from sakuga.engine.errors import MissingDependencyError, UsageError
+from sakuga.engine.errors import MissingDependencyError, UsageError, install_hint
 
 _STORE_BYTES = 1 << 29  # of a cluster of our own: finished pictures lie there for a moment
 _PATIENCE_S = 5.0  # Ray itself tries for minutes
@@ -30,7 +30,7 @@ def ray_library() -> Any:  # noqa: ANN401 (whether it carries types depends on i
         raise MissingDependencyError(
             "Ray is not installed, or does not load.",
             note=f"{error}.",
-            hint="Install it: pip install 'sakuga[ray]'",
+            hint=install_hint("ray"),
         ) from error
     return ray
 

@@ -224,6 +224,14 @@ def test_a_picture_that_fails_takes_no_other_with_it(render: Render, error: Exce
     assert render(jobs, retry_failed=True) == []
 
 
+def test_a_folder_in_the_place_of_a_picture_fails_alone(render: Render) -> None:
+    (render.out / "b.png").mkdir(parents=True)
+    outcomes, batch = render.batch(render.jobs("1girl", "1boy", "2girls"))
+    assert (batch.done, batch.failed) == (2, 1)
+    (failed,) = (each for each in outcomes if isinstance(each, Failed))
+    assert f"{render.out / 'b.png'} is a folder." in failed.text
+
+
 def test_settings_a_format_has_no_room_for_fail_alone(render: Render) -> None:
     jobs = render.jobs("1girl", "1girl, " * 6000)
     outcomes = render(jobs, format=format_called("jpeg"))

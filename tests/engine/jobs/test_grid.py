@@ -75,6 +75,21 @@ def test_random_seeds_are_each_pictures_own() -> None:
     assert [job.request.seed for job in jobs] == [None, None, 5, 6] * 2
 
 
+def test_null_in_a_list_is_the_usual_value() -> None:
+    jobs = jobs_of(prompt="a", cfg=[None, 5], hires=[None, "1.5:lanczos:0.4"])
+    assert [(job.request.guidance, len(job.request.stages)) for job in jobs] == [
+        (None, 0), (None, 1), (5, 0), (5, 1),
+    ]  # fmt: skip
+    assert [job.request.seed for job in jobs_of(prompt="a", seed=[None, 5])] == [None, 5]
+
+
+def test_a1111_s_two_counts_are_multiplied() -> None:
+    jobs = jobs_of(prompt="a", batch_size=2, n_iter=3, seed=1)
+    assert [job.request.seed for job in jobs] == [*range(1, 7)]
+    assert "'count' is given twice" in error_of(prompt="a", batch_size=2, n_iter=2, count=2).what
+    assert "It is 100000000." in error_of(prompt="a", batch_size=10000, n_iter=10000).note
+
+
 def test_one_value_is_one_picture() -> None:
     (job,) = jobs_of(prompt=["a"], steps=[5], count=1)
     assert (job.id, job.request) == ("00001", Request("a", steps=5))
@@ -94,7 +109,7 @@ def test_seeds_end_at_the_largest() -> None:
         ({"prompt": []}, "field 'prompt' is an empty list"),
         ({"prompt": "a", "steps": [[5]]}, "value 1 of field 'steps' must be a whole"),
         ({"prompt": "a", "cfg": [5, "7"]}, "value 2 of field 'cfg' must be a number"),
-        ({"prompt": "a", "cfg": [5, None]}, "value 2 of field 'cfg' must be a number"),
+        ({"prompt": ["a", None]}, "value 2 of field 'prompt' must be"),
         ({"prompt": "a", "sampler": ["Euler", "Eulr"]}, "value 2 of field 'sampler': There is no"),
         ({"prompt": "a", "count": [1, 2]}, "field 'count' cannot be a list"),
         ({"prompt": "a", "id": ["a", "b"]}, "field 'id' cannot be a list"),

@@ -1,6 +1,7 @@
 """`sakuga render --shard`: several processes at one job file, each with a folder of its own."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -80,3 +81,30 @@ def test_which_shares_there_are(run: Run, sd15_bundle: Bundle, tmp_path: Path) -
     jobs = job_file(tmp_path, 1)
     told = run("render", sd15_bundle.path, "--jobs", jobs, "--out", tmp_path, "--shard", "0/2")
     assert told.code == 2 and "There is no share 0 of 2" in told.err
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [((), ("--shard", "1/2")), (("--shard", "1/2"), ()), (("--shard", "2/3"), ("--shard", "1/2"))],
+)
+def test_a_folder_takes_one_division_of_its_jobs(
+    run: Run, sd15_bundle: Bundle, tmp_path: Path, first: tuple[str, ...], second: tuple[str, ...]
+) -> None:
+    """Else the pictures of both are made, and `--status` tells of one."""
+    jobs, out = job_file(tmp_path, 3), tmp_path / "out"
+    command = ["render", sd15_bundle.path, "--jobs", jobs, "--threads", 1, "--out", out]
+    assert run(*command, *first).code == 0
+    before = sorted(out.rglob("*.png"))
+    told = run(*command, *second)
+    assert told.code == 1 and f"{out} holds" in told.err and "another folder" in told.err
+    assert sorted(out.rglob("*.png")) == before
+    assert run(*command, *first).code == 0  # and its own goes on
+
+
+def test_the_rate_counts_from_the_start(run: Run, sd15_bundle: Bundle, tmp_path: Path) -> None:
+    """Where all are finished at once there is no time between them."""
+    jobs, out = job_file(tmp_path, 2), tmp_path / "out"
+    begun = time.time()
+    run("render", sd15_bundle.path, "--jobs", jobs, "--threads", 1, "--out", out)
+    told = json.loads(run("render", "--status", out, "--json").out)
+    assert 2 / (time.time() - begun) <= told["pictures_per_second"] <= 2 / 0.05
