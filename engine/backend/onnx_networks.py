@@ -9,6 +9,7 @@ from sakuga.engine.backend.base import Session
 from sakuga.engine.backend.onnxruntime import OnnxSession
 from sakuga.engine.backend.side_by_side import SideBySide
 from sakuga.engine.bundle import Bundle, check_same
+from sakuga.profiles.plan_shapes import ROWS_PER_PICTURE
 
 _ORDER = ("text_encoder", "text_encoder_2", "unet", "vae_decoder")  # of a picture from words
 _SMALL_BYTES = 256 << 20  # of weights; the demo model's UNet has 80 MiB, that of SD1.5 3 GiB
@@ -39,7 +40,10 @@ class OnnxNetworks:
     def slots(self) -> int:
         """How many pictures of one size to work on at once: where rows go side by side, longer
         calls wait less for each other; where they do not, a processor gains nothing from them."""
-        return max(_TOGETHER, self._cores) if self._side_by_side("unet") else 1
+        most = self._bundle.manifest.networks["unet"].axes["rows"].maximum
+        if not self._side_by_side("unet") or self._cores > most:
+            return 1
+        return min(max(_TOGETHER, self._cores), max(most // ROWS_PER_PICTURE, 1))
 
     def close(self) -> None:
         """Load no more, and let go of all."""

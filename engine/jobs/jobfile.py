@@ -145,7 +145,7 @@ def _wildcards_of(line: Line, words: Wildcards | None) -> tuple[Wildcards | None
 def _texts(line: Line) -> Iterator[str]:
     for name in _PROMPTS:
         value = line.values.get(name, "")
-        yield from value if isinstance(value, list) else (value,)
+        yield from filter(None, value if isinstance(value, list) else (value,))
     for name in _STAGES_WITH_PROMPTS:
         for stage in _flat(line.values.get(name, ())):
             yield from filter(None, (stage.prompt, stage.negative_prompt))
@@ -155,7 +155,7 @@ def _flat(stages: Any) -> Iterator[Hires | Detail]:  # noqa: ANN401 (one, severa
     if isinstance(stages, list | tuple):
         for each in stages:
             yield from _flat(each)
-    else:
+    elif stages is not None:
         yield stages
 
 

@@ -81,6 +81,8 @@ def test_null_in_a_list_is_the_usual_value() -> None:
         (None, 0), (None, 1), (5, 0), (5, 1),
     ]  # fmt: skip
     assert [job.request.seed for job in jobs_of(prompt="a", seed=[None, 5])] == [None, 5]
+    negatives = jobs_of(prompt="a", negative_prompt=[None, "b"])
+    assert [job.request.negative_prompt for job in negatives] == [None, "b"]
 
 
 def test_a1111_s_two_counts_are_multiplied() -> None:
