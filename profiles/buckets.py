@@ -103,16 +103,18 @@ class SizeRule:
         )
 
     def nearest(self, size: Size) -> tuple[Size, ...]:
-        """The closest allowed sizes, nearest first: each side rounded down and up, of a picture
-        that is too large or too small after both were scaled until they fit."""
-        size = self._scaled(size)
+        """The closest allowed sizes, nearest first: each side rounded down and up, after a picture
+        that is too large was scaled until both fit."""
+        size = self._shrunk(size)
         sides = [self._nearest_sides(side) for side in (size.width, size.height)]
         found = {Size(width, height) for width in sides[0] for height in sides[1]}
         return tuple(sorted(found, key=lambda near: (_distance(near, size), near)))
 
-    def _scaled(self, size: Size) -> Size:
-        longest, shortest = max(size.width, size.height), max(min(size.width, size.height), 1)
-        scale = min(max(1.0, self.minimum / shortest), self.maximum / longest)
+    def _shrunk(self, size: Size) -> Size:
+        longest = max(size.width, size.height)
+        if longest <= self.maximum:
+            return size
+        scale = self.maximum / longest
         return Size(round(size.width * scale), round(size.height * scale))
 
     def _nearest_sides(self, side: int) -> set[int]:

@@ -61,7 +61,7 @@ def checked(given: Mapping[str, Any], place: Place) -> Values:
         if known in values:
             if not _multiplied(known, given):
                 _refuse_twice(known, given, place)
-            times = _value(known, name, value, place)
+            times = 1 if value is None else _value(known, name, value, place)
             values[known] = _value(known, name, times * (values[known] or 1), place)
         elif value is None:
             values[known] = None
@@ -110,7 +110,7 @@ _HINTS = {"prompt": "", "id": "Use letters, digits, dashes and underscores."}
 def _multiplied(known: str, given: Mapping[str, Any]) -> bool:
     """Whether two names of one field are no contradiction."""
     names = {name for name in given if FIELD_OF.get(name) == known}
-    return names == MULTIPLIED and None not in map(given.get, names)
+    return names == MULTIPLIED
 
 
 def _is_axis(known: str, value: list[object]) -> bool:

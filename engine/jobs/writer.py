@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sakuga.engine.errors import OutputError
+from sakuga.engine.errors import UsageError
 from sakuga.engine.image.formats import FileFormat
 from sakuga.engine.jobs.outcome import Encoded, Task, Written, encoded
 from sakuga.engine.platform import make_folder, write_file_atomic
@@ -30,12 +30,12 @@ class Writer:
 
     def write_file(self, task: Task, picture: Encoded) -> Written:
         """The same for a picture that was encoded elsewhere, which is not checked any more. Raises
-        OSError, OutputError."""
+        OSError, UsageError."""
         path = self.folder / task.path
         if path.parent != self.folder and self.folder.is_dir():  # one that vanished stays away
             make_folder(path.parent)
         if path.is_dir():  # which is this picture's trouble, and no fault of the disk
-            raise OutputError(
+            raise UsageError(
                 f"{path} is a folder.",
                 note="A picture cannot be written there.",
                 hint="Move it away, or name pictures otherwise with --names.",

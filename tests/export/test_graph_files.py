@@ -7,8 +7,10 @@ import onnx
 import pytest
 from onnx import NodeProto, TensorProto, helper
 
+from sakuga.engine.backend.onnxruntime import onnxruntime_library, session_options
+from sakuga.engine.bundle import Bundle
 from sakuga.export.graph_files import GRAPHS, TRANSPOSED, graph_versions, read_graph, write_graph
-from sakuga.profiles.families import SD15, SDXL, TRACED, Family
+from sakuga.profiles.families import SD15, SDXL, SDXL_TINY, TRACED, Family
 from sakuga.profiles.networks import Network, Tensor, networks
 from sakuga.profiles.weights import weights
 
@@ -160,3 +162,21 @@ def _component(network: Network) -> str:
 
 def _empty(graph: onnx.GraphProto) -> list[TensorProto]:
     return [t for t in graph.initializer if t.data_location == TensorProto.EXTERNAL]
+
+
+@pytest.mark.parametrize("name", ["unet", "text_encoder_2"])
+def test_onnx_runtime_runs_a_gelu_as_one_node(
+    sdxl_bundle: Bundle, tmp_path: Path, name: str
+) -> None:
+    options = session_options(1)
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    onnxruntime_library().InferenceSession(
+        sdxl_bundle.graph(name), options, ["CPUExecutionProvider"]
+    )
+    found = onnx.load(tmp_path / "optimised.onnx", load_external_data=False)
+    kinds = Counter(node.op_type for node in found.graph.node)
+    graph = read_graph(SDXL_TINY.name, name).graph
+    assert (
+        kinds["Gelu"] + kinds["BiasGelu"] == sum(node.op_type == "Erf" for node in graph.node) > 0
+    )
+    assert kinds["Erf"] == 0

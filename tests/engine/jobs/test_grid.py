@@ -89,7 +89,8 @@ def test_a1111_s_two_counts_are_multiplied() -> None:
     jobs = jobs_of(prompt="a", batch_size=2, n_iter=3, seed=1)
     assert [job.request.seed for job in jobs] == [*range(1, 7)]
     assert "'count' is given twice" in error_of(prompt="a", batch_size=2, n_iter=2, count=2).what
-    assert "It is 100000000." in error_of(prompt="a", batch_size=10000, n_iter=10000).note
+    assert "It is 40000." in error_of(prompt="a", batch_size=200, n_iter=200).note
+    assert len(jobs_of(prompt="a", batch_size=2, n_iter=None)) == 2
 
 
 def test_one_value_is_one_picture() -> None:

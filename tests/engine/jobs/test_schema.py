@@ -127,5 +127,7 @@ def test_both_see_long_texts(name: str) -> None:
 
 
 def test_two_names_of_one_field() -> None:
-    for line in ({"cfg": 1, "guidance": 1}, {"defaults": {"n_iter": None, "batch_size": 1}}):
+    for line in ({"cfg": 1, "guidance": 1}, {"defaults": {"n_iter": None, "count": 1}}):
         assert not VALIDATOR.is_valid(line) and not read(line)
+    both = {"defaults": {"n_iter": 2, "batch_size": 3}}  # which A1111 multiplies
+    assert VALIDATOR.is_valid(both) and read(both)
