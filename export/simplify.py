@@ -175,7 +175,7 @@ def _halved_erf(
         if added is None or added.op_type != "Add":
             continue
         if any(before in made and made[before].op_type == "Erf" for before in added.input):
-            return name
+            return str(name)
     return None
 
 
