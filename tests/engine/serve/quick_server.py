@@ -18,6 +18,8 @@ from sakuga.profiles.families import VAE_FACTOR
 class QuickNetworks:
     """Stands where ONNX Runtime's networks stand."""
 
+    slots = 1  # as those of one core have
+
     def __init__(self, bundle: Bundle, threads: int | None) -> None:
         self._networks = bundle.manifest.networks
 
