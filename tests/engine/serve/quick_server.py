@@ -10,9 +10,9 @@ import numpy as np
 from sakuga.__main__ import main
 from sakuga.engine.backend import choose
 from sakuga.engine.backend.base import Array, Session
+from sakuga.engine.backend.network import Borders
 from sakuga.engine.bundle import Bundle
 from sakuga.engine.manifest import NetworkEntry
-from sakuga.profiles.families import VAE_FACTOR
 
 
 class QuickNetworks:
@@ -43,11 +43,7 @@ class QuickSession:
         for tensor in self._network.inputs:
             pairs = zip(tensor.dims, inputs[tensor.name].shape, strict=True)
             lengths |= {name: length for name, length in pairs if isinstance(name, str)}
-        for side in ("height", "width"):
-            if f"latent_{side}" in lengths:
-                lengths[side] = VAE_FACTOR * lengths[f"latent_{side}"]
-            elif side in lengths:
-                lengths[f"latent_{side}"] = lengths[side] // VAE_FACTOR
+        lengths |= Borders.of(self._network).follow(lengths)
         return {
             tensor.name: np.zeros(
                 [lengths[each] if isinstance(each, str) else each for each in tensor.dims],

@@ -43,16 +43,47 @@ def upscalers(tmp_path: Path) -> Path:
     return tmp_path
 
 
+class Open(CudaDevice):
+    """One that can be looked into."""
+
+    @property
+    def has_upscaler(self) -> bool:
+        return any(self._calls[name].loaded for name in self._upscalers())
+
+    @property
+    def picture_bytes(self) -> int:
+        return self._pictures.size_bytes
+
+
 @pytest.fixture
-def engine_with(
-    device_on: Callable[..., CudaDevice], sdxl_bundle: Bundle, upscalers: Path
+def device_and_engine(
+    device_on: Callable[..., Any], sdxl_bundle: Bundle, upscalers: Path
 ) -> Callable[..., Any]:
+    """An engine, and the device it has."""
+
+    @contextmanager
+    def opened(driver: HostDriver, **options: Any) -> Iterator[tuple[Engine, Open]]:  # noqa: ANN401
+        devices: list[Open] = []
+
+        def device() -> Open:
+            chosen = CudaOptions(rows=4, **options)
+            devices.append(device_on(sdxl_bundle, driver, chosen, kind=Open))
+            return devices[0]
+
+        tools = Tools.of(upscalers, None, SDXL_TINY)
+        with Engine(sdxl_bundle, device, tools=tools) as engine:
+            yield engine, devices[0]
+
+    return opened
+
+
+@pytest.fixture
+def engine_with(device_and_engine: Callable[..., Any]) -> Callable[..., Any]:
+    """The engine alone."""
+
     @contextmanager
     def opened(driver: HostDriver, **options: Any) -> Iterator[Engine]:  # noqa: ANN401
-        def device() -> CudaDevice:
-            return device_on(sdxl_bundle, driver, CudaOptions(rows=4, **options))
-
-        with Engine(sdxl_bundle, device, tools=Tools.of(upscalers, None, SDXL_TINY)) as engine:
+        with device_and_engine(driver, **options) as (engine, _):
             yield engine
 
     return opened
@@ -117,40 +148,6 @@ def test_one_without_a_plan_runs_on_the_processor_and_is_told(
             assert np.array_equal(found, wanted)
     said = [each.getMessage() for each in caplog.records]
     assert len(said) == 1 and "The processor runs it." in said[0]
-
-
-class Open(CudaDevice):
-    """One that can be looked into."""
-
-    @property
-    def has_upscaler(self) -> bool:
-        return any(self._calls[name].loaded for name in self._upscalers())
-
-    @property
-    def picture_bytes(self) -> int:
-        return self._pictures.size_bytes
-
-
-@pytest.fixture
-def device_and_engine(
-    device_on: Callable[..., Any], sdxl_bundle: Bundle, upscalers: Path
-) -> Callable[..., Any]:
-    """An engine, and the device it has."""
-
-    @contextmanager
-    def opened(driver: HostDriver, **options: Any) -> Iterator[tuple[Engine, Open]]:  # noqa: ANN401
-        devices: list[Open] = []
-
-        def device() -> Open:
-            chosen = CudaOptions(rows=4, **options)
-            devices.append(device_on(sdxl_bundle, driver, chosen, kind=Open))
-            return devices[0]
-
-        tools = Tools.of(upscalers, None, SDXL_TINY)
-        with Engine(sdxl_bundle, device, tools=tools) as engine:
-            yield engine, devices[0]
-
-    return opened
 
 
 REQUEST = Request("1girl", "", 128, 128, 3, 5.0, "euler", seed=1)
