@@ -65,7 +65,7 @@ class Canvas:
 def canvas_of(init: Init, size: Size, compat: Compat) -> Canvas:
     """Of a request that begins from a picture. Raises PictureFileError, UsageError."""
     picture = init.picture.read()
-    fit: Fit = "stretch" if init.resize == "latent" else init.resize
+    fit = _fit(init)
     if init.mask is None:
         return Canvas(picture if init.resize == "latent" else resized(picture, size, fit))
     part = _part(init.mask, Size(picture.shape[1], picture.shape[0]), compat)
@@ -84,7 +84,7 @@ def painted_region(init: Init, size: Size) -> Pixels | None:
     if init.mask is None or init.mask.area == "masked":
         return None
     drawn = resized(_drawn(init.mask), init.picture.size)
-    return resized(drawn, size, "stretch" if init.resize == "latent" else init.resize)
+    return resized(drawn, size, _fit(init))
 
 
 def carried(region: Pixels, later: Iterable[Later]) -> Pixels:
@@ -131,6 +131,11 @@ def _part(mask: Mask, picture: Size, compat: Compat) -> Part:
     blur = blur_of(mask, compat.name)
     soft = blurred(drawn, blur, blur) if blur else drawn
     return Part(soft, mask.fill, mask.area == "masked", mask.padding, mask.soft)
+
+
+def _fit(init: Init) -> Fit:
+    """How a mask comes to a size, and a picture whose pixels do."""
+    return "stretch" if init.resize == "latent" else init.resize
 
 
 def _drawn(mask: Mask) -> Pixels:
