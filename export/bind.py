@@ -8,18 +8,18 @@ writes.
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
 import ml_dtypes
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import TensorProto
 
 from sakuga.engine.errors import TensorError
-from sakuga.export.graph_files import TRANSPOSED
 from sakuga.export.hashing_writer import HashingWriter
+from sakuga.export.weight_forms import Array, formed, source
 
 MODEL_FILE = "model.onnx"
 WEIGHTS_FILE = "weights.bin"
@@ -33,7 +33,6 @@ _NUMPY_TYPES: dict[int, np.dtype] = {
     TensorProto.BFLOAT16: np.dtype(ml_dtypes.bfloat16),
 }
 
-Array = npt.NDArray[np.generic]
 # Sees every tensor on its way, canonical name and values in, values out: the place for LoRA.
 Adapt = Callable[[str, Array], Array]
 Advance = Callable[[int], None]
@@ -65,12 +64,14 @@ def bind(
     folder.mkdir(parents=True)
     with (folder / WEIGHTS_FILE).open("xb") as file:
         writer = HashingWriter(file)
-        for weight in weights_of(model):
-            data = _weight_data(weight, tensors, adapt)
-            writer.write(bytes(-writer.position % (_PAGE if data.nbytes >= _LARGE else _LINE)))
-            _locate(weight, writer.position, data.nbytes)
-            writer.write(data.reshape(-1).view(np.uint8).data)
-            advance(data.nbytes)
+        for name, weights in groupby(weights_of(model), key=lambda weight: source(weight.name)):
+            values = adapt(name, tensors.read(name))
+            for weight in weights:
+                data = _weight_data(weight, values)
+                writer.write(bytes(-writer.position % (_PAGE if data.nbytes >= _LARGE else _LINE)))
+                _locate(weight, writer.position, data.nbytes)
+                writer.write(data.reshape(-1).view(np.uint8).data)
+                advance(data.nbytes)
     graph = model.SerializeToString(deterministic=True)
     (folder / MODEL_FILE).write_bytes(graph)
     return Bound(
@@ -116,13 +117,10 @@ def _unfit(name: str, values: Array, dtype: np.dtype) -> TensorError:
     )
 
 
-def _weight_data(weight: TensorProto, tensors: Tensors, adapt: Adapt) -> Array:
-    name = weight.name.removesuffix(TRANSPOSED)
-    values = adapt(name, tensors.read(name))
-    if weight.name.endswith(TRANSPOSED):
-        values = values.T
-    assert values.shape == tuple(weight.dims), (weight.name, values.shape, list(weight.dims))
-    return np.ascontiguousarray(cast(name, values, _NUMPY_TYPES[weight.data_type]))
+def _weight_data(weight: TensorProto, values: Array) -> Array:
+    form = formed(weight.name, values)
+    assert form.shape == tuple(weight.dims), (weight.name, form.shape, list(weight.dims))
+    return np.ascontiguousarray(cast(weight.name, form, _NUMPY_TYPES[weight.data_type]))
 
 
 def _locate(weight: TensorProto, offset: int, length: int) -> None:

@@ -13,7 +13,6 @@ import onnx
 from sakuga.profiles.families import Family
 
 GRAPHS = Path(__file__).parent / "graphs"
-TRANSPOSED = ".T"
 
 
 def read_graph(family: str, network: str, folder: Path = GRAPHS) -> onnx.ModelProto:

@@ -8,6 +8,8 @@ import onnx
 
 from sakuga.engine.manifest import AxisEntry, NetworkEntry, TensorEntry
 from sakuga.export.bind import MODEL_FILE, weights_size_bytes
+from sakuga.export.folded import folded
+from sakuga.export.fused import fused
 from sakuga.export.graph_files import graph_of
 from sakuga.export.precision import Precision, in_precision
 from sakuga.profiles.families import Family
@@ -55,10 +57,11 @@ def network_graphs(
     family: Family, backend: Backend, precision: Literal["fp32", "fp16"]
 ) -> list[NetworkGraph]:
     """Graphs of all networks of a family for a backend."""
-    return [
+    graphs = [
         _graph(family, network, _precision(network.name, backend, precision))
         for network in networks(family).values()
     ]
+    return [_for_onnxruntime(graph) for graph in graphs] if backend == "onnx" else graphs
 
 
 def exact_decoder(family: Family, graphs: Sequence[NetworkGraph]) -> NetworkGraph | None:
@@ -67,13 +70,17 @@ def exact_decoder(family: Family, graphs: Sequence[NetworkGraph]) -> NetworkGrap
     usual = next(graph for graph in graphs if graph.network.name == "vae_decoder")
     if usual.precision == "float32":
         return None
-    exact = _graph(family, usual.network, "float32")
+    exact = _for_onnxruntime(_graph(family, usual.network, "float32"))
     return replace(exact, network=replace(exact.network, name=EXACT_DECODER))
 
 
 def _graph(family: Family, network: Network, precision: Precision) -> NetworkGraph:
     model = in_precision(graph_of(family, network.name), network, precision)
     return NetworkGraph(network, precision, model)
+
+
+def _for_onnxruntime(graph: NetworkGraph) -> NetworkGraph:
+    return replace(graph, model=folded(fused(graph.model), graph.network))
 
 
 def _precision(network: str, backend: Backend, precision: Literal["fp32", "fp16"]) -> Precision:

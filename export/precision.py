@@ -19,6 +19,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from sakuga.export.graph_nodes import drop_unused
 from sakuga.export.mixed import mixed
 from sakuga.profiles.networks import Network
 
@@ -75,7 +76,7 @@ class _Rewriter:
         for tensor in graph.initializer:
             if tensor.name in self.narrow:
                 tensor.data_type = self._type
-        self._drop_unused_constants()
+        drop_unused(graph)
         self._declare_opset()
 
     @property
@@ -180,12 +181,6 @@ class _Rewriter:
     def _declare_opset(self) -> None:
         (opset,) = self.model.opset_import
         opset.version = max(opset.version, _OPSETS[self.precision])
-
-    def _drop_unused_constants(self) -> None:
-        used = {name for node in self.model.graph.node for name in node.input}
-        kept = [tensor for tensor in self.model.graph.initializer if tensor.name in used]
-        del self.model.graph.initializer[:]
-        self.model.graph.initializer.extend(kept)
 
 
 def _rename(node: onnx.NodeProto, old: str, new: str) -> None:

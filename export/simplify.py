@@ -13,7 +13,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as passes
 from onnxscript import optimizer
 
-from sakuga.export.graph_files import TRANSPOSED
+from sakuga.export.weight_forms import TRANSPOSED
 from sakuga.profiles.networks import Network
 
 

@@ -17,7 +17,6 @@ from onnxscript import optimizer
 
 from sakuga.engine.errors import BuildError
 from sakuga.engine.upscaler_folder import SideRule, UpscalerPrecision
-from sakuga.export.bind import Array
 from sakuga.export.precision import in_precision
 from sakuga.export.simplify import (
     drop_unused_weights,
@@ -28,6 +27,7 @@ from sakuga.export.simplify import (
 )
 from sakuga.export.upscaler.network import UpscalerNetwork
 from sakuga.export.upscaler.traceable import traceable
+from sakuga.export.weight_forms import Array
 from sakuga.profiles.networks import Network, Tensor
 
 OPSET = 18

@@ -21,8 +21,8 @@ from sakuga.engine.bundle import Bundle
 from sakuga.engine.errors import TensorError
 from sakuga.export.bind import WEIGHTS_FILE, bind, cast, weights_of, weights_size_bytes
 from sakuga.export.checkpoint.layouts import open_checkpoint
-from sakuga.export.graph_files import TRANSPOSED
 from sakuga.export.precision import NUMPY_TYPES
+from sakuga.export.weight_forms import TRANSPOSED
 
 Array = NDArray[Any]
 DTYPES: dict[int, np.dtype[Any]] = {

@@ -9,7 +9,8 @@ from onnx import NodeProto, TensorProto, helper
 
 from sakuga.engine.backend.onnxruntime import onnxruntime_library, session_options
 from sakuga.engine.bundle import Bundle
-from sakuga.export.graph_files import GRAPHS, TRANSPOSED, graph_versions, read_graph, write_graph
+from sakuga.export.graph_files import GRAPHS, graph_versions, read_graph, write_graph
+from sakuga.export.weight_forms import TRANSPOSED
 from sakuga.profiles.families import SD15, SDXL, SDXL_TINY, TRACED, Family
 from sakuga.profiles.networks import Network, Tensor, networks
 from sakuga.profiles.weights import weights

@@ -17,8 +17,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from sakuga.export.bind import weights_of
 from sakuga.export.checkpoint.layouts import open_checkpoint
-from sakuga.export.graph_files import TRANSPOSED, read_graph
+from sakuga.export.graph_files import read_graph
 from sakuga.export.precision import ELEMENT_TYPES, NUMPY_TYPES, in_precision
+from sakuga.export.weight_forms import TRANSPOSED
 from sakuga.profiles.families import SDXL_TINY
 from sakuga.profiles.networks import networks
 

@@ -18,7 +18,7 @@ from sakuga.export.adapters.choice import LoraChoice
 from sakuga.export.adapters.stack import open_loras
 from sakuga.export.assemble import TOKEN_EMBEDDING, unchanged
 from sakuga.export.bind import weights_of
-from sakuga.export.graph_files import TRANSPOSED
+from sakuga.export.weight_forms import TRANSPOSED
 from sakuga.profiles.families import SDXL_TINY
 
 Tensors = Mapping[str, torch.Tensor]

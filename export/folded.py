@@ -1,0 +1,94 @@
+"""Convolutions behind a doubling, folded into it: 16 products for four places instead of 36.
+
+A picture whose sides are doubled by repeating each place holds every value four times, and a
+convolution of 3x3 behind it sees but two by two different ones. Which of its taps fall on the same
+value depends on whether a place's row and column are even or odd; so four convolutions of 2x2,
+whose taps are sums of those, make a quarter of the places each, which are put between each other.
+Sums of taps aside nothing is rounded otherwise. (For transposed convolutions the same is known as
+sub-pixel convolution: Shi et al. 2016, arXiv:1609.05158.)
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from sakuga.export.graph_nodes import Values, drop_unused
+from sakuga.export.weight_forms import CORNERS
+from sakuga.profiles.networks import Network
+
+# The axis columns are put between each other on, and the shape that joins rows and columns: what
+# is there and a last axis, to rows of the same length.
+_CONSTANTS = {"folded:last": [4], "folded:joined": [0, 0, -1, 0]}
+
+
+def folded(model: onnx.ModelProto, network: Network) -> onnx.ModelProto:
+    """The graph with such convolutions; the model given is changed and returned.
+
+    A UNet whose levels need not be doubles of each other, because of the sizes it is for, stays as
+    it is.
+    """
+    graph, values = model.graph, Values(model.graph)
+    doublings = [node for node in graph.node if node.op_type == "Resize"]
+    if not doublings or not all(
+        _doubles(node, values, network, len(doublings)) for node in doublings
+    ):
+        return model
+    convs = {values.reader(node, "Conv").output[0]: node.input[0] for node in doublings}
+    nodes, weights = list[onnx.NodeProto](), set[str]()
+    for node in graph.node:
+        if node.output[0] in convs:
+            nodes.extend(_quarters(node, convs[node.output[0]]))
+            weights.add(node.input[1])
+        else:
+            nodes.append(node)
+    tensors = [each for tensor in graph.initializer for each in _parts(tensor, weights)]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(tensors)
+    for name, constant in _CONSTANTS.items():
+        graph.initializer.append(numpy_helper.from_array(np.array(constant, np.int64), name))
+    drop_unused(graph)
+    return model
+
+
+def _doubles(node: onnx.NodeProto, values: Values, network: Network, levels: int) -> bool:
+    """Whether it doubles both sides: by its scales, or as all sizes of the network have it."""
+    if scales := node.input[2]:
+        return bool((numpy_helper.to_array(values.tensors[scales]) == [1, 1, 2, 2]).all())
+    sides = (network.axis("latent_height"), network.axis("latent_width"))
+    return all(side.step % 2**levels == 0 for side in sides)
+
+
+def _quarters(conv: onnx.NodeProto, small: str) -> Iterator[onnx.NodeProto]:
+    """Four convolutions of what was doubled, and their places put between each other."""
+    _, weight, bias = conv.input
+    (out,) = conv.output
+    last, joined = _CONSTANTS
+    for ending, (row, column) in CORNERS.items():
+        part = out + ending
+        # An even row reaches one up, an odd one one down.
+        pads = [1 - row, 1 - column, row, column]
+        yield helper.make_node(
+            "Conv", [small, weight + ending, bias], [part], kernel_shape=[2, 2], pads=pads
+        )
+        yield helper.make_node("Unsqueeze", [part, last], [f"{part}:apart"])
+    parts = [f"{out}{ending}:apart" for ending in CORNERS]
+    for row in (0, 1):
+        yield helper.make_node("Concat", parts[2 * row : 2 * row + 2], [f"{out}:row{row}"], axis=4)
+    yield helper.make_node("Concat", [f"{out}:row0", f"{out}:row1"], [f"{out}:rows"], axis=3)
+    yield helper.make_node("Reshape", [f"{out}:rows", joined], [out])
+
+
+def _parts(tensor: onnx.TensorProto, weights: set[str]) -> Iterator[onnx.TensorProto]:
+    """The four weights in the place of one that is folded, any other as it is."""
+    if tensor.name not in weights:
+        yield tensor
+        return
+    for ending in CORNERS:
+        part = onnx.TensorProto()
+        part.CopyFrom(tensor)
+        part.name += ending
+        part.dims[2:] = [2, 2]
+        yield part
