@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from sakuga.export.graph_nodes import Values, drop_unused
+from sakuga.export.graph_nodes import Values, replace_nodes
 from sakuga.export.weight_forms import CORNERS
 from sakuga.profiles.networks import Network
 
@@ -31,25 +31,18 @@ def folded(model: onnx.ModelProto, network: Network) -> onnx.ModelProto:
     """
     graph, values = model.graph, Values(model.graph)
     doublings = [node for node in graph.node if node.op_type == "Resize"]
-    if not doublings or not all(
-        _doubles(node, values, network, len(doublings)) for node in doublings
-    ):
+    if not all(_doubles(node, values, network, len(doublings)) for node in doublings):
         return model
-    convs = {values.reader(node, "Conv").output[0]: node.input[0] for node in doublings}
-    nodes, weights = list[onnx.NodeProto](), set[str]()
-    for node in graph.node:
-        if node.output[0] in convs:
-            nodes.extend(_quarters(node, convs[node.output[0]]))
-            weights.add(node.input[1])
-        else:
-            nodes.append(node)
+    convs = [(values.reader(node, "Conv"), node.input[0]) for node in doublings]
+    weights = {conv.input[1] for conv, _ in convs}
     tensors = [each for tensor in graph.initializer for each in _parts(tensor, weights)]
-    del graph.node[:], graph.initializer[:]
-    graph.node.extend(nodes)
-    graph.initializer.extend(tensors)
-    for name, constant in _CONSTANTS.items():
-        graph.initializer.append(numpy_helper.from_array(np.array(constant, np.int64), name))
-    drop_unused(graph)
+    constants = [
+        numpy_helper.from_array(np.array(numbers, np.int64), name)
+        for name, numbers in _CONSTANTS.items()
+    ]
+    del graph.initializer[:]
+    graph.initializer.extend([*tensors, *constants])
+    replace_nodes(graph, {conv.output[0]: list(_quarters(conv, small)) for conv, small in convs})
     return model
 
 

@@ -1,6 +1,7 @@
 """Finding one's way in an ONNX graph, and clearing up after a change of it."""
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 import onnx
 
@@ -18,10 +19,6 @@ class Values:
             for name in node.input:
                 self._readers[name].append(node)
 
-    def kind(self, name: str) -> str:
-        """What kind of node makes a value."""
-        return str(self._makers[name].op_type)
-
     def maker(self, name: str, op_type: str) -> onnx.NodeProto:
         """The node that makes a value, which is known to be of this type."""
         node = self._makers[name]
@@ -33,6 +30,14 @@ class Values:
         (reader,) = self._readers[node.output[0]]
         assert reader.op_type == op_type, (reader.name, reader.op_type, op_type)
         return reader
+
+
+def replace_nodes(graph: onnx.GraphProto, made: Mapping[str, Iterable[onnx.NodeProto]]) -> None:
+    """Put other nodes where each of these values is made, and forget what nothing reads then."""
+    nodes = [each for node in graph.node for each in made.get(node.output[0], [node])]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    drop_unused(graph)
 
 
 def drop_unused(graph: onnx.GraphProto) -> None:

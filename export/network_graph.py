@@ -80,7 +80,8 @@ def _graph(family: Family, network: Network, precision: Precision) -> NetworkGra
 
 
 def _for_onnxruntime(graph: NetworkGraph) -> NetworkGraph:
-    return replace(graph, model=folded(fused(graph.model), graph.network))
+    model = folded(graph.model, graph.network)
+    return replace(graph, model=fused(model) if graph.network.name == "unet" else model)
 
 
 def _precision(network: str, backend: Backend, precision: Literal["fp32", "fp16"]) -> Precision:

@@ -22,7 +22,7 @@ from sakuga.engine.errors import TensorError
 from sakuga.export.bind import WEIGHTS_FILE, bind, cast, weights_of, weights_size_bytes
 from sakuga.export.checkpoint.layouts import open_checkpoint
 from sakuga.export.precision import NUMPY_TYPES
-from sakuga.export.weight_forms import TRANSPOSED
+from sakuga.export.weight_forms import CORNERS, TRANSPOSED, formed, source
 
 Array = NDArray[Any]
 DTYPES: dict[int, np.dtype[Any]] = {
@@ -90,9 +90,7 @@ def test_a_bundle_holds_the_values_of_its_checkpoint(
             component = checkpoint.components["vae" if network.startswith("vae") else network]
             graph = built.graph(network)
             for weight in weights_of(onnx.load(graph, load_external_data=False)):
-                expected = component.read(weight.name.removesuffix(TRANSPOSED))
-                if weight.name.endswith(TRANSPOSED):
-                    expected = expected.T
+                expected = formed(weight.name, component.read(source(weight.name)))
                 found = data_of(weight, graph.parent)
                 assert np.array_equal(found, expected.astype(DTYPES[weight.data_type]))
 
@@ -148,20 +146,22 @@ def test_a_bound_graph_computes(tmp_path: Path) -> None:
 
 
 def test_the_hook_sees_each_tensor_once_and_may_change_it(tmp_path: Path) -> None:
-    model = graph_of({"a": (2, 3), "b" + TRANSPOSED: (2, 3)}, TensorProto.FLOAT)
-    shapes = {"a": (2, 3), "b": (3, 2)}
+    parts = {"c" + ending: (4, 3, 2, 2) for ending in CORNERS}
+    model = graph_of({"a": (2, 3), "b" + TRANSPOSED: (2, 3), **parts}, TensorProto.FLOAT)
+    shapes = {"a": (2, 3), "b": (3, 2), "c": (4, 3, 3, 3)}
     seen: list[tuple[str, tuple[int, ...]]] = []
 
     def adapt(name: str, values: Array) -> Array:
         seen.append((name, values.shape))
-        return values + (1 if name == "b" else 0)
+        return values + (0 if name == "a" else 1)
 
     tensors = Tensors(lambda name: np.zeros(shapes[name], np.float32))
     bind(model, tensors, tmp_path / "net", adapt, ignore)
     assert seen == list(shapes.items())  # in the layout of the checkpoint, not of the graph
     assert tensors.names == list(shapes)
-    a, b = (data_of(weight, tmp_path / "net") for weight in weights_of(model))
+    a, b, *c = (data_of(weight, tmp_path / "net") for weight in weights_of(model))
     assert np.all(a == 0) and np.all(b == 1)
+    assert [each[0, 0].sum() for each in c] == [9] * 4  # all nine taps, whichever are together
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -57,7 +57,8 @@ def merge(write_lora: WriteLora) -> Merge:
 
 @pytest.fixture
 def read_bundle() -> ReadBundle:
-    """`read_bundle(bundle)`: its weights by `component/name`, in the checkpoint's layout."""
+    """`read_bundle(bundle)`: its weights by `component/name`, in the checkpoint's layout; but those
+    that are folded as they are, by the names they have then."""
     return _read_bundle
 
 
