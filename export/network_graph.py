@@ -80,8 +80,13 @@ def _graph(family: Family, network: Network, precision: Precision) -> NetworkGra
 
 
 def _for_onnxruntime(graph: NetworkGraph) -> NetworkGraph:
-    model = folded(graph.model, graph.network)
-    return replace(graph, model=fused(model) if graph.network.name == "unet" else model)
+    model = graph.model
+    if graph.network.name == "unet":
+        model = fused(model)
+    if graph.precision == "float32":
+        # 16 bits are for a GPU, whose convolutions want the same margin on all sides.
+        model = folded(model, graph.network)
+    return replace(graph, model=model)
 
 
 def _precision(network: str, backend: Backend, precision: Literal["fp32", "fp16"]) -> Precision:
