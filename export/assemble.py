@@ -26,10 +26,10 @@ from sakuga.export.adapters.bundled import BundledVectors
 from sakuga.export.bind import Adapt, bind, cast
 from sakuga.export.checkpoint.layouts import Checkpoint
 from sakuga.export.checkpoint.safetensors_writer import PlannedTensor, write_safetensors
+from sakuga.export.checkpoint.sources import Array
 from sakuga.export.graph_files import graph_versions
 from sakuga.export.network_graph import NetworkGraph, exact_decoder
 from sakuga.export.precision import NUMPY_TYPES, Precision
-from sakuga.export.weight_forms import Array
 from sakuga.profiles.preset import Preset
 
 # (what is being written, bytes done, bytes in all)

@@ -1,8 +1,8 @@
 """Bind a checkpoint's tensors to a shipped graph: one streaming pass, one tensor in memory.
 
-The graph names each weight after its tensor in the checkpoint, with `.T` where it wants the matrix
-transposed, and says its type. The binder reads, transposes, casts, writes, and hashes what it
-writes.
+The graph names each weight after its tensor in the checkpoint, with an ending where it wants
+another form of it (`weight_forms.py`), and says its type. The binder reads, casts, brings into
+form, writes, and hashes what it writes.
 """
 
 import hashlib
@@ -18,8 +18,9 @@ import onnx
 from onnx import TensorProto
 
 from sakuga.engine.errors import TensorError
+from sakuga.export.checkpoint.sources import Array
 from sakuga.export.hashing_writer import HashingWriter
-from sakuga.export.weight_forms import Array, formed, source
+from sakuga.export.weight_forms import formed, source
 
 MODEL_FILE = "model.onnx"
 WEIGHTS_FILE = "weights.bin"
@@ -64,10 +65,11 @@ def bind(
     folder.mkdir(parents=True)
     with (folder / WEIGHTS_FILE).open("xb") as file:
         writer = HashingWriter(file)
+        # Forms of one tensor lie side by side, so each is read, and adapted, once.
         for name, weights in groupby(weights_of(model), key=lambda weight: source(weight.name)):
             values = adapt(name, tensors.read(name))
             for weight in weights:
-                data = _weight_data(weight, values)
+                data = _weight_data(weight, name, values)
                 writer.write(bytes(-writer.position % (_PAGE if data.nbytes >= _LARGE else _LINE)))
                 _locate(weight, writer.position, data.nbytes)
                 writer.write(data.reshape(-1).view(np.uint8).data)
@@ -117,10 +119,11 @@ def _unfit(name: str, values: Array, dtype: np.dtype) -> TensorError:
     )
 
 
-def _weight_data(weight: TensorProto, values: Array) -> Array:
-    form = formed(weight.name, values)
+def _weight_data(weight: TensorProto, name: str, values: Array) -> Array:
+    dtype = _NUMPY_TYPES[weight.data_type]
+    form = formed(weight.name, cast(name, values, dtype))
     assert form.shape == tuple(weight.dims), (weight.name, form.shape, list(weight.dims))
-    return np.ascontiguousarray(cast(weight.name, form, _NUMPY_TYPES[weight.data_type]))
+    return np.ascontiguousarray(form, dtype)
 
 
 def _locate(weight: TensorProto, offset: int, length: int) -> None:

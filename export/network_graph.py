@@ -61,7 +61,11 @@ def network_graphs(
         _graph(family, network, _precision(network.name, backend, precision))
         for network in networks(family).values()
     ]
-    return [_for_onnxruntime(graph) for graph in graphs] if backend == "onnx" else graphs
+    if backend == "onnx":
+        graphs = [_fused(graph) for graph in graphs]
+        if precision == "fp32":  # the other is for GPUs, whose convolutions want even margins
+            graphs = [_folded(graph) for graph in graphs]
+    return graphs
 
 
 def exact_decoder(family: Family, graphs: Sequence[NetworkGraph]) -> NetworkGraph | None:
@@ -70,7 +74,7 @@ def exact_decoder(family: Family, graphs: Sequence[NetworkGraph]) -> NetworkGrap
     usual = next(graph for graph in graphs if graph.network.name == "vae_decoder")
     if usual.precision == "float32":
         return None
-    exact = _for_onnxruntime(_graph(family, usual.network, "float32"))
+    exact = _folded(_graph(family, usual.network, "float32"))
     return replace(exact, network=replace(exact.network, name=EXACT_DECODER))
 
 
@@ -79,14 +83,12 @@ def _graph(family: Family, network: Network, precision: Precision) -> NetworkGra
     return NetworkGraph(network, precision, model)
 
 
-def _for_onnxruntime(graph: NetworkGraph) -> NetworkGraph:
-    model = graph.model
-    if graph.network.name == "unet":
-        model = fused(model)
-    if graph.precision == "float32":
-        # 16 bits are for a GPU, whose convolutions want the same margin on all sides.
-        model = folded(model, graph.network)
-    return replace(graph, model=model)
+def _fused(graph: NetworkGraph) -> NetworkGraph:
+    return replace(graph, model=fused(graph.model)) if graph.network.name == "unet" else graph
+
+
+def _folded(graph: NetworkGraph) -> NetworkGraph:
+    return replace(graph, model=folded(graph.model, graph.network))
 
 
 def _precision(network: str, backend: Backend, precision: Literal["fp32", "fp16"]) -> Precision:

@@ -5,39 +5,37 @@ for places in even (0) or odd (1) rows and columns; see `folded.py`.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.generic]
-Corner = tuple[int, int]  # row and column, 0 for even ones, 1 for odd ones
+from sakuga.export.checkpoint.sources import Array
 
 TRANSPOSED = ".T"
-CORNERS: dict[str, Corner] = {
-    f".fold{row}{column}": (row, column) for row in (0, 1) for column in (0, 1)
-}
+# Row and column of the places, 0 for even ones, 1 for odd ones.
+CORNERS = {f".fold{row}{column}": (row, column) for row in (0, 1) for column in (0, 1)}
 
 
 def source(weight: str) -> str:
     """The tensor a weight is made of."""
-    for ending in (TRANSPOSED, *CORNERS):
-        weight = weight.removesuffix(ending)
-    return weight
+    return weight.removesuffix(_ending(weight))
 
 
 def formed(weight: str, values: Array) -> Array:
-    """The weight, from its tensor's values."""
-    ending = weight.removeprefix(source(weight))
+    """The weight, from its tensor's values; folded ones in float64."""
+    ending = _ending(weight)
     if ending in CORNERS:
-        return folded_taps(values, CORNERS[ending])
+        return _folded(values, CORNERS[ending])
     return values.T if ending == TRANSPOSED else values
 
 
-def folded_taps(taps: Array, corner: Corner) -> NDArray[np.float64]:
+def _ending(weight: str) -> str:
+    return next((each for each in (TRANSPOSED, *CORNERS) if weight.endswith(each)), "")
+
+
+def _folded(taps: Array, corner: tuple[int, int]) -> Array:
     """[out, in, 3, 3] to [out, in, 2, 2]: taps that meet the same value, added.
 
     Before an even row lies the value of the row above, on it and behind it its own; before an odd
     one and on it its own, behind it that of the row below. Columns alike.
     """
-    added = taps.astype(np.float64)
     for axis, odd in zip((2, 3), corner, strict=True):
-        added = np.add.reduceat(added, [0, 2 if odd else 1], axis)
-    return added
+        taps = np.add.reduceat(taps, [0, 2 if odd else 1], axis, np.float64)
+    return taps

@@ -21,8 +21,8 @@ class Room:
 
 
 # The decoder's attention takes memory by the square of the pixels. A process with the full model in
-# float32 reached 3.8 GB at 1024x1024, 7.6 GB at 1280x1280 and 14.8 GB at 1536x1536. Up to there
-# pictures are exact, so 832x1216 enlarged one and a half times is.
+# float32 reached 4.0 GB at 1024x1024 and 14.0 GB at 1536x1536. Up to there pictures are exact, so
+# 832x1216 enlarged one and a half times is.
 PROCESSOR = Room(whole=1536 * 1536, window=1024 * 1024)
 
 

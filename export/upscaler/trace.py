@@ -17,6 +17,7 @@ from onnxscript import optimizer
 
 from sakuga.engine.errors import BuildError
 from sakuga.engine.upscaler_folder import SideRule, UpscalerPrecision
+from sakuga.export.checkpoint.sources import Array
 from sakuga.export.precision import in_precision
 from sakuga.export.simplify import (
     drop_unused_weights,
@@ -27,7 +28,6 @@ from sakuga.export.simplify import (
 )
 from sakuga.export.upscaler.network import UpscalerNetwork
 from sakuga.export.upscaler.traceable import traceable
-from sakuga.export.weight_forms import Array
 from sakuga.profiles.networks import Network, Tensor
 
 OPSET = 18

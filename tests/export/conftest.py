@@ -10,6 +10,7 @@ from sakuga.engine.backend.base import Array
 from sakuga.export.bind import MODEL_FILE, bind
 from sakuga.export.checkpoint.layouts import open_checkpoint
 from sakuga.export.graph_files import read_graph
+from sakuga.export.network_graph import network_graphs
 from sakuga.export.precision import Precision, in_precision
 from sakuga.profiles.families import SDXL_TINY
 from sakuga.profiles.networks import networks
@@ -36,6 +37,18 @@ def vae_weights(sdxl_file: Path) -> Weights:
     with open_checkpoint(sdxl_file) as checkpoint:
         vae = checkpoint.components["vae"]
         return Weights({name: vae.read(name) for name in vae.names()})
+
+
+@pytest.fixture(scope="session")
+def plan_unet(sdxl_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The UNet of sdxl-tiny in float16, bound, as a plan is built from it."""
+    graphs = network_graphs(SDXL_TINY, "rtx", "fp16")
+    (graph,) = (each for each in graphs if each.network.name == "unet")
+    folder = tmp_path_factory.mktemp("plan") / "unet"
+    with open_checkpoint(sdxl_file) as checkpoint:
+        tensors = checkpoint.components["unet"]
+        bind(graph.model, tensors, folder, lambda name, values: values, lambda written: None)
+    return folder / MODEL_FILE
 
 
 @pytest.fixture

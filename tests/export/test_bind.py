@@ -178,6 +178,17 @@ def test_nan_and_infinity_are_refused_in_every_type(
     assert "1 of its 16 values" in caught.value.note
 
 
+@pytest.mark.parametrize("ending", [TRANSPOSED, *CORNERS])
+def test_an_error_names_the_tensor_of_the_checkpoint(tmp_path: Path, ending: str) -> None:
+    values = np.zeros((3, 3, 3, 3) if ending in CORNERS else (3, 3), np.float32)
+    values[..., 2, 1] = np.nan
+    shape = (3, 3, 2, 2) if ending in CORNERS else (3, 3)
+    model = graph_of({"up.weight" + ending: shape}, TensorProto.FLOAT)
+    with pytest.raises(TensorError, match=r"^up\.weight holds NaN or infinity") as caught:
+        bind(model, Tensors(lambda _: values), tmp_path / "net", keep, ignore)
+    assert f"{values.size // 9} of its {values.size} values" in caught.value.note
+
+
 def test_nothing_but_nan_is_refused_as_clearly() -> None:
     with pytest.raises(TensorError, match="NaN"):
         cast("w", np.full(3, np.nan, np.float32), np.dtype(np.float16))

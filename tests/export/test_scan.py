@@ -147,12 +147,11 @@ def test_a_causal_mask_is_not_taken_for_overflow(sdxl_fp16_bundle: Bundle) -> No
         assert 0 < found.largest < FLOAT16_MAX / 100
 
 
-def test_a_unet_passes_and_most_of_it_is_looked_at(sdxl_fp16_bundle: Bundle) -> None:
-    graph = sdxl_fp16_bundle.graph("unet")
-    found = scan(graph, unet_inputs(SDXL_TINY, Size(64, 64)))
+def test_a_unet_passes_and_most_of_it_is_looked_at(plan_unet: Path) -> None:
+    found = scan(plan_unet, unet_inputs(SDXL_TINY, Size(64, 64)))
     assert 0 < found.largest < FLOAT16_MAX / 100
     heavy = ("Conv", "Gemm", "MatMul")
-    nodes = onnx.load(graph, load_external_data=False).graph.node
+    nodes = onnx.load(plan_unet, load_external_data=False).graph.node
     assert found.values > sum(node.op_type in heavy for node in nodes)
 
 

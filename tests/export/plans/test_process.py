@@ -55,9 +55,9 @@ def task(sdxl_fp16_bundle: Bundle, text_recipe: Recipe, tmp_path: Path) -> Task:
 
 
 @pytest.fixture
-def long_task(task: Task, sdxl_fp16_bundle: Bundle) -> Task:
+def long_task(task: Task, plan_unet: Path) -> Task:
     """The UNet: several seconds of work."""
-    return replace(task, recipe=recipe_of(sdxl_fp16_bundle.graph("unet"), "unet"))
+    return replace(task, recipe=recipe_of(plan_unet, "unet"))
 
 
 def unheard(share: float) -> None:

@@ -29,13 +29,13 @@ from sakuga.engine.refine.upscaler import Upscaler
 from sakuga.engine.refine.upscalers import Upscalers
 from sakuga.engine.upscaler_folder import SideRule, UpscalerFolder, open_upscaler
 from sakuga.export.build import build
+from sakuga.export.checkpoint.sources import Array
 from sakuga.export.inspect import inspect
 from sakuga.export.relative_error import relative_error
 from sakuga.export.upscaler.build import build_upscaler
 from sakuga.export.upscaler.command import build_upscaler as command
 from sakuga.export.upscaler.library import spandrel_library
 from sakuga.export.upscaler.options import UpscalerOptions, usual_overlap
-from sakuga.export.weight_forms import Array
 
 ODD = ((33, 47), (16, 61))
 
