@@ -14,10 +14,11 @@ from onnx import TensorProto, helper, numpy_helper
 from sakuga.engine.backend.base import Array
 from sakuga.export.fused import fused
 from sakuga.export.graph_files import graph_of
-from sakuga.export.network_graph import network_graphs
+from sakuga.export.network_graph import Backend, network_graphs
 from sakuga.profiles.families import FAMILIES, SDXL_TINY, Family
 
 FEATURES = 8
+DOMAINS: dict[Backend, set[str]] = {"onnx": {"", "com.microsoft"}, "rtx": {""}, "tensorrt": {""}}
 
 
 def attention(heads: int) -> onnx.ModelProto:
@@ -94,7 +95,7 @@ def test_every_attention_of_a_unet_is_one(family: Family) -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_graphs_for_plans_keep_to_the_standard(precision: Literal["fp32", "fp16"]) -> None:
-    for backend, own in (("onnx", {"", "com.microsoft"}), ("rtx", {""}), ("tensorrt", {""})):
+    for backend, own in DOMAINS.items():
         graphs = {
             each.network.name: each.model for each in network_graphs(SDXL_TINY, backend, precision)
         }
