@@ -68,7 +68,7 @@ def test_fp16_takes_about_half(sdxl_bundle: Bundle, sdxl_fp16_bundle: Bundle) ->
     ):
         wide = sdxl_bundle.manifest.files[name].size_bytes
         assert low < sdxl_fp16_bundle.manifest.files[name].size_bytes / wide < high
-    vae = "onnx/vae_decoder/weights.bin"
+    vae = "onnx/vae_encoder/weights.bin"
     assert sdxl_fp16_bundle.manifest.files[vae] == sdxl_bundle.manifest.files[vae]
 
 
