@@ -65,11 +65,11 @@ def bind(
     folder.mkdir(parents=True)
     with (folder / WEIGHTS_FILE).open("xb") as file:
         writer = HashingWriter(file)
-        # Forms of one tensor lie side by side, so each is read, and adapted, once.
-        for name, weights in groupby(weights_of(model), key=lambda weight: source(weight.name)):
-            values = adapt(name, tensors.read(name))
+        # Forms of one tensor lie side by side, so each is read, adapted and cast once.
+        for (name, kind), weights in groupby(weights_of(model), _source_and_type):
+            values = cast(name, adapt(name, tensors.read(name)), _NUMPY_TYPES[kind])
             for weight in weights:
-                data = _weight_data(weight, name, values)
+                data = _weight_data(weight, values)
                 writer.write(bytes(-writer.position % (_PAGE if data.nbytes >= _LARGE else _LINE)))
                 _locate(weight, writer.position, data.nbytes)
                 writer.write(data.reshape(-1).view(np.uint8).data)
@@ -119,11 +119,14 @@ def _unfit(name: str, values: Array, dtype: np.dtype) -> TensorError:
     )
 
 
-def _weight_data(weight: TensorProto, name: str, values: Array) -> Array:
-    dtype = _NUMPY_TYPES[weight.data_type]
-    form = formed(weight.name, cast(name, values, dtype))
+def _source_and_type(weight: TensorProto) -> tuple[str, int]:
+    return source(weight.name), weight.data_type
+
+
+def _weight_data(weight: TensorProto, values: Array) -> Array:
+    form = formed(weight.name, values)
     assert form.shape == tuple(weight.dims), (weight.name, form.shape, list(weight.dims))
-    return np.ascontiguousarray(form, dtype)
+    return np.ascontiguousarray(form, values.dtype)
 
 
 def _locate(weight: TensorProto, offset: int, length: int) -> None:

@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
-from tests.export.conftest import Weights
 
 from sakuga.engine.backend.base import Array
 from sakuga.engine.backend.onnxruntime import OnnxSession
-from sakuga.export.bind import MODEL_FILE, bind
+from sakuga.export.bind import MODEL_FILE, Tensors, bind
 from sakuga.export.folded import folded
 from sakuga.export.graph_files import graph_of
 from sakuga.export.network_graph import Backend, exact_decoder, network_graphs
@@ -136,7 +135,7 @@ def test_builds_in_float32_for_onnxruntime_alone_are_folded() -> None:
     assert exact is not None and not kinds_of(exact.model)["Resize"]
 
 
-def test_a_decoder_makes_the_same_picture(vae_weights: Weights, tmp_path: Path) -> None:
+def test_a_decoder_makes_the_same_picture(vae_weights: Tensors, tmp_path: Path) -> None:
     images = []
     for change in (lambda model: model, lambda model: folded(model, DECODER)):
         folder = tmp_path / str(len(images))
